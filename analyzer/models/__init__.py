@@ -1,0 +1,19 @@
+from analyzer.models.machine import Disk, Nic, VirtualMachine, VMPersona
+from analyzer.models.recommendation import Feedback, Recommendation
+from analyzer.models.scan import Package, Scan, Service
+from analyzer.models.source import SourceEndpoint
+from analyzer.models.usage import UsageSeries
+
+__all__ = [
+    "Disk",
+    "Feedback",
+    "Nic",
+    "Package",
+    "Recommendation",
+    "Scan",
+    "Service",
+    "SourceEndpoint",
+    "UsageSeries",
+    "VMPersona",
+    "VirtualMachine",
+]

@@ -1,0 +1,21 @@
+from personas.models.audit import AuditEntry
+from personas.models.department import Department, Membership, Role
+from personas.models.persona import Persona, PersonaRevision
+from personas.models.profile import DriverSet, NetworkProfile, ResourceProfile
+from personas.models.script import Script, ScriptRevision
+from personas.models.token import ApiToken
+
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "Department",
+    "DriverSet",
+    "Membership",
+    "NetworkProfile",
+    "Persona",
+    "PersonaRevision",
+    "ResourceProfile",
+    "Role",
+    "Script",
+    "ScriptRevision",
+]

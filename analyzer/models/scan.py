@@ -1,0 +1,80 @@
+"""One look into a VM, and what was found."""
+
+import uuid
+
+from django.db import models
+
+from personas.models.owned import OwnedQuerySet
+
+
+class ScanQuerySet(OwnedQuerySet):
+    department_path = "vm__department"
+
+
+class ScanState(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    COMPLETE = "complete", "Complete"
+    PARTIAL = "partial", "Partial"
+    UNREADABLE = "unreadable", "Unreadable"
+
+
+class Scan(models.Model):
+    """`facts` is `analyzer.domain.facts.Facts` as JSON; history, so it never changes once the scan has ended.
+
+    Claimed like a step of a run: `lease_until` passes when its worker dies, and the sweeper starts it again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    vm = models.ForeignKey("analyzer.VirtualMachine", models.CASCADE, related_name="scans")
+    state = models.CharField(max_length=12, choices=ScanState, default=ScanState.QUEUED)
+    progress_percent = models.PositiveSmallIntegerField(default=0)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    message = models.CharField(max_length=500, blank=True)
+    facts = models.JSONField(null=True)
+    coverage_stars = models.PositiveSmallIntegerField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = ScanQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vm"], condition=models.Q(state__in=["queued", "running"]), name="one_scan_at_a_time"
+            )
+        ]
+
+    def __str__(self):
+        return f"scan of {self.vm} at {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class Package(models.Model):
+    """Installed software, as the newest scan found it."""
+
+    vm = models.ForeignKey("analyzer.VirtualMachine", models.CASCADE, related_name="packages")
+    name = models.CharField(max_length=200, db_index=True)
+    version = models.CharField(max_length=200, blank=True)
+    manager = models.CharField(max_length=16)
+    manual = models.BooleanField(null=True, help_text="Installed on purpose; null when not known.")
+
+    class Meta:
+        ordering = ["vm", "name"]
+
+    def __str__(self):
+        return f"{self.name} {self.version}"
+
+
+class Service(models.Model):
+    vm = models.ForeignKey("analyzer.VirtualMachine", models.CASCADE, related_name="services")
+    name = models.CharField(max_length=200, db_index=True)
+    enabled = models.BooleanField()
+
+    class Meta:
+        ordering = ["vm", "name"]
+
+    def __str__(self):
+        return self.name

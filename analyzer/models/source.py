@@ -1,0 +1,20 @@
+"""Where machines come from."""
+
+from django.db import models
+
+from personas.models.owned import Owned, unique_in_department
+
+
+class SourceEndpoint(Owned):
+    name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=16, default="images", choices=[("images", "Directory of disk images")])
+    location = models.CharField(max_length=500, help_text="For images: a directory below one of IMAGE_ROOTS.")
+    discovered_at = models.DateTimeField(null=True, blank=True, editable=False)
+    discovery_error = models.CharField(max_length=500, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = unique_in_department("sourceendpoint", "name")
+
+    def __str__(self):
+        return self.name

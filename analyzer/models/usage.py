@@ -1,0 +1,38 @@
+"""Observed behaviour: CPU, memory, network, disk over time."""
+
+from django.db import models
+
+from personas.models.owned import OwnedQuerySet
+
+
+class Metric(models.TextChoices):
+    CPU = "cpu_percent", "CPU (%)"
+    MEMORY = "memory_percent", "Memory (%)"
+    NET_IN = "net_in_mbps", "Network in (Mbit/s)"
+    NET_OUT = "net_out_mbps", "Network out (Mbit/s)"
+    DISK_READ = "disk_read_mibs", "Disk read (MiB/s)"
+    DISK_WRITE = "disk_write_mibs", "Disk write (MiB/s)"
+
+
+class UsageSeriesQuerySet(OwnedQuerySet):
+    department_path = "vm__department"
+
+
+class UsageSeries(models.Model):
+    """One metric of one VM for one UTC day: `values` has 86400 / step_s slots, null where nothing was measured."""
+
+    vm = models.ForeignKey("analyzer.VirtualMachine", models.CASCADE, related_name="usage")
+    metric = models.CharField(max_length=16, choices=Metric)
+    day = models.DateField()
+    step_s = models.PositiveIntegerField(default=300)
+    values = models.JSONField()
+
+    objects = UsageSeriesQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["vm", "metric", "day"]
+        verbose_name_plural = "usage series"
+        constraints = [models.UniqueConstraint(fields=["vm", "metric", "day"], name="one_series_per_day")]
+
+    def __str__(self):
+        return f"{self.metric} of {self.vm} on {self.day}"

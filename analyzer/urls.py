@@ -1,0 +1,2 @@
+app_name = "analyzer"
+urlpatterns: list = []

@@ -1,0 +1,123 @@
+"""The Debian packages that the product drives as programs: a table by purpose, and one verb that makes them present."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from config.bootstrap.progress import VAR, Percent, run_logged, say
+
+
+class Package(NamedTuple):
+    purpose: str  # run: the product · full_guest: a whole Debian as a guest · test: servers and tools of the test command
+    name: str
+    why: str
+
+
+PACKAGES = (
+    Package("run", "bubblewrap", "the sandbox around everything that parses a disk"),
+    Package("run", "e2fsprogs", "checks and prepares ext4 file systems without mounting them"),
+    Package("run", "e2tools", "reads and writes single files on an ext4 disk"),
+    Package("run", "fdisk", "sfdisk: reads and writes partition tables"),
+    Package("run", "fuse2fs", "installs a kernel into a guest's disk, offline"),
+    Package("run", "qemu-system-x86", "runs the migrated machines"),
+    Package("run", "qemu-utils", "qemu-img: reads, converts and compares disks"),
+    Package("run", "uidmap", "user namespaces with many ids, for work on a guest's files without root"),
+    Package("full_guest", "mmdebstrap", "builds a complete Debian as a sample guest"),
+    Package("test", "chromium", "the browser of the journeys"),
+    Package("test", "postgresql", "the second database that everything is tested on"),
+    Package("test", "redis-server", "the second broker that everything is tested on"),
+    Package("test", "shellcheck", "checks the shell scripts"),
+)
+
+# As root, in one go. A policy that forbids starting services stands for the time of the install (a database server on the
+# user's machine is not ours to start); one left behind by a killed install is recognised by its second line and removed.
+INSTALL = r"""
+policy=/usr/sbin/policy-rc.d
+ours='# Migration Personas: no service is started by this install'
+grep -qsF "$ours" "$policy" && rm -f "$policy"
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    printf '#!/bin/sh\n%s\nexit 101\n' "$ours" > "$policy"
+    chmod 755 "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+apt="apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o APT::Status-Fd=1"
+install() { $apt -o Dpkg::Options::=--force-confold --no-install-recommends install "$@"; }
+known() { for name; do apt-cache show --no-all-versions "$name" > /dev/null 2>&1 || return 1; done; }
+if known "$@" && install "$@"; then exit 0; fi
+$apt update && install "$@"
+"""
+
+
+def ensure(purposes: Iterable[str]) -> None:
+    """Make every package of `purposes` present, saying first what is missing and what for.
+
+    As root or where sudo asks nothing it just installs; at a terminal sudo may ask for its password; otherwise, or when
+    the install fails, exits with status 1 and the one line to run.
+    """
+    absent = missing(purposes)
+    if not absent:
+        return
+    say("These Debian packages are needed and not installed:")
+    for package in absent:
+        say(f"  {package.name:<16} {package.why}")
+    names = [package.name for package in absent]
+    privilege = privilege_command()
+    if privilege is None:
+        sys.exit(f"Installing them takes root. Run: {by_hand(names)}")
+    started = time.monotonic()
+    install(privilege, names)
+    say(f"  installed ({time.monotonic() - started:.0f} s)")
+
+
+def missing(purposes: Iterable[str]) -> list[Package]:
+    """The rows of the table whose package dpkg does not report as installed."""
+    wanted = [package for package in PACKAGES if package.purpose in set(purposes)]
+    if not shutil.which("dpkg-query"):
+        say("This is not a Debian system. Make sure of: " + ", ".join(package.name for package in wanted))
+        return []
+    answer = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *(package.name for package in wanted)],
+        capture_output=True,
+        text=True,
+        check=False,  # it fails when one is unknown, and still prints the others
+    )
+    installed = {line.split()[1] for line in answer.stdout.splitlines() if line.startswith("installed ")}
+    return [package for package in wanted if package.name not in installed]
+
+
+def privilege_command() -> list[str] | None:
+    """What stands before a command to run it as root: nothing, sudo, or None where there is no way."""
+    if os.geteuid() == 0:
+        return []
+    if not shutil.which("sudo"):
+        return None
+    if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return ["sudo", "-n"]
+    if sys.stdin.isatty() and subprocess.run(["sudo", "-v", "-p", "sudo password for %u: "], check=False).returncode == 0:
+        return ["sudo", "-n"]  # asked once, with the screen still ours; what follows uses that answer
+    return None
+
+
+def install(privilege: list[str], names: list[str]) -> None:
+    percents = {"dlstatus": Percent("downloading"), "pmstatus": Percent("installing")}
+
+    def show(line: str) -> None:  # apt's status lines: "dlstatus:3:41.5:Retrieving file 3 of 7"
+        kind, _, rest = line.partition(":")
+        if kind in percents:
+            percents[kind].reached(float(rest.split(":")[1]) / 100)
+
+    code, last = run_logged([*privilege, "sh", "-c", INSTALL, "sh", *names], log="debian", on_line=show)
+    if code:
+        errors = [line for line in last if line.startswith("E: ")] or [f"apt-get ended with {code}"]
+        sys.exit(f"{errors[-1]} (see {VAR}/log/debian.log). Run: {by_hand(names)}")
+
+
+def by_hand(names: list[str]) -> str:
+    return f"sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends {' '.join(names)}'"

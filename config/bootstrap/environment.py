@@ -1,0 +1,142 @@
+"""The project's own environment `.venv/`: made once, repaired when it was interrupted, entered in milliseconds after that."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.bootstrap import pip_wheel
+from config.bootstrap.progress import ROOT, VAR, Percent, private_dir, run_logged, say
+
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOCKS = {"run": ROOT / "requirements.lock", "dev": ROOT / "requirements-dev.lock"}  # dev holds all of run, same versions
+STAMP = VENV / "ready.json"  # written last: what is installed, by which Python, where
+UNFINISHED = VENV / "unfinished"  # there while packages are being written
+
+
+def enter(kind: str) -> None:
+    """Return inside `.venv/` holding the packages of `kind` ("run" or "dev"); from any other Python, start again in there.
+
+    Exits with one line that says what to do when the environment cannot be prepared.
+    """
+    inside = Path(sys.prefix).resolve() == VENV
+    if inside and kind == "run":
+        return  # whoever calls .venv/bin/python has chosen what is in it
+    if not is_ready(kind):
+        with only_one_start():
+            if not is_ready(kind):  # the start that we waited for may have done it
+                prepare(kind)
+    elif inside:
+        return
+    os.execv(PYTHON, [str(PYTHON), *sys.orig_argv[1:]])
+
+
+def is_ready(kind: str) -> bool:
+    try:
+        stamp = json.loads(STAMP.read_text())
+    except FileNotFoundError:
+        return False
+    same_place = stamp["venv"] == str(VENV) and stamp["python"] == os.path.realpath(PYTHON)
+    return same_place and os.access(PYTHON, os.X_OK) and stamp["locks"].get(kind) == digest(LOCKS[kind])
+
+
+def prepare(kind: str) -> None:
+    started = time.monotonic()
+    remove_if_broken()
+    if not PYTHON.exists():
+        say(f"Preparing the Python environment in {VENV} (once; nothing outside of it is changed).")
+        create()
+    pip = pip_wheel.find_or_fetch()
+    UNFINISHED.touch()
+    STAMP.unlink(missing_ok=True)
+    install(pip, LOCKS[kind])
+    installed = ("run", "dev") if kind == "dev" else ("run",)
+    write_stamp({name: digest(LOCKS[name]) for name in installed})
+    UNFINISHED.unlink()
+    say(f"The environment is ready ({time.monotonic() - started:.0f} s).")
+
+
+def remove_if_broken() -> None:
+    """Interrupted half-way, moved, or made by a Python that is gone: quicker to make anew than to trust."""
+    if UNFINISHED.exists() or (STAMP.exists() and made_elsewhere()) or (VENV.exists() and not PYTHON.exists()):
+        say(f"The environment in {VENV} was interrupted or its Python has changed: making it anew.")
+        shutil.rmtree(VENV)
+
+
+def made_elsewhere() -> bool:
+    stamp = json.loads(STAMP.read_text())
+    return stamp["venv"] != str(VENV) or stamp["python"] != os.path.realpath(PYTHON)
+
+
+def create() -> None:
+    # without pip: Debian ships Python without ensurepip, and pip runs from its wheel as well
+    command = [sys.executable, "-m", "venv", "--without-pip", str(VENV)]
+    code, last = run_logged(command, log="bootstrap")
+    if code:
+        shutil.rmtree(VENV, ignore_errors=True)
+        sys.exit(f"{sys.executable} cannot make a virtual environment ({last[-1] if last else code}): use a full Python 3.11+.")
+
+
+def install(pip: Path, lock: Path) -> None:
+    """Exactly what the lock says, hashes checked, from wherever this machine's pip configuration points."""
+    total = sum("==" in line for line in lock.read_text().splitlines())
+    say(f"Installing the {total} packages of {lock.name}, each checked against its hash.")
+    seen, percent = 0, Percent("packages found")
+
+    def count(line: str) -> None:
+        nonlocal seen
+        if line.startswith(("Collecting ", "Requirement already satisfied")):
+            seen += 1
+            percent.reached(seen / total)
+        elif line.startswith("Installing collected packages"):
+            say("  writing them to .venv")
+
+    options = ["--require-hashes", "--only-binary", ":all:", "--no-input", "--disable-pip-version-check", "--retries", "2"]
+    command = [PYTHON, pip / "pip", "install", *options, "--progress-bar", "off", "-r", lock]
+    code, last = run_logged(command, log="bootstrap", on_line=count)
+    if code:
+        sys.exit(f"{reason(last)}\nThe whole log: {VAR}/log/bootstrap.log. Then run the same command again.")
+
+
+def reason(last: list[str]) -> str:
+    """One line that names the cause, for the failures that a person meets; pip's own error for the others."""
+    text = "\n".join(last)
+    if "DO NOT MATCH THE HASHES" in text:
+        return "A downloaded package differs from the one in the lock: do not trust it, and check where pip is pointed."
+    if "Connection" in text or "NameResolution" in text or "timed out" in text:
+        return "No package index could be reached: check the network, or point pip at one that can (PIP_INDEX_URL, pip.conf)."
+    errors = [line for line in last if line.startswith("ERROR")]
+    return (errors or last or ["pip ended without a word"])[-1]
+
+
+def write_stamp(locks: dict[str, str]) -> None:
+    draft = STAMP.with_suffix(".part")
+    draft.write_text(json.dumps({"venv": str(VENV), "python": os.path.realpath(PYTHON), "locks": locks}))
+    draft.replace(STAMP)
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def only_one_start():
+    """Of two starts at once the second waits here; the lock goes with its process, so a killed start blocks nobody."""
+    try:
+        private_dir(VAR)
+        file = (VAR / "bootstrap.lock").open("w")
+    except PermissionError:
+        sys.exit(f"{ROOT} belongs to someone else and is not prepared: its owner runs python3 manage.py check there once.")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another start is preparing the environment: waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,37 @@
+"""Below `/api/` an error is a problem, also when Django itself answers (no such URL, wrong method, a crash)."""
+
+import structlog
+from django.http import Http404
+
+from config.problems import CONTENT_TYPE, TITLES, problem_response
+
+log = structlog.get_logger(__name__)
+
+
+class ApiProblemMiddleware:
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        if self._is_foreign_error(request, response):
+            told = problem_response(response.status_code, TITLES.get(response.status_code, response.reason_phrase))
+            for header in ("Allow", "Retry-After", "WWW-Authenticate"):
+                if header in response:
+                    told[header] = response[header]
+            return told
+        return response
+
+    def process_exception(self, request, error):
+        if request.path.startswith("/api/") and not isinstance(error, Http404):
+            log.exception("api_error", path=request.path)
+            return problem_response(500, "Something unforeseen; it is in the log under this request's id.")
+        return None
+
+    @staticmethod
+    def _is_foreign_error(request, response):
+        return (
+            request.path.startswith("/api/")
+            and response.status_code >= 400
+            and not response.get("Content-Type", "").startswith(CONTENT_TYPE)
+        )

@@ -1,0 +1,5 @@
+"""The entries of the side bar."""
+
+
+def navigation(request):
+    return {}

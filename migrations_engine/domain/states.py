@@ -1,0 +1,61 @@
+"""The states of a run and of its steps, and every way from one to another. No other way exists."""
+
+from enum import StrEnum
+
+
+class StepName(StrEnum):
+    ANALYZE = "analyze"
+    MERGE = "merge"
+    MIGRATE = "migrate"
+    POST_SCRIPT = "post_script"
+
+
+STEPS = tuple(StepName)
+"""In the order in which they run."""
+
+
+class StepState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+STEP_TRANSITIONS = frozenset(
+    {
+        (StepState.WAITING, StepState.RUNNING),  # a worker claims it
+        (StepState.RUNNING, StepState.RUNNING),  # another worker takes over an expired lease
+        (StepState.RUNNING, StepState.SUCCEEDED),
+        (StepState.RUNNING, StepState.FAILED),
+        (StepState.RUNNING, StepState.CANCELLED),  # it saw the cancel request
+        (StepState.WAITING, StepState.CANCELLED),  # its run was cancelled before it began
+        (StepState.FAILED, StepState.WAITING),  # a person retries on the same snapshot
+    }
+)
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+RUN_TRANSITIONS = frozenset(
+    {
+        (RunState.QUEUED, RunState.RUNNING),  # its first step is claimed
+        (RunState.QUEUED, RunState.CANCELLED),  # cancelled before any step began
+        (RunState.RUNNING, RunState.CANCELLING),  # asked; the running step has not stopped yet
+        (RunState.RUNNING, RunState.SUCCEEDED),  # the last step succeeded
+        (RunState.RUNNING, RunState.FAILED),  # a step failed
+        (RunState.CANCELLING, RunState.CANCELLED),  # the step stopped, what it made is removed
+        (RunState.CANCELLING, RunState.FAILED),  # the clean-up failed: a person must look
+        (RunState.FAILED, RunState.QUEUED),  # retry
+    }
+)
+
+RUN_ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
+RUN_ALIVE = frozenset(RunState) - RUN_ENDED

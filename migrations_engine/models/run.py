@@ -1,0 +1,91 @@
+"""A run of a migration: the immutable snapshot of its plan, its four steps, and what happened."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from migrations_engine.domain.states import RunState, StepName, StepState
+from personas.models.owned import OwnedQuerySet
+
+
+class MigrationRun(models.Model):
+    """`plan` is the snapshot that was launched (see migrations_engine/services/plan.py for its shape); it never changes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    department = models.ForeignKey("personas.Department", models.PROTECT, related_name="runs")
+    vm = models.ForeignKey("analyzer.VirtualMachine", models.PROTECT, related_name="runs")
+    template = models.ForeignKey("templates_app.MigrationTemplate", models.PROTECT, related_name="runs")
+    persona = models.ForeignKey("personas.Persona", models.PROTECT, null=True, related_name="runs")
+    target = models.ForeignKey("migrations_engine.TargetEndpoint", models.PROTECT, related_name="runs")
+    use_case = models.CharField(max_length=80, blank=True)
+    overrides = models.JSONField(default=dict, blank=True)
+    plan = models.JSONField()
+    plan_sha256 = models.CharField(max_length=64)
+    state = models.CharField(max_length=12, choices=[(s, s) for s in RunState], default=RunState.QUEUED, db_index=True)
+    root_cause = models.TextField(blank=True)
+    idempotency_key = models.CharField(max_length=200, blank=True)
+    request_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the body that came with the key.")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["created_by", "idempotency_key"],
+                condition=~models.Q(idempotency_key=""),
+                name="one_run_per_idempotency_key",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=[s.value for s in RunState]), name="run_state_is_known"
+            ),
+        ]
+
+    def __str__(self):
+        return f"run {str(self.id)[:8]} of {self.vm}"
+
+
+class StepRun(models.Model):
+    """One step of a run. `fence` is the token of the worker that holds it; `lease_until` when that worker counts as dead."""
+
+    run = models.ForeignKey(MigrationRun, models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=16, choices=[(s, s) for s in StepName])
+    order = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=12, choices=[(s, s) for s in StepState], default=StepState.WAITING)
+    attempt = models.PositiveIntegerField(default=0)
+    fence = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True, db_index=True)
+    message = models.CharField(max_length=300, blank=True)
+    bytes_done = models.PositiveBigIntegerField(default=0)
+    bytes_total = models.PositiveBigIntegerField(default=0)
+    percent = models.FloatField(default=0)
+    result = models.JSONField(null=True)
+    error = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["run", "order"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_step_per_name")]
+
+    def __str__(self):
+        return f"{self.name} of {self.run}"
+
+
+class RunEvent(models.Model):
+    run = models.ForeignKey(MigrationRun, models.CASCADE, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    step = models.CharField(max_length=16, blank=True)
+    level = models.CharField(max_length=8, default="info")
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["run", "id"]
+
+    def __str__(self):
+        return self.text[:80]

@@ -1,0 +1,2 @@
+app_name = "migrations_engine"
+urlpatterns: list = []

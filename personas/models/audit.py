@@ -1,0 +1,34 @@
+"""Who changed what, when. Append-only: the database itself refuses UPDATE and DELETE (trigger in a schema migration)."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from personas.models.owned import OwnedQuerySet
+
+
+class AuditEntry(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, related_name="+", db_constraint=False)
+    actor_name = models.CharField(max_length=150)
+    department = models.ForeignKey(
+        "personas.Department", models.DO_NOTHING, null=True, related_name="+", db_constraint=False
+    )
+    action = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64, db_index=True)
+    object_name = models.CharField(max_length=200)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at"]
+        verbose_name_plural = "audit entries"
+
+    def __str__(self):
+        return f"{self.actor_name} {self.action} {self.object_name}"

@@ -1,0 +1,73 @@
+"""The tenant: a department, who belongs to it, and what its role lets a member do."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class Role(models.TextChoices):
+    VIEWER = "viewer", "Viewer"
+    OPERATOR = "operator", "Operator"
+    ADMIN = "admin", "Admin"
+
+    @property
+    def rank(self) -> int:
+        return list(Role).index(self)
+
+    @classmethod
+    def at_least(cls, role: "Role") -> list["Role"]:
+        return [r for r in cls if r.rank >= role.rank]
+
+
+class DepartmentQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """The departments the user is a member of; all of them for a superuser."""
+        return self._with_role(user, Role.VIEWER)
+
+    def operable_by(self, user):
+        return self._with_role(user, Role.OPERATOR)
+
+    def administered_by(self, user):
+        return self._with_role(user, Role.ADMIN)
+
+    def _with_role(self, user, role):
+        if not user.is_authenticated:
+            return self.none()
+        if user.is_superuser:
+            return self
+        return self.filter(
+            pk__in=Membership.objects.filter(user=user, role__in=Role.at_least(role)).values("department")
+        )
+
+
+class Department(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    slug = models.SlugField(max_length=63, unique=True)
+    defaults = models.JSONField(
+        default=dict, blank=True, help_text="Settings document: the layer between template and persona."
+    )
+    members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="departments")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = DepartmentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+
+class Membership(models.Model):
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    department = models.ForeignKey(Department, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role, default=Role.VIEWER)
+
+    class Meta:
+        ordering = ["department", "user"]
+        constraints = [models.UniqueConstraint(fields=["user", "department"], name="one_membership_per_department")]
+
+    def __str__(self):
+        return f"{self.user} in {self.department} ({self.role})"

@@ -1,0 +1,55 @@
+"""A persona says for whom a machine is moved."""
+
+from django.conf import settings
+from django.db import models
+
+from personas.models.owned import OwnedQuerySet, unique_in_department
+from personas.models.profile import Named
+from personas.models.settings_columns import SettingsColumns
+
+
+class PersonaQuerySet(OwnedQuerySet):
+    def active(self):
+        return self.filter(archived_at__isnull=True)
+
+
+class Persona(Named, SettingsColumns):
+    """PersonaID is `id`, PersonaName is `name`; a revision is kept of every state that it was in."""
+
+    list_modes = models.JSONField(default=dict, blank=True, help_text="Per list: replace instead of append.")
+    hints = models.JSONField(
+        default=list, blank=True, help_text="Software names that speak for this persona (packages, services)."
+    )
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = PersonaQuerySet.as_manager()
+
+    class Meta(Named.Meta):
+        constraints = unique_in_department("persona")
+
+    def document(self) -> dict:
+        document = self.settings_document()
+        if self.list_modes:
+            document["list_modes"] = self.list_modes
+        return document
+
+    @property
+    def revision(self) -> int:
+        """Number of the newest revision; 0 before the first is written."""
+        return self.revisions.aggregate(n=models.Max("number"))["n"] or 0
+
+
+class PersonaRevision(models.Model):
+    persona = models.ForeignKey(Persona, models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    document = models.JSONField()
+    sha256 = models.CharField(max_length=64)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["persona", "-number"]
+        constraints = [models.UniqueConstraint(fields=["persona", "number"], name="one_persona_revision_per_number")]
+
+    def __str__(self):
+        return f"{self.persona}@{self.number}"

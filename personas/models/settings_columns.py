@@ -1,0 +1,109 @@
+"""The vocabulary as columns, shared by persona and template. Empty means: not said.
+
+`COLUMNS` ties every leaf of the vocabulary to the column that stores it; a test compares it with `LEAVES`.
+"""
+
+from django.db import models
+
+from personas.domain.settings import SCHEMA_VERSION
+
+INTENTS = [("prefer", "Prefer"), ("require", "Require"), ("install", "Install")]
+
+COLUMNS: dict[str, str] = {
+    "kernel.version": "default_kernel_version",
+    "kernel.intent": "default_kernel_intent",
+    "distribution.name": "default_distribution_name",
+    "distribution.version": "default_distribution_version",
+    "distribution.intent": "default_distribution_intent",
+    "driver_set": "default_driver_set.slug",
+    "kernel_modules": "kernel_modules",
+    "packages": "packages",
+    "resources.vcpus": "resource_allocation_profile.vcpus",
+    "resources.memory_mib": "resource_allocation_profile.memory_mib",
+    "resources.root_disk_gib": "resource_allocation_profile.root_disk_gib",
+    "storage.format": "disk_format",
+    "storage.bus": "disk_bus",
+    "machine": "machine",
+    "firmware": "firmware",
+    "network.bandwidth_mbps": "network_profile.bandwidth_mbps",
+    "network.security_groups": "network_profile.security_groups",
+    "network.addressing": "network_profile.addressing",
+    "post_migration.scripts": "post_migration_script.slug",
+    "post_migration.timeout_s": "script_timeout_s",
+    "post_migration.must_pass": "script_must_pass",
+    "monitoring_tags": "monitoring_tags",
+    "acceptance_checks": "acceptance_checks",
+}
+
+COMPUTED = frozenset({"schema_version", "devices.disk", "devices.nic", "devices.rng", "devices.balloon"})
+"""Leaves without a column: the version is constant, devices come from the driver set."""
+
+
+class SettingsColumns(models.Model):
+    default_kernel_version = models.CharField("default kernel version", max_length=120, blank=True)
+    default_kernel_intent = models.CharField("kernel intent", max_length=8, blank=True, choices=INTENTS)
+    default_distribution_name = models.CharField("default distribution", max_length=32, blank=True)
+    default_distribution_version = models.CharField("default distribution version", max_length=32, blank=True)
+    default_distribution_intent = models.CharField("distribution intent", max_length=8, blank=True, choices=INTENTS)
+    default_driver_set = models.ForeignKey(
+        "personas.DriverSet", models.PROTECT, null=True, blank=True, related_name="%(class)s_users"
+    )
+    resource_allocation_profile = models.ForeignKey(
+        "personas.ResourceProfile", models.PROTECT, null=True, blank=True, related_name="%(class)s_users"
+    )
+    network_profile = models.ForeignKey(
+        "personas.NetworkProfile", models.PROTECT, null=True, blank=True, related_name="%(class)s_users"
+    )
+    post_migration_script = models.ForeignKey(
+        "personas.Script", models.PROTECT, null=True, blank=True, related_name="%(class)s_users"
+    )
+    script_timeout_s = models.PositiveIntegerField("script time limit (s)", null=True, blank=True)
+    script_must_pass = models.BooleanField("script must pass", null=True, blank=True)
+    kernel_modules = models.JSONField(default=list, blank=True)
+    packages = models.JSONField(default=list, blank=True)
+    disk_format = models.CharField(max_length=8, blank=True, choices=[("qcow2", "qcow2"), ("raw", "raw")])
+    disk_bus = models.CharField(
+        max_length=8, blank=True, choices=[("virtio", "virtio"), ("sata", "SATA"), ("scsi", "SCSI")]
+    )
+    machine = models.CharField(max_length=8, blank=True, choices=[("q35", "q35"), ("pc", "pc (i440FX)")])
+    firmware = models.CharField(
+        max_length=8, blank=True, choices=[("keep", "Keep the source's"), ("bios", "BIOS"), ("uefi", "UEFI")]
+    )
+    monitoring_tags = models.JSONField(default=dict, blank=True)
+    acceptance_checks = models.JSONField(default=list, blank=True)
+    unset = models.JSONField(
+        default=list, blank=True, help_text="Settings that this layer un-says (an explicit null in its document)."
+    )
+
+    class Meta:
+        abstract = True
+
+    def settings_document(self) -> dict:
+        """This layer as a document of the vocabulary: what is said, and null where it is un-said."""
+        document: dict = {"schema_version": SCHEMA_VERSION}
+        for path, column in COLUMNS.items():
+            value = _stored(self, path, column)
+            if value not in (None, "", [], {}):
+                _put(document, path, value)
+        for path in self.unset:
+            _put(document, path, None)
+        return document
+
+
+def _stored(row, path, column):
+    first, _, rest = column.partition(".")
+    value = getattr(row, first)
+    if rest and value is not None:
+        value = getattr(value, rest)
+    if path == "post_migration.scripts" and value:
+        return [{"name": value}]
+    if path == "network.security_groups" and value:
+        return [group["name"] for group in value]
+    return value
+
+
+def _put(document, path, value):
+    *parents, leaf = path.split(".")
+    for parent in parents:
+        document = document.setdefault(parent, {})
+    document[leaf] = value

@@ -1,0 +1,2 @@
+app_name = "templates_app"
+urlpatterns: list = []
