@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""The one command. Starts on any Python 3.11+ with nothing installed: it prepares `.venv/` first, then goes on inside it."""
+
+import os
+import sys
+
+OLDEST_PYTHON = (3, 11)
+DEVELOPER_COMMANDS = {"test", "lint", "bench"}  # need the packages of requirements-dev.lock as well
+
+
+def main(arguments):
+    if sys.version_info < OLDEST_PYTHON:
+        sys.exit(
+            "Python {}.{} is too old, 3.11 or newer is needed. Run it with the newer one: python3.11 manage.py {}".format(
+                *sys.version_info[:2], " ".join(arguments)
+            )
+        )
+    from config.bootstrap import environment
+
+    command = arguments[0] if arguments else ""
+    environment.enter("dev" if command in DEVELOPER_COMMANDS else "run")
+
+    if command in ("test", "lint"):  # the suite starts pytest as a child: this process needs no settings
+        from tests import suite
+
+        sys.exit(suite.main(command, arguments[1:]))
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
