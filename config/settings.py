@@ -86,7 +86,6 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "config.middleware.ApiProblemMiddleware",
-    "personas.audit_context.AuditContextMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -1,0 +1,88 @@
+"""What every API resource of a tenant shares: rows that the reader may see, relations that the writer may use, ETags."""
+
+import hashlib
+import json
+
+from rest_framework import serializers, viewsets
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+
+from personas.models import Department, Role
+
+
+class ScopedRelatedField(serializers.PrimaryKeyRelatedField):
+    """A foreign key by id, only among the rows that the user sees (or, with `role`, has that role for). Anything else is
+    the same error as an id that does not exist."""
+
+    def __init__(self, *, role: Role | None = None, **kwargs):
+        self.role = role
+        super().__init__(**kwargs)
+
+    def get_queryset(self):
+        rows, user = super().get_queryset(), self.context["request"].user
+        if self.role is None:
+            return rows.visible_to(user)
+        return rows.operable_by(user) if self.role == Role.OPERATOR else rows.administered_by(user)
+
+
+class DepartmentField(ScopedRelatedField):
+    """The owning department: one in which the user may write. Left out when the user has exactly one such department."""
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("role", Role.ADMIN)
+        super().__init__(queryset=Department.objects.all(), **kwargs)
+
+
+class PreconditionRequired(APIException):
+    status_code = 428
+    default_detail = "Send If-Match with the ETag of what you read, so that nobody's change is lost."
+
+
+class PreconditionFailed(APIException):
+    status_code = 412
+    default_detail = "It has changed since you read it; read it again and repeat your change."
+
+
+class OwnedViewSet(viewsets.ModelViewSet):
+    """Subclasses give queryset, serializer, filterset and the services; `write_role` says who may write.
+
+    The serializer's `create` and `update` call the services with `by=request.user`.
+    """
+
+    write_role = Role.ADMIN
+
+    def get_queryset(self):
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset().none()
+        return super().get_queryset().visible_to(self.request.user)
+
+
+class ETagMixin:
+    """ETag on reads; PUT, PATCH and DELETE ask for If-Match (428 without, 412 when it has changed)."""
+
+    def retrieve(self, request, *args, **kwargs):
+        data = self.get_serializer(self.get_object()).data
+        return Response(data, headers={"ETag": etag(data)})
+
+    def update(self, request, *args, **kwargs):
+        self._require_match(request)
+        response = super().update(request, *args, **kwargs)
+        response["ETag"] = etag(response.data)
+        return response
+
+    def destroy(self, request, *args, **kwargs):
+        self._require_match(request)
+        return super().destroy(request, *args, **kwargs)
+
+    def _require_match(self, request):
+        current = etag(self.get_serializer(self.get_object()).data)
+        asked = request.headers.get("If-Match")
+        if asked is None:
+            raise PreconditionRequired()
+        if asked.strip() != "*" and current not in [tag.strip() for tag in asked.split(",")]:
+            raise PreconditionFailed()
+
+
+def etag(data: dict) -> str:
+    canonical = json.dumps(data, sort_keys=True, default=str)
+    return f'"{hashlib.sha256(canonical.encode()).hexdigest()[:32]}"'

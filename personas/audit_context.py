@@ -1,9 +1,0 @@
-"""Who is asking: bound once per request, read by `audit.record`."""
-
-
-class AuditContextMiddleware:
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        return self.get_response(request)
