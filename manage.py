@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one command. Starts on any Python 3.11+ with nothing installed: it prepares `.venv/` first, then goes on inside it."""
+"""The one command. On any Python 3.11+ with nothing installed it first prepares `.venv/`, then goes on in there."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ DEVELOPER_COMMANDS = {"test", "lint", "bench"}  # need the packages of requireme
 def main(arguments):
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(
-            "Python {}.{} is too old, 3.11 or newer is needed. Run it with the newer one: python3.11 manage.py {}".format(
-                *sys.version_info[:2], " ".join(arguments)
+            "Python {}.{} is too old: 3.11 or newer is needed. Run: python3.11 manage.py {}".format(
+                sys.version_info[0], sys.version_info[1], " ".join(arguments)
             )
         )
     from config.bootstrap import environment

@@ -1,4 +1,4 @@
-"""From a bare Python to a ready environment, with the standard library only: it runs before anything is installed.
+"""From a bare Python to a ready environment. It runs before anything is installed.
 
-`config/__init__.py` and everything in this folder must therefore import nothing but the standard library and each other.
+So `config/__init__.py` and this folder import nothing but the standard library and each other.
 """

@@ -1,4 +1,4 @@
-"""The Debian packages that the product drives as programs: a table by purpose, and one verb that makes them present."""
+"""The Debian packages that the product drives as programs: a table by purpose, and a verb that installs them."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from config.bootstrap.progress import VAR, Percent, run_logged, say
 
 
 class Package(NamedTuple):
-    purpose: str  # run: the product · full_guest: a whole Debian as a guest · test: servers and tools of the test command
+    purpose: str  # run: the product · full_guest: a whole Debian as sample guest · test: for the test command
     name: str
     why: str
 
@@ -33,8 +33,8 @@ PACKAGES = (
     Package("test", "shellcheck", "checks the shell scripts"),
 )
 
-# As root, in one go. A policy that forbids starting services stands for the time of the install (a database server on the
-# user's machine is not ours to start); one left behind by a killed install is recognised by its second line and removed.
+# Runs as root. While it installs, a policy forbids starting services: a database server on the user's machine
+# is not ours to start. A policy left behind by a killed install is recognised by its second line and removed.
 INSTALL = r"""
 policy=/usr/sbin/policy-rc.d
 ours='# Migration Personas: no service is started by this install'
@@ -58,8 +58,8 @@ $apt update && install "$@"
 def ensure(purposes: Iterable[str]) -> None:
     """Make every package of `purposes` present, saying first what is missing and what for.
 
-    As root or where sudo asks nothing it just installs; at a terminal sudo may ask for its password; otherwise, or when
-    the install fails, exits with status 1 and the one line to run.
+    As root or where sudo asks nothing it just installs; at a terminal sudo may ask for its password; otherwise,
+    or when the install fails, exits with status 1 and the one line to run.
     """
     absent = missing(purposes)
     if not absent:
@@ -100,8 +100,8 @@ def privilege_command() -> list[str] | None:
         return None
     if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
         return ["sudo", "-n"]
-    if sys.stdin.isatty() and subprocess.run(["sudo", "-v", "-p", "sudo password for %u: "], check=False).returncode == 0:
-        return ["sudo", "-n"]  # asked once, with the screen still ours; what follows uses that answer
+    if sys.stdin.isatty() and subprocess.run(["sudo", "-v"], check=False).returncode == 0:
+        return ["sudo", "-n"]  # asked now, while the screen is free; the install uses that answer
     return None
 
 

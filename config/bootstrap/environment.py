@@ -1,4 +1,4 @@
-"""The project's own environment `.venv/`: made once, repaired when it was interrupted, entered in milliseconds after that."""
+"""The project's own environment `.venv/`: made once, repaired when interrupted, entered in milliseconds after."""
 
 import fcntl
 import hashlib
@@ -15,13 +15,16 @@ from config.bootstrap.progress import ROOT, VAR, Percent, private_dir, run_logge
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-LOCKS = {"run": ROOT / "requirements.lock", "dev": ROOT / "requirements-dev.lock"}  # dev holds all of run, same versions
+LOCKS = {
+    "run": ROOT / "requirements.lock",
+    "dev": ROOT / "requirements-dev.lock",  # all of run in the same versions, and the tools of the tests
+}
 STAMP = VENV / "ready.json"  # written last: what is installed, by which Python, where
 UNFINISHED = VENV / "unfinished"  # there while packages are being written
 
 
 def enter(kind: str) -> None:
-    """Return inside `.venv/` holding the packages of `kind` ("run" or "dev"); from any other Python, start again in there.
+    """Return inside a `.venv/` with the packages of `kind` ("run" or "dev"); elsewhere, start again in there.
 
     Exits with one line that says what to do when the environment cannot be prepared.
     """
@@ -64,7 +67,8 @@ def prepare(kind: str) -> None:
 
 def remove_if_broken() -> None:
     """Interrupted half-way, moved, or made by a Python that is gone: quicker to make anew than to trust."""
-    if UNFINISHED.exists() or (STAMP.exists() and made_elsewhere()) or (VENV.exists() and not PYTHON.exists()):
+    without_python = VENV.exists() and not PYTHON.exists()
+    if without_python or UNFINISHED.exists() or (STAMP.exists() and made_elsewhere()):
         say(f"The environment in {VENV} was interrupted or its Python has changed: making it anew.")
         shutil.rmtree(VENV)
 
@@ -80,7 +84,8 @@ def create() -> None:
     code, last = run_logged(command, log="bootstrap")
     if code:
         shutil.rmtree(VENV, ignore_errors=True)
-        sys.exit(f"{sys.executable} cannot make a virtual environment ({last[-1] if last else code}): use a full Python 3.11+.")
+        said = last[-1] if last else f"exit code {code}"
+        sys.exit(f"{sys.executable} cannot make a virtual environment ({said}): use a complete Python 3.11+.")
 
 
 def install(pip: Path, lock: Path) -> None:
@@ -97,8 +102,9 @@ def install(pip: Path, lock: Path) -> None:
         elif line.startswith("Installing collected packages"):
             say("  writing them to .venv")
 
-    options = ["--require-hashes", "--only-binary", ":all:", "--no-input", "--disable-pip-version-check", "--retries", "2"]
-    command = [PYTHON, pip / "pip", "install", *options, "--progress-bar", "off", "-r", lock]
+    strict = ["--require-hashes", "--only-binary", ":all:"]
+    quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "2"]
+    command = [PYTHON, pip / "pip", "install", *strict, *quiet, "-r", lock]
     code, last = run_logged(command, log="bootstrap", on_line=count)
     if code:
         sys.exit(f"{reason(last)}\nThe whole log: {VAR}/log/bootstrap.log. Then run the same command again.")
@@ -108,9 +114,11 @@ def reason(last: list[str]) -> str:
     """One line that names the cause, for the failures that a person meets; pip's own error for the others."""
     text = "\n".join(last)
     if "DO NOT MATCH THE HASHES" in text:
-        return "A downloaded package differs from the one in the lock: do not trust it, and check where pip is pointed."
+        return "A downloaded package differs from the lock: do not trust it, and check where pip is pointed."
     if "Connection" in text or "NameResolution" in text or "timed out" in text:
-        return "No package index could be reached: check the network, or point pip at one that can (PIP_INDEX_URL, pip.conf)."
+        return (
+            "No package index could be reached: check the network, and pip's configuration (pip config list)."
+        )
     errors = [line for line in last if line.startswith("ERROR")]
     return (errors or last or ["pip ended without a word"])[-1]
 
@@ -127,12 +135,12 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def only_one_start():
-    """Of two starts at once the second waits here; the lock goes with its process, so a killed start blocks nobody."""
+    """Of two starts at once the second waits; the lock goes with its process, so a killed start blocks nobody."""
     try:
         private_dir(VAR)
         file = (VAR / "bootstrap.lock").open("w")
     except PermissionError:
-        sys.exit(f"{ROOT} belongs to someone else and is not prepared: its owner runs python3 manage.py check there once.")
+        sys.exit(f"{ROOT} is not yours to prepare. Its owner runs once: python3 {ROOT}/manage.py check")
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,11 +9,12 @@ from config.bootstrap.progress import VAR, private_dir, run_logged, say
 
 DEBIAN_PACKAGE = "python3-pip-whl"  # holds pip as a wheel, in DEBIAN_FOLDER
 DEBIAN_FOLDER = Path("usr/share/python-wheels")
+BY_HAND = f"sudo sh -c 'apt-get update && apt-get install -y {DEBIAN_PACKAGE}'"
 CACHE = VAR / "cache" / "pip-wheel"
 
 
 def find_or_fetch() -> Path:
-    """The path of a pip wheel: this Python's own, Debian's, or the one fetched before; fetched from Debian otherwise."""
+    """The path of a pip wheel: this Python's own, Debian's or the one fetched before; else fetched from Debian."""
     return find(folders()) or fetch()
 
 
@@ -28,23 +29,27 @@ def find(places: list[Path]) -> Path | None:
 
 
 def fetch() -> Path:
-    """Download and unpack Debian's package into `var/cache`; needs no privilege and changes nothing in the system."""
+    """Download and unpack Debian's package into `var/cache`: needs no privilege, changes nothing in the system."""
     if not shutil.which("apt-get"):
-        sys.exit(f"{sys.executable} comes without pip: install your system's package for it (python3-pip), then run again.")
+        sys.exit(
+            f"{sys.executable} comes without pip: install your system's package of it, then run this again."
+        )
     say("This Python comes without pip: fetching Debian's copy of it into var/cache.")
     shutil.rmtree(CACHE, ignore_errors=True)
     for folder in ("lists/partial", "archives/partial"):
         private_dir(CACHE / folder)
-    if download([]) != 0:  # no package lists on this machine, or old ones: take our own, the system's are not ours to write
+    if (
+        download([]) != 0
+    ):  # the machine's package lists are absent or old, and not ours to write: take our own
         own = ["-o", f"Dir::State::Lists={CACHE}/lists", "-o", f"Dir::Cache={CACHE}"]
         code, _ = run_logged(["apt-get", *own, "-q", "update"], log="bootstrap")
         if code or download(own):
-            sys.exit(f"pip could not be fetched (see {VAR}/log/bootstrap.log). Run: sudo apt-get install -y {DEBIAN_PACKAGE}")
+            sys.exit(f"pip could not be fetched (see {VAR}/log/bootstrap.log). Run: {BY_HAND}")
     (package,) = CACHE.glob(f"{DEBIAN_PACKAGE}_*.deb")
     run_logged(["dpkg-deb", "-x", package, CACHE / "tree"], log="bootstrap")
     if wheel := find(folders()):
         return wheel
-    sys.exit(f"{package} holds no pip. Run: sudo apt-get install -y {DEBIAN_PACKAGE}")
+    sys.exit(f"{package} holds no pip. Run: {BY_HAND}")
 
 
 def download(options: list[str]) -> int:

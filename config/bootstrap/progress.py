@@ -1,6 +1,6 @@
-"""What a person sees while something is prepared: short lines on stderr; every line of the tools goes to a log in `var/log`.
+"""What a person sees while something is prepared: short lines; every line of the tools goes to a log in `var/log`.
 
-stderr, because stdout belongs to the command that was asked for (`manage.py merge ... | jq`).
+On stderr, because stdout belongs to the command that was asked for (`manage.py merge ... | jq`).
 """
 
 import subprocess
@@ -26,7 +26,7 @@ def private_dir(path: Path) -> Path:
 def run_logged(
     command: Sequence[str | Path], *, log: str, on_line: Callable[[str], None] = lambda line: None, env=None
 ) -> tuple[int, list[str]]:
-    """Run `command` without stdin, each line to `var/log/<log>.log` and to `on_line`; `(exit code, its last 40 lines)`."""
+    """Run `command`, each line of it to `var/log/<log>.log` and to `on_line`; `(exit code, its last 40 lines)`."""
     private_dir(VAR)
     last: list[str] = []
     with (private_dir(VAR / "log") / f"{log}.log").open("a") as file:

@@ -1,0 +1,42 @@
+"""What holds for every test. Factories live in `tests/factories.py`, servers to kill in `tests/servers.py`."""
+
+import os
+
+import pytest
+
+from tests import servers
+
+
+def pytest_configure(config):
+    # this process has its settings; the processes that a test starts use the product's own, as a user's would
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+
+
+def pytest_collection_modifyitems(items):
+    """What never asks for the database has the same answer on PostgreSQL: it runs once (unless marked `both`)."""
+    for item in items:
+        uses_database = "db" in item.fixturenames or item.get_closest_marker("django_db")
+        if not uses_database and not item.get_closest_marker("both"):
+            item.add_marker(pytest.mark.once)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """The test command installs all that it needs, so in CI a skip is a hole, not a circumstance."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and exitstatus == pytest.ExitCode.OK and reporter.stats.get("skipped"):
+        reporter.write_line("\nCI allows no skipped test.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def redis_server():
+    """A Redis of this test's own, to kill and to start again: `.url`, `.kill()`, `.start()`."""
+    with servers.redis("--appendonly", "yes") as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_server():
+    """A PostgreSQL of this test's own, to kill and to start again: `.url`, `.kill()`, `.start()`."""
+    with servers.postgresql() as server:
+        yield server
