@@ -50,7 +50,7 @@ class _Frozen(BaseModel):
 
 
 class OperatingSystem(_Frozen):
-    """`/etc/os-release`, with `family` as what decides the tools: debian, rhel, suse, alpine, arch, windows, unknown."""
+    """`/etc/os-release`; `family` decides the tools: debian, rhel, suse, alpine, arch, windows, unknown."""
 
     id: Text = ""  # "debian"
     version: Text = ""  # "12"
@@ -66,7 +66,7 @@ class Kernel(_Frozen):
 
     version: Text  # as `uname -r` will say it
     default: bool = False  # what the boot loader starts without a hand on the keyboard
-    menu_id: LongText | None = None  # GRUB id to set as default: "gnulinux-advanced-UUID>gnulinux-VERSION-advanced-UUID"
+    menu_id: LongText | None = None  # to set as GRUB's default: "gnulinux-advanced-UUID>gnulinux-VERSION-…"
     title: Text = ""
     initramfs: bool = False
     drivers_builtin: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
@@ -120,6 +120,7 @@ class Partition(_Frozen):
     size_bytes: Count
     type: Text = ""  # GPT type GUID in lower case, or "0x83"
     name: Text = ""
+    uuid: Text = ""  # as fstab's PARTUUID
     bootable: bool = False
 
 
@@ -160,9 +161,10 @@ Metric = Literal[
 
 
 class UsageSeries(_Frozen):
-    """History found on the disk: `samples` are (seconds since 1970 UTC, value), oldest first, unit in the metric's name.
+    """History found on the disk: `samples` are (seconds since 1970 UTC, value), oldest first.
 
-    Network and disk are summed over all devices but loopback. A value is the mean over the step before its time.
+    The metric's name says the unit. Network is summed over the devices that reach the outside, disk over
+    all. A value is the mean over the step before its time.
     """
 
     metric: Metric
