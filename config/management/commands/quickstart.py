@@ -1,0 +1,77 @@
+"""`python3 manage.py quickstart`: set everything up, migrate a real machine as a persona, leave the application running."""
+
+import signal
+import sys
+import time
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import connection
+from rich.console import Console
+
+from config.bootstrap import debian
+from config.quickstart import demo
+from config.quickstart.children import ChildFailed, Children, free_port
+from config.quickstart.company import admin_ensure, company_ensure
+from config.quickstart.instance import AlreadyRunning, only_instance
+from config.quickstart.machines import power_off_machines, power_on_machines
+
+
+class Stop(Exception):
+    """SIGTERM or SIGHUP arrived."""
+
+
+class Command(BaseCommand):
+    help = "Sets everything up, migrates a real VM as a persona and leaves the web application running on 127.0.0.1."
+    requires_system_checks = []
+
+    def add_arguments(self, parser):
+        parser.add_argument("--port", type=int, help="port on 127.0.0.1 (default: 8000, or the next free one)")
+        parser.add_argument("--no-demo", action="store_true", help="an empty instance: no company, no sample migration")
+
+    def handle(self, *, port, no_demo, **options):
+        self.console = Console()
+        for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+            # SIGINT too: a shell that started us in the background has made us ignore it
+            signal.signal(getattr(signal, name), self._stop)
+        try:
+            debian.ensure(["run"])
+            with only_instance(settings.VAR_DIR), Children(free_port(port), settings.VAR_DIR) as children:
+                self._run(children, with_demo=not no_demo)
+        except Stop:
+            self.console.print("Stopped. Everything is kept in var/; the same command goes on from here.")
+        except (AlreadyRunning, ChildFailed, OSError) as error:
+            raise CommandError(str(error)) from error
+
+    def _run(self, children: Children, *, with_demo: bool):
+        call_command("migrate", verbosity=0)
+        password = admin_ensure()
+        if with_demo:
+            company_ensure()
+        connection.close()  # the children open their own
+        children.start("web")
+        children.start("worker")
+        children.start("clock")
+        children.wait_for_page()
+        self._greet(children.port, password)
+        try:
+            power_on_machines(self.console)
+            if with_demo:
+                demo.migrate(self.console, children)
+                self._greet(children.port, None)
+            self.console.print("Ctrl-C stops it.")
+            while True:
+                children.check()
+                time.sleep(1)
+        finally:
+            power_off_machines(self.console)
+
+    def _greet(self, port: int, password: str | None):
+        self.console.print(f"\n[bold]http://127.0.0.1:{port}/[/]  user [bold]admin[/]", highlight=False)
+        if password:
+            self.console.print(f"password [bold]{password}[/]  (shown this once; change it: manage.py changepassword admin)")
+        sys.stdout.flush()
+
+    @staticmethod
+    def _stop(number, frame):
+        raise Stop
