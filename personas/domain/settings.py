@@ -154,12 +154,13 @@ def validate_document(document: Any, *, layer: str = "") -> dict[str, Any]:
     try:
         parsed = LayerDocument.model_validate(document)
     except ValidationError as error:
-        raise InvalidSettings([_told(e) for e in error.errors()], layer=layer) from None
+        raise InvalidSettings([told(e) for e in error.errors()], layer=layer) from None
     _check_list_modes(parsed.list_modes or {}, layer)
     return parsed.model_dump(mode="json", exclude_unset=True)
 
 
-def _told(error: dict) -> dict[str, Any]:
+def told(error: dict) -> dict[str, Any]:
+    """One error of pydantic as a row of `InvalidSettings.errors`."""
     known = [str(part) for part in error["loc"] if part not in ("tcp", "http", "systemd_unit")]
     message = "is no setting of the vocabulary" if error["type"] == "extra_forbidden" else error["msg"]
     return {"field": ".".join(known), "message": re.sub(r"^Value error, ", "", message), "value": error.get("input")}
