@@ -1,0 +1,59 @@
+"""How a state looks: tone (a colour with a meaning), icon and words. One table for every app's pages."""
+
+from typing import NamedTuple
+
+
+class Look(NamedTuple):
+    tone: str  # good | bad | warn | busy | idle
+    icon: str
+    label: str
+
+
+STATES = {
+    # runs, steps, scans
+    "queued": Look("idle", "clock", "Queued"),
+    "waiting": Look("idle", "circle-dashed", "Waiting"),
+    "running": Look("busy", "refresh", "Running"),
+    "cancelling": Look("warn", "hourglass", "Cancelling"),
+    "succeeded": Look("good", "circle-check", "Succeeded"),
+    "failed": Look("bad", "circle-x", "Failed"),
+    "cancelled": Look("idle", "ban", "Cancelled"),
+    "complete": Look("good", "circle-check", "Complete"),
+    "partial": Look("warn", "circle-minus", "Partial"),
+    "unreadable": Look("bad", "circle-x", "Unreadable"),
+    "not scanned": Look("idle", "circle-dashed", "Not scanned"),
+    # suggestions
+    "active": Look("busy", "bulb", "Open"),
+    "claimed": Look("busy", "user-check", "Claimed"),
+    "dismissed": Look("idle", "x", "Dismissed"),
+    # machines
+    "on": Look("good", "power", "On"),
+    "off": Look("idle", "power", "Off"),
+    "unknown": Look("idle", "question-mark", "Unknown"),
+    "removed": Look("idle", "trash", "Removed"),
+    "missing": Look("warn", "alert-triangle", "Missing"),
+    "archived": Look("idle", "archive", "Archived"),
+    "revoked": Look("idle", "ban", "Revoked"),
+    "expired": Look("warn", "hourglass", "Expired"),
+    # what verification found
+    "pass": Look("good", "circle-check", "As asked"),
+    "fail": Look("bad", "circle-x", "Differs"),
+    "warning": Look("warn", "alert-triangle", "Warning"),
+    "not_checked": Look("idle", "circle-dashed", "Not checked"),
+    "verified": Look("good", "shield-check", "Verified"),
+    "differs": Look("bad", "circle-x", "Differs"),
+    # concerns
+    "critical": Look("bad", "alert-circle", "Critical"),
+    "information": Look("idle", "info-circle", "Information"),
+    # listings
+    "draft": Look("idle", "pencil", "Draft"),
+    "published": Look("good", "circle-check", "Published"),
+    "deprecated": Look("warn", "alert-triangle", "Deprecated"),
+    "yanked": Look("bad", "ban", "Yanked"),
+}
+
+
+def look_of(state: object) -> Look:
+    """A state without a row is shown in its own words, without a colour that would claim to know it."""
+    word = str(state)
+    return STATES.get(word.lower()) or Look("idle", "circle-dot", word.replace("_", " ").capitalize())
