@@ -32,6 +32,7 @@ class Recommendation(models.Model):
     persona = models.ForeignKey("personas.Persona", models.SET_NULL, null=True, related_name="+")
     score = models.FloatField()
     ranking = models.JSONField()
+    reason = models.CharField(max_length=400, blank=True, help_text="Why none fits; empty when one does.")
     state = models.CharField(max_length=10, choices=RecommendationState, default=RecommendationState.ACTIVE)
     model_version = models.CharField(max_length=40)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -40,6 +41,11 @@ class Recommendation(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vm"], condition=models.Q(state="active"), name="one_active_recommendation"
+            )
+        ]
 
     def __str__(self):
         return f"{self.persona or 'no good fit'} for {self.vm}"

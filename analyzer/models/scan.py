@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 
 from personas.models.owned import OwnedQuerySet
@@ -9,6 +10,16 @@ from personas.models.owned import OwnedQuerySet
 
 class ScanQuerySet(OwnedQuerySet):
     department_path = "vm__department"
+
+    def readable(self):
+        return self.filter(state__in=READABLE)
+
+    def active(self):
+        return self.filter(state__in=ACTIVE)
+
+    def overdue(self, now):
+        """Queued and not begun in time, or running with nobody alive behind it."""
+        return self.active().filter(lease_until__lt=now)
 
 
 class ScanState(models.TextChoices):
@@ -18,11 +29,21 @@ class ScanState(models.TextChoices):
     PARTIAL = "partial", "Partial"
     UNREADABLE = "unreadable", "Unreadable"
 
+    @property
+    def ended(self) -> bool:
+        return self in (ScanState.COMPLETE, ScanState.PARTIAL, ScanState.UNREADABLE)
+
+
+READABLE = [ScanState.COMPLETE, ScanState.PARTIAL]
+ACTIVE = [ScanState.QUEUED, ScanState.RUNNING]
+
 
 class Scan(models.Model):
     """`facts` is `analyzer.domain.facts.Facts` as JSON; history, so it never changes once the scan has ended.
 
-    Claimed like a step of a run: `lease_until` passes when its worker dies, and the sweeper starts it again.
+    Claimed like a step of a run: `lease_until` passes when its worker dies (or when a queued scan was not begun), and the
+    sweeper starts it again. Only the holder of `fence` may write the outcome. `disk_fingerprint` says which state of the
+    disks was read (see analyzer.services.scans.disk_fingerprint).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -30,7 +51,10 @@ class Scan(models.Model):
     state = models.CharField(max_length=12, choices=ScanState, default=ScanState.QUEUED)
     progress_percent = models.PositiveSmallIntegerField(default=0)
     attempt = models.PositiveSmallIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True)
+    fence = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True, db_index=True)
+    disk_fingerprint = models.CharField(max_length=64, blank=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     message = models.CharField(max_length=500, blank=True)
     facts = models.JSONField(null=True)
     coverage_stars = models.PositiveSmallIntegerField(null=True)
@@ -52,6 +76,10 @@ class Scan(models.Model):
         return f"scan of {self.vm} at {self.created_at:%Y-%m-%d %H:%M}"
 
 
+class OfScannedVmQuerySet(OwnedQuerySet):
+    department_path = "vm__department"
+
+
 class Package(models.Model):
     """Installed software, as the newest scan found it."""
 
@@ -60,6 +88,9 @@ class Package(models.Model):
     version = models.CharField(max_length=200, blank=True)
     manager = models.CharField(max_length=16)
     manual = models.BooleanField(null=True, help_text="Installed on purpose; null when not known.")
+    section = models.CharField(max_length=80, blank=True)
+
+    objects = OfScannedVmQuerySet.as_manager()
 
     class Meta:
         ordering = ["vm", "name"]
@@ -71,7 +102,10 @@ class Package(models.Model):
 class Service(models.Model):
     vm = models.ForeignKey("analyzer.VirtualMachine", models.CASCADE, related_name="services")
     name = models.CharField(max_length=200, db_index=True)
+    kind = models.CharField(max_length=16, default="service")
     enabled = models.BooleanField()
+
+    objects = OfScannedVmQuerySet.as_manager()
 
     class Meta:
         ordering = ["vm", "name"]

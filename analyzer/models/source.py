@@ -9,8 +9,12 @@ class SourceEndpoint(Owned):
     name = models.CharField(max_length=80)
     kind = models.CharField(max_length=16, default="images", choices=[("images", "Directory of disk images")])
     location = models.CharField(max_length=500, help_text="For images: a directory below one of IMAGE_ROOTS.")
+    discovery_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     discovered_at = models.DateTimeField(null=True, blank=True, editable=False)
     discovery_error = models.CharField(max_length=500, blank=True, editable=False)
+    discovery_report = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="{found, added, moved, missing, skipped: [{path, reason}]}"
+    )
 
     class Meta:
         ordering = ["name"]
