@@ -1,10 +1,10 @@
 """Which persona suits a machine, in words that can be checked: software says what it is for, usage only how big it is.
 
-A persona is known by its hints (software names), the packages it installs, the units its acceptance checks name and the ports
-that only it lets in. What of that is on the machine is *evidence*, weighted by how it got there: asked for by a person,
-running as a service, listening; what merely came along counts little. Evidence that many personas share tells them apart
-less (as a word in every document does; the idea of IDF). No learning yet: `MODEL_VERSION` names the rules, so that
-answers of several models can be told apart later.
+A persona is known by its hints (software names), the packages it installs, the units that its acceptance checks
+name and the ports that only it lets in. What of that is on the machine is *evidence*, weighted by how it got there:
+asked for by a person, running as a service, listening; what merely came along counts little. Evidence that many
+personas share tells them apart less (as a word in every document does; the idea of IDF). No learning yet:
+`MODEL_VERSION` names the rules, so that answers of several models can be told apart later.
 """
 
 import math
@@ -38,7 +38,7 @@ EVERYBODY_LISTENS = frozenset({22, 53, 68, 111, 123, 323, 546})  # remote access
 
 @dataclass(frozen=True)
 class Candidate:
-    """A persona, as far as it can be recognised. `ports`: those that its network profile lets in or its checks probe."""
+    """A persona, as far as it can be recognised. `ports`: let in by its network or probed by its checks."""
 
     id: str
     name: str
@@ -209,7 +209,8 @@ def _origin(machine: Machine, package: Package) -> tuple[float, str]:
     kin = machine.asked_for[section] if section in TRADES else 0
     if not kin:
         return CAME_ALONG, "came along with something else"
-    return MANUAL - (MANUAL - CAME_ALONG) * 0.6**kin, f"came along, with {kin} of its kind ({section}) installed on purpose"
+    weight = MANUAL - (MANUAL - CAME_ALONG) * 0.6**kin
+    return weight, f"came along, with {kin} of its kind ({section}) installed on purpose"
 
 
 def section_of(package: Package) -> str:
@@ -277,9 +278,10 @@ def _distribution(facts: Facts, candidate: Candidate) -> tuple[float, list[str]]
     os, told, factor = facts.os, [], 1.0
     if not os.id:
         return 1.0, []
-    if candidate.distributions and os.id not in candidate.distributions and not candidate.distributions & set(os.like):
+    if candidate.distributions and not candidate.distributions & {os.id, *os.like}:
         factor *= 0.85
-        told.append(f"Its driver set is made for {_listed(sorted(candidate.distributions))}; this machine runs {os.id}.")
+        made_for = _listed(sorted(candidate.distributions))
+        told.append(f"Its driver set is made for {made_for}; this machine runs {os.id}.")
     if candidate.distribution and candidate.distribution != os.id:
         factor *= 0.7 if candidate.distribution_must else 0.95
         verb = "requires" if candidate.distribution_must else "prefers"
@@ -292,8 +294,9 @@ def _nothing(candidate: Candidate, found: Sequence[Sign]) -> list[str]:
         return ["It names no software, so nothing on a disk can speak for it."]
     if not found:
         return [f"None of the software it is known by is here ({_listed(candidate.hints or candidate.packages)})."]
-    missing = [] if any(sign.weight >= 0.5 for sign in found) else ["What is here of it came along with other software."]
-    return missing
+    if any(sign.weight >= 0.5 for sign in found):
+        return []
+    return ["What is here of it came along with other software."]
 
 
 def _rivals(own: float, rival: float) -> list[str]:

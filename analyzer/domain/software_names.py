@@ -1,4 +1,4 @@
-"""How a name that a person writes ("postgresql", "numpy") meets the names on a disk ("postgresql-15", "python3-numpy")."""
+"""How a name that a person writes ("postgresql", "numpy") meets those on a disk ("postgresql-15", "python3-numpy")."""
 
 import re
 from bisect import bisect_left

@@ -7,6 +7,7 @@ mean over that slot. Steps divide a day, so that every day of a series has the s
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 DAY_S = 86_400
 STEPS_S = (10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -53,7 +54,7 @@ def is_possible(metric: str, value: float) -> bool:
 
 def nearest_step(times_s: Sequence[int]) -> int:
     """The step that the times (ascending) were most likely taken with: the allowed one nearest to the median gap."""
-    gaps = sorted(later - earlier for earlier, later in zip(times_s, times_s[1:], strict=False) if later > earlier)
+    gaps = sorted(later - earlier for earlier, later in pairwise(times_s) if later > earlier)
     if not gaps:
         return 300
     middle = gaps[len(gaps) // 2]

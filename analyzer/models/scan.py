@@ -41,9 +41,9 @@ ACTIVE = [ScanState.QUEUED, ScanState.RUNNING]
 class Scan(models.Model):
     """`facts` is `analyzer.domain.facts.Facts` as JSON; history, so it never changes once the scan has ended.
 
-    Claimed like a step of a run: `lease_until` passes when its worker dies (or when a queued scan was not begun), and the
-    sweeper starts it again. Only the holder of `fence` may write the outcome. `disk_fingerprint` says which state of the
-    disks was read (see analyzer.services.scans.disk_fingerprint).
+    Claimed like a step of a run: `lease_until` passes when its worker dies (or when a queued scan was not begun), and
+    the sweeper starts it again. Only the holder of `fence` may write the outcome. `disk_fingerprint` says which state
+    of the disks was read (see analyzer.services.scans.disk_fingerprint).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
