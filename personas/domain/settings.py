@@ -135,13 +135,17 @@ class LayerDocument(MigrationSettings):
 
 
 class InvalidSettings(ValueError):
-    """A document that is not in the vocabulary. `errors`: one `{"field", "message", "value"}` for each leaf that is wrong;
-    `field` is a dotted path (`resources.vcpus`, `acceptance_checks.0.port`)."""
+    """A document that is not in the vocabulary. `errors`: one `{"layer", "field", "message", "value"}` for each leaf that
+    is wrong; `field` is a dotted path (`resources.vcpus`, `acceptance_checks.0.port`)."""
 
     def __init__(self, errors: list[dict[str, Any]], *, layer: str = ""):
-        self.errors, self.layer = errors, layer
-        where = f"{layer}: " if layer else ""
-        super().__init__("; ".join(f"{where}{e['field']}: {e['message']} (got {e['value']!r})" for e in errors))
+        self.errors, self.layer = [{"layer": layer, **error} for error in errors], layer
+        super().__init__("; ".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """One sentence for each error: `persona:WebDev@2: resources.vcpus: … (got 'many')`."""
+        told = ([e["layer"], e["field"], f"{e['message']} (got {e['value']!r})"] for e in self.errors)
+        return [": ".join(part for part in parts if part) for parts in told]
 
 
 def validate_document(document: Any, *, layer: str = "") -> dict[str, Any]:
