@@ -6,6 +6,14 @@ import pytest
 
 from tests import servers
 
+ASKING = {
+    "db",
+    "transactional_db",
+    "live_server",
+    "admin_user",
+    "django_db_blocker",
+}  # fixtures for the database
+
 
 def pytest_configure(config):
     # this process has its settings; the processes that a test starts use the product's own, as a user's would
@@ -15,7 +23,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """What never asks for the database has the same answer on PostgreSQL: it runs once (unless marked `both`)."""
     for item in items:
-        uses_database = "db" in item.fixturenames or item.get_closest_marker("django_db")
+        uses_database = ASKING.intersection(item.fixturenames) or item.get_closest_marker("django_db")
         if not uses_database and not item.get_closest_marker("both"):
             item.add_marker(pytest.mark.once)
 

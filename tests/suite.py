@@ -10,6 +10,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
@@ -27,12 +28,18 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GROWN = ("DATABASE_URL", "CELERY_BROKER_URL")  # each run sets its own
 INTERRUPT_S = 60  # how long an interrupted part may take to clean up, QEMU guests included
 
+PYTHON = sys.executable
 LINT = {
-    "ruff": ["-m", "ruff", "check", "."],
-    "layers": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
-    "schema migrations": ["manage.py", "makemigrations", "--check", "--dry-run"],
+    "ruff": [PYTHON, "-m", "ruff", "check", "."],
+    "layers": [PYTHON, "-c", "from importlinter.cli import lint_imports_command as lint; lint()"],
+    "schema migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
 }
-DEPLOY_CHECK = ["manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+SHELL_SCRIPTS = [
+    "sh",
+    "-c",
+    "git ls-files -z .ci deploy '*.sh' | xargs -0 grep -lZ '^#!.*sh' | xargs -0 shellcheck",
+]
+DEPLOY_CHECK = [PYTHON, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
 
 
 def main(command: str, arguments: list[str]) -> int:
@@ -41,35 +48,43 @@ def main(command: str, arguments: list[str]) -> int:
         signal.signal(number, interrupt)
     os.chdir(PROJECT)
     if command == "lint":
-        suite = Suite()
-        lint(suite)
-        return suite.finish()
+        with tempfile.TemporaryDirectory(prefix="personas-lint-") as var:
+            suite = Suite()
+            lint(suite, var)
+            return suite.finish()
     debian.ensure(["run", "full_guest", "test"])
     both = "--both" in arguments
     chosen = [argument for argument in arguments if argument != "--both"]
     if chosen and not both:
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *chosen])
-    return run_everything(chosen)
+        os.execv(PYTHON, [PYTHON, "-m", "pytest", *chosen])
+    try:
+        return run_everything(chosen)
+    except servers.ServerFailed as failure:
+        sys.exit(str(failure))
 
 
 def run_everything(chosen: list[str]) -> int:
     suite = Suite()
-    if not chosen:
-        lint(suite)
     with ExitStack() as stack:
+        var = stack.enter_context(tempfile.TemporaryDirectory(prefix="personas-lint-"))
+        if not chosen:
+            lint(suite, var)
+            suite.check("shell scripts", SHELL_SCRIPTS, {})
         database = stack.enter_context(servers.postgresql())
         broker = stack.enter_context(servers.redis())
         grown = dict(zip(GROWN, (database.url, broker.url), strict=True))
         if not chosen:
-            suite.check("deployment settings", DEPLOY_CHECK, production(grown))
+            suite.check(
+                "deployment settings", DEPLOY_CHECK, {**production(grown), "MIGRATION_PERSONAS_VAR": var}
+            )
         suite.pytest("SQLite + files", chosen, {})
         suite.pytest("PostgreSQL + Redis", [*chosen, "-m", "not once"], grown)
     return suite.finish()
 
 
-def lint(suite: "Suite") -> None:
+def lint(suite: "Suite", var: str) -> None:
     for name, command in LINT.items():
-        suite.check(name, command, {})
+        suite.check(name, command, {"MIGRATION_PERSONAS_VAR": var})
 
 
 def production(servers_of_ours: Mapping[str, str]) -> dict[str, str]:
@@ -104,7 +119,7 @@ class Suite:
         announce(f"pytest on {name}")
         report = private_dir(REPORTS) / f"{name.split()[0].lower()}.xml"
         report.unlink(missing_ok=True)
-        code, _ = run(["-m", "pytest", f"--junitxml={report}", *arguments], environment)
+        code, _ = run([PYTHON, "-m", "pytest", f"--junitxml={report}", *arguments], environment)
         counts = counted(report)
         if code and not counts["failed"]:
             counts["failed"] = 1  # it broke outside of a test: no report, nothing collected, a skip in CI
@@ -137,10 +152,10 @@ def counted(report: Path) -> dict[str, int]:
 
 
 def run(command: list[str], environment: Mapping[str, str], *, captured: bool = False) -> tuple[int, str]:
-    """Run Python with `command`; `(exit code, output if captured)`. Interrupted, it waits for it to clean up."""
+    """Run `command`; `(exit code, output if captured)`. Interrupted, it waits for it to clean up."""
     inherited = {name: value for name, value in os.environ.items() if name not in GROWN}
     process = subprocess.Popen(
-        [sys.executable, *command],
+        command,
         env={**inherited, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if captured else None,

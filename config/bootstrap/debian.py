@@ -33,10 +33,14 @@ PACKAGES = (
     Package("test", "shellcheck", "checks the shell scripts"),
 )
 
-# Runs as root. While it installs, a policy forbids starting services: a database server on the user's machine
-# is not ours to start. A policy left behind by a killed install is recognised by its second line and removed.
+POLICY = "/usr/sbin/policy-rc.d"  # where Debian's service scripts look for it
+
+# Runs as root, with POLICY and the names of packages. While it installs, a policy forbids starting services: a
+# database server on the user's machine is not ours to start. A policy that a killed install left behind is
+# recognised by its second line and removed. `update` may fail for a source that has nothing of what we need:
+# whether that mattered, the install that follows says.
 INSTALL = r"""
-policy=/usr/sbin/policy-rc.d
+policy=$1 && shift
 ours='# Migration Personas: no service is started by this install'
 grep -qsF "$ours" "$policy" && rm -f "$policy"
 if [ ! -e "$policy" ]; then
@@ -51,7 +55,8 @@ apt="apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o APT::Stat
 install() { $apt -o Dpkg::Options::=--force-confold --no-install-recommends install "$@"; }
 known() { for name; do apt-cache show --no-all-versions "$name" > /dev/null 2>&1 || return 1; done; }
 if known "$@" && install "$@"; then exit 0; fi
-$apt update && install "$@"
+$apt update
+install "$@"
 """
 
 
@@ -113,7 +118,9 @@ def install(privilege: list[str], names: list[str]) -> None:
         if kind in percents:
             percents[kind].reached(float(rest.split(":")[1]) / 100)
 
-    code, last = run_logged([*privilege, "sh", "-c", INSTALL, "sh", *names], log="debian", on_line=show)
+    code, last = run_logged(
+        [*privilege, "sh", "-c", INSTALL, "sh", POLICY, *names], log="debian", on_line=show
+    )
     if code:
         errors = [line for line in last if line.startswith("E: ")] or [f"apt-get ended with {code}"]
         sys.exit(f"{errors[-1]} (see {VAR}/log/debian.log). Run: {by_hand(names)}")

@@ -47,6 +47,10 @@ def fetch() -> Path:
             sys.exit(f"pip could not be fetched (see {VAR}/log/bootstrap.log). Run: {BY_HAND}")
     (package,) = CACHE.glob(f"{DEBIAN_PACKAGE}_*.deb")
     run_logged(["dpkg-deb", "-x", package, CACHE / "tree"], log="bootstrap")
+    for apt_state in (*CACHE.glob("*.bin"), package):
+        apt_state.unlink()
+    for folder in ("lists", "archives"):
+        shutil.rmtree(CACHE / folder)
     if wheel := find(folders()):
         return wheel
     sys.exit(f"{package} holds no pip. Run: {BY_HAND}")

@@ -1,0 +1,131 @@
+"""The test command itself: what it counts, what it lets pass, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from config.bootstrap.progress import ROOT
+from tests import suite
+
+SAMPLE = """
+import pytest
+
+def test_pure(): pass
+
+@pytest.mark.both
+def test_pure_but_marked(): pass
+
+@pytest.mark.django_db
+def test_marked(): pass
+
+def test_asking(db): pass
+
+def test_asking_indirectly(client, transactional_db): pass
+"""
+
+
+@pytest.fixture
+def pytest_on(tmp_path):
+    """Run the project's pytest, configuration and hooks included, on one file of tests."""
+
+    def run(text: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        (tmp_path / "test_sample.py").write_text(text)
+        configured = ["-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "tests.conftest"]
+        clean = {
+            name: value for name, value in os.environ.items() if name not in ("CI", "DJANGO_SETTINGS_MODULE")
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *configured, *arguments, tmp_path / "test_sample.py"],
+            cwd=ROOT,
+            env={**clean, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_the_second_run_repeats_only_what_asks_for_the_database(pytest_on):
+    answer = pytest_on(SAMPLE, "-m", "not once", "--collect-only", "-q")
+    names = {line.split("::")[1] for line in answer.stdout.splitlines() if "::" in line}
+    assert names == {"test_pure_but_marked", "test_marked", "test_asking", "test_asking_indirectly"}
+
+
+def test_a_skip_fails_in_ci_and_is_printed_with_its_reason(pytest_on):
+    sample = "import pytest\ndef test_a(): pytest.skip('no such device')\n"
+    here, ci = pytest_on(sample), pytest_on(sample, CI="true")
+    assert (here.returncode, ci.returncode) == (0, 1)
+    assert "no such device" in here.stdout
+    assert "CI allows no skipped test" in ci.stdout
+
+
+def test_tests_have_a_var_of_their_own(pytest_on):
+    answer = pytest_on(
+        "from django.conf import settings\nimport os\n"
+        "def test_a():\n"
+        "    assert 'personas-var-' in str(settings.VAR_DIR)\n"
+        "    assert os.environ['MIGRATION_PERSONAS_VAR'] == str(settings.VAR_DIR)\n"
+        "    assert os.environ['DJANGO_SETTINGS_MODULE'] == 'config.settings'\n"
+        "    print('var is', settings.VAR_DIR)\n",
+        "-s",
+    )
+    assert answer.returncode == 0, answer.stdout
+    var = answer.stdout.split("var is ")[1].split()[0]
+    assert not os.path.exists(var)
+
+
+def test_the_last_line_adds_both_runs_and_the_checks(tmp_path, capsys):
+    report = tmp_path / "report.xml"
+    report.write_text('<testsuites><testsuite tests="9" failures="1" errors="1" skipped="2"/></testsuites>')
+    counting = suite.Suite()
+    counting.count("pytest on SQLite", **suite.counted(report))
+    counting.count("ruff", passed=1, failed=0)
+    assert counting.finish() == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "6 passed, 2 failed, 2 skipped"
+
+
+def test_a_run_without_any_test_is_a_failure(monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "REPORTS", tmp_path)
+    monkeypatch.chdir(ROOT)
+    counting = suite.Suite()
+    (tmp_path / "test_nothing.py").write_text("")
+    counting.pytest("nothing", [str(tmp_path / "test_nothing.py")], {})
+    assert counting.failures == ["pytest on nothing"]
+
+
+def test_a_check_that_fails_shows_its_output(capsys):
+    counting = suite.Suite()
+    counting.check("layers", [sys.executable, "-c", "print('personas imports up'); raise SystemExit(1)"], {})
+    assert "personas imports up" in capsys.readouterr().out
+    assert counting.failed == 1
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_lets_its_part_clean_up_and_stops_its_servers(ending, tmp_path):
+    part = tmp_path / "part.py"
+    part.write_text(
+        "import time\n"
+        "print('working', flush=True)\n"
+        "try:\n    time.sleep(600)\n"
+        "except KeyboardInterrupt:\n    print('cleaned up', flush=True)\n"
+    )
+    command = (
+        "import signal, sys\n"
+        "from tests import servers, suite\n"
+        "for number in suite.ENDINGS: signal.signal(number, suite.interrupt)\n"
+        "with servers.redis() as server:\n"
+        "    print(server.folder, flush=True)\n"
+        f"    suite.run([sys.executable, {str(part)!r}], {{}})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    folder = process.stdout.readline().strip()
+    assert process.stdout.readline() == "working\n"
+    process.send_signal(ending)
+    rest, _ = process.communicate(timeout=120)
+    assert rest == "cleaned up\n"
+    assert process.returncode == 128 + ending
+    assert not os.path.exists(folder)
