@@ -118,6 +118,9 @@ class FirstBoot:
                 re.fullmatch(rf"{label}(\.{label})*", self.hostname) is not None,
                 f"hostname: {self.hostname!r}",
             )
+        _require(self.nic_name is None or re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", self.nic_name) is not None, f"nic_name: {self.nic_name!r}")
+        kernel = self.kernel or "-"
+        _require(re.fullmatch(r"[A-Za-z0-9_.+~-]{1,128}", kernel) is not None, f"kernel: {kernel!r}")
         for module in self.kernel_modules:
             _require(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", module) is not None, f"kernel_modules: {module!r}")
 

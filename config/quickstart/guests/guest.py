@@ -68,7 +68,7 @@ def _build(name: str, image: Path, progress: Progress) -> None:
     began = time.monotonic()
     part = image.with_suffix(".raw.part")
     root_uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, image.name))
-    with tempfile.TemporaryDirectory(prefix="guest-", ignore_cleanup_errors=True) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=image.parent) as scratch:
         built = BUILDERS[name](part, Path(scratch), image.parent, root_uuid, progress)
     with open(part, "rb") as file:
         os.fsync(file.fileno())

@@ -1,0 +1,130 @@
+"""What is written to a copied disk before it boots: by hand on ext4, else for cloud-init to do."""
+
+import re
+import textwrap
+from pathlib import Path
+
+from analyzer.domain import grub
+from migrations_engine.domain.boot_menu import with_default, with_default_setting
+from migrations_engine.domain.machine import FirstBoot, Preparation
+from migrations_engine.targets.base import KernelUnavailable
+from migrations_engine.targets.qemu.rootfs import Change, Ext4, find_boot, find_root
+
+ONCE = "/var/lib/migration-personas/first-boot"
+ONCE_UNIT = f"""\
+[Unit]
+Description=First boot after migration
+After=network.target
+ConditionPathExists=!{ONCE}/started
+
+[Service]
+Type=oneshot
+TimeoutStartSec=infinity
+ExecStart=/bin/sh -c 'touch {ONCE}/started; {ONCE}/script >{ONCE}/stdout 2>{ONCE}/stderr; echo $$? >{ONCE}/exit_code'
+
+[Install]
+WantedBy=multi-user.target
+"""
+CLOUD_CFG = "preserve_hostname: true\nnetwork: {config: disabled}\n"  # what we wrote stays ours at later boots
+
+
+def prepare_offline(image: Path, wanted: FirstBoot, mac: str) -> Preparation:
+    """Changes the ext4 root file system. Raises PrepareRefused, FilesystemDamaged, KernelUnavailable."""
+    root = find_root(image)
+    root.check(repair=True)
+    if wanted.kernel:
+        _set_kernel(image, wanted.kernel)
+    change = Change(root)
+    done, left = [], []
+    if wanted.hostname:
+        done.append(_hostname(change, wanted.hostname))
+    done += _network(change, wanted, mac)
+    if wanted.kernel_modules:
+        change.write("/etc/modules-load.d/migration-personas.conf", "".join(f"{m}\n" for m in wanted.kernel_modules))
+        done.append(f"modules at every boot: {', '.join(wanted.kernel_modules)}")
+    if wanted.once_script:
+        (done if _once(change, wanted.once_script) else left).append("script at the first boot")
+    if root.kind("/etc/cloud/cloud.cfg.d") == "directory":
+        change.write("/etc/cloud/cloud.cfg.d/99-migration-personas.cfg", CLOUD_CFG)
+    if change.files or change.links:
+        change.commit()
+    if wanted.kernel:
+        done.append(f"kernel {wanted.kernel} is the default")
+    return Preparation("offline", tuple(done), tuple(left))
+
+
+def _set_kernel(image: Path, version: str) -> None:
+    """By menu id, in grub.cfg for this boot and in /etc/default/grub for the next `update-grub`."""
+    found = find_boot(image)
+    if found is None:
+        raise KernelUnavailable("the disk has no GRUB menu that can be read, so its kernel cannot be chosen")
+    boot, path = found
+    menu = boot.read(path)
+    entry = grub.menu_id_for(grub.parse_menu(menu), version)
+    if entry is None:
+        raise KernelUnavailable(f"kernel {version} is not in the disk's boot menu")
+    change = Change(boot)
+    change.write(path, with_default(menu, entry.menu_id), mode=0o600)
+    root = find_root(image)
+    settings = root.read("/etc/default/grub")
+    if settings is not None and root.partition == boot.partition:
+        change.write("/etc/default/grub", with_default_setting(settings, entry.menu_id))
+    elif settings is not None:
+        other = Change(root)
+        other.write("/etc/default/grub", with_default_setting(settings, entry.menu_id))
+        other.commit()
+    change.commit()
+
+
+def _hostname(change: Change, hostname: str) -> str:
+    disk = change.disk
+    short = hostname.split(".")[0]
+    names = hostname if short == hostname else f"{hostname} {short}"
+    hosts = disk.read("/etc/hosts") or "127.0.0.1 localhost\n"
+    kept = [line for line in hosts.splitlines() if not re.match(r"\s*127\.0\.1\.1\s", line)]
+    change.write("/etc/hostname", f"{hostname}\n")
+    change.write("/etc/hosts", "\n".join([*kept, f"127.0.1.1 {names}"]) + "\n")
+    return f"hostname {hostname}"
+
+
+def _network(change: Change, wanted: FirstBoot, mac: str) -> list[str]:
+    """The card keeps the name that the guest's configuration knows it by, whatever slot it sits in now."""
+    disk, name, done = change.disk, wanted.nic_name, []
+    if name and _has_udev(disk):
+        link = f"[Match]\nMACAddress={mac}\n\n[Link]\nName={name}\n"
+        change.write("/etc/systemd/network/10-migration-personas.link", link)
+        done.append(f"network card {mac} is called {name}")
+    if wanted.addressing == "dhcp":
+        done.append(_dhcp(change, name, mac))
+    return done
+
+
+def _has_udev(disk: Ext4) -> bool:
+    return any(disk.kind(path) == "directory" for path in ("/usr/lib/udev", "/lib/udev"))
+
+
+def _dhcp(change: Change, name: str | None, mac: str) -> str:
+    disk = change.disk
+    if disk.kind("/etc/netplan") == "directory" and disk.listing("/etc/netplan"):
+        card = f"{{match: {{macaddress: '{mac}'}}, dhcp4: true}}"
+        change.write("/etc/netplan/99-migration-personas.yaml", f"network: {{ethernets: {{migrated: {card}}}}}\n", 0o600)
+        return "addresses by DHCP (netplan)"
+    if name and disk.kind("/etc/network/interfaces") == "regular":
+        text = f"auto lo\niface lo inet loopback\n\nauto {name}\niface {name} inet dhcp\n"
+        change.write("/etc/network/interfaces", text)
+        return f"addresses of {name} by DHCP (ifupdown)"
+    text = f"[Match]\nMACAddress={mac}\n\n[Network]\nDHCP=yes\n"
+    change.write("/etc/systemd/network/05-migration-personas.network", text)
+    return "addresses by DHCP (systemd-networkd)"
+
+
+def _once(change: Change, script: str) -> bool:
+    """Whether the guest has a service manager that will start it."""
+    if change.disk.kind("/etc/systemd/system") != "directory":
+        return False
+    text = script if script.startswith("#!") else f"#!/bin/sh\n{textwrap.dedent(script)}"
+    unit = "/etc/systemd/system/migration-personas-first-boot.service"
+    change.write(f"{ONCE}/script", text, 0o700)
+    change.write(unit, ONCE_UNIT)
+    change.link(f"/etc/systemd/system/multi-user.target.wants/{unit.rsplit('/', 1)[1]}", unit)
+    return True

@@ -1,0 +1,84 @@
+"""The folder of one machine: its files, what was done to it, and the lock that keeps two workers apart.
+
+    <root>/<key>/   record.json  disk.raw | disk.qcow2  seed.iso  vars.fd  console.log  qemu.pid  qmp.sock  agent.sock
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from migrations_engine.targets.base import KeepAlive, TargetError
+
+
+class RecordDamaged(TargetError):
+    """A machine's record cannot be read. It is written atomically, so somebody else wrote it."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    path: Path
+
+    @property
+    def key(self) -> str:
+        return self.path.name
+
+    @property
+    def raw(self) -> Path:
+        return self.path / "disk.raw"
+
+    @property
+    def qcow2(self) -> Path:
+        return self.path / "disk.qcow2"
+
+    @property
+    def console(self) -> Path:
+        return self.path / "console.log"
+
+    @property
+    def seed(self) -> Path:
+        return self.path / "seed.iso"
+
+    def read(self) -> dict:
+        try:
+            return json.loads((self.path / "record.json").read_text())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise RecordDamaged(f"the record of machine {self.key} cannot be read: {error}") from error
+
+    def write(self, **changes) -> dict:
+        """Adds to the record, durably."""
+        record = {**self.read(), **changes}
+        draft = self.path / "record.json.part"
+        with open(draft, "w") as file:
+            json.dump(record, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self.path / "record.json")
+        return record
+
+    @contextmanager
+    def locked(self, keep_alive: KeepAlive) -> Iterator[None]:
+        """One worker at a time changes a machine. A worker that lost its claim lets go when it next looks.
+
+        The kernel frees the lock of a killed process, so nothing here can stay locked.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as file:
+            while not _try_lock(file):
+                keep_alive()
+                time.sleep(0.5)
+            yield
+
+
+def _try_lock(file) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
