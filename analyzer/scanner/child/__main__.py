@@ -1,0 +1,143 @@
+"""`python -m analyzer.scanner.child REQUEST`: reads the image on descriptor 0, answers JSON on standard output.
+
+REQUEST is JSON: {format, path (inside the sandbox), virtual_limit_bytes, qemu_img, qemu_nbd}.
+Answer: {"facts": {…}} or {"unreadable": reason}. What nobody foresaw ends in a traceback and code 1.
+"""
+
+import json
+import os
+import struct
+import sys
+import time
+
+from analyzer.scanner.child.areas import (
+    extras,
+    kernels,
+    listening,
+    network,
+    packages,
+    services,
+    storage,
+    system,
+    usage,
+    users,
+)
+from analyzer.scanner.child.disk import Disk, RawDisk, Unreadable
+from analyzer.scanner.child.guest import open_guest
+from analyzer.scanner.child.notes import AREAS, Notes
+from analyzer.scanner.child.report import fit
+from analyzer.scanner.child.volumes import read_layout
+
+_READERS = (  # in this order: ports are read of services that are known to be on
+    ("os", system),
+    ("kernels", kernels),
+    ("packages", packages),
+    ("services", services),
+    ("users", users),
+    ("listening", listening),
+    ("network", network),
+    ("usage", usage),
+    ("extras", extras),
+)
+# what a damaged file system or file makes a reader raise; anything else is our own defect and shall be seen
+_DAMAGE = (OSError, ValueError, struct.error, Unreadable)
+
+
+def open_disk(request: dict, notes: Notes) -> Disk:
+    raw = RawDisk(0)
+    if not raw.size:
+        raise Unreadable("the file is empty")
+    if request["format"] == "raw":
+        return _bounded(raw, request)
+    from analyzer.scanner.child import exported  # here: a raw disk needs none of it
+
+    image_format, part = request["format"], None
+    if image_format == "ova":
+        image_format, part = "vmdk", _first_disk(raw, notes)
+    described = exported.node(request["path"], image_format, part)
+    size = exported.inspect(request["qemu_img"], described)["virtual-size"]
+    if size > request["virtual_limit_bytes"]:
+        raise Unreadable(_too_large(size, request))
+    return exported.open_exported(request["qemu_nbd"], described)
+
+
+def _first_disk(raw: RawDisk, notes: Notes) -> tuple[int, int]:
+    from analyzer.scanner.child.ova import read_ova
+
+    disks = read_ova(raw).disks
+    if len(disks) > 1:
+        others = ", ".join(name for name, _, _ in disks[1:])
+        notes.concern(
+            "warning",
+            "more_disks",
+            f"the OVA holds {len(disks)} disks; only the first was read, not {others}",
+        )
+    return disks[0][1:]
+
+
+def _bounded(disk: RawDisk, request: dict) -> RawDisk:
+    if disk.size > request["virtual_limit_bytes"]:
+        raise Unreadable(_too_large(disk.size, request))
+    return disk
+
+
+def _too_large(size: int, request: dict) -> str:
+    limit = request["virtual_limit_bytes"] / 2**40
+    return f"its virtual size of {size / 2**40:.1f} TiB is beyond the limit of {limit:.1f} TiB"
+
+
+def scan(disk: Disk, notes: Notes) -> dict:
+    layout = read_layout(disk)
+    guest = open_guest(layout, notes)
+    facts = {
+        "partition_table": layout.table.kind,
+        "partitions": storage.partitions(layout),
+        "filesystems": storage.filesystems(layout),
+        "boot_mode": storage.boot_mode(layout, guest.efi),
+    }
+    storage.concerns(layout, notes)
+    notes.full("filesystems")
+    if guest.tree is None:
+        for area in AREAS:
+            if area != "filesystems":
+                notes.none(area, guest.why)
+        notes.concern("critical", "no_root_filesystem", guest.why)
+    else:
+        for area, reader in _READERS:
+            _read(area, reader, guest.tree, facts, notes)
+    return facts
+
+
+def _read(area: str, reader, tree, facts: dict, notes: Notes) -> None:
+    try:
+        reader.read(tree, facts, notes)
+    except _DAMAGE as error:
+        notes.none(
+            area, f"damaged: {str(error).splitlines()[0][:300] if str(error) else type(error).__name__}"
+        )
+
+
+def answer(request: dict) -> dict:
+    started, notes = time.monotonic(), Notes()
+    try:
+        disk = open_disk(request, notes)
+        facts = scan(disk, notes)
+    except Unreadable as error:
+        return {"unreadable": fit(str(error), "reason")}
+    except MemoryError:
+        return {"unreadable": "reading it needs more memory than the limit allows"}
+    except _DAMAGE as error:
+        return {"unreadable": fit(f"damaged: {error}", "reason")}
+    facts["coverage"], facts["concerns"] = notes.coverage(), notes.concerns
+    status = os.fstat(0)
+    facts["scan"] = {
+        "duration_ms": round((time.monotonic() - started) * 1000),
+        "image_format": request["format"],
+        "virtual_size_bytes": disk.size,
+        "allocated_bytes": status.st_blocks * 512,
+    }
+    return {"facts": fit(facts)}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(answer(json.loads(sys.argv[1]))))

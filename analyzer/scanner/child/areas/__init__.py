@@ -1,0 +1,1 @@
+"""One module an area of the facts: `read(tree, facts, notes)` fills its part of the document."""

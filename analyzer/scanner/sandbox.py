@@ -1,0 +1,190 @@
+"""Runs a program that parses hostile bytes where it can hurt nobody: bubblewrap and prlimit.
+
+Inside there is one image, read-only, the programs of /usr, this Python, and an empty /tmp in memory; no
+network, no other process, no environment, no capability. Without bubblewrap nothing runs at all.
+"""
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+IMAGE_PATH = "/image/disk"
+_SCRATCH = "/tmp"  # noqa: S108 - the sandbox's own, in memory
+_PROJECT = Path(__file__).resolve().parents[2]
+_ERRORS_KEPT = 64 * 1024  # of what the child writes to its standard error
+_CHUNK = 64 * 1024
+
+
+class SandboxUnavailable(Exception):
+    """This machine cannot run the sandbox; the message says what to do. Nothing was read."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    memory_mib: int = 1024  # address space of each process; a scan touches some 60 MiB of it
+    cpu_s: int = 60  # of each process
+    wall_s: int = 120
+    output_mib: int = 32
+    scratch_mib: int = 512  # the sandbox's /tmp, in memory
+    virtual_tib: float = 16  # the largest disk that is looked at: ext4 and most clouds end there
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the child ended: `exceeded` names the limit that stopped it, in words; "" if none did."""
+
+    code: int
+    output: bytes
+    errors: str
+    exceeded: str = ""
+
+
+def run(arguments: list[str], image: int, limits: Limits) -> Ended:
+    """Runs this Python with `arguments` in the sandbox; the descriptor `image` is its standard input and IMAGE_PATH.
+
+    Raises SandboxUnavailable. Every process in the sandbox is gone when this returns.
+    """
+    command = [*_prlimit(limits), *_bubblewrap(image, limits), *_python(), *arguments]
+    child = subprocess.Popen(
+        command,
+        stdin=image,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=(image,),
+        start_new_session=True,
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+    )
+    try:
+        output, errors, exceeded = _collect(child, limits)
+    finally:
+        _end(child)
+    said = errors.decode("utf-8", "replace")
+    if said.startswith(("bwrap:", "prlimit:")) and not output:
+        raise SandboxUnavailable(f"the sandbox does not start on this machine: {said.strip()[:300]}")
+    return Ended(child.returncode, bytes(output), said, exceeded)
+
+
+def _collect(child: subprocess.Popen, limits: Limits) -> tuple[bytearray, bytearray, str]:
+    """Both streams until they end or a limit is reached."""
+    deadline, most = time.monotonic() + limits.wall_s, limits.output_mib << 20
+    output, errors = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ, output)
+        selector.register(child.stderr, selectors.EVENT_READ, errors)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return output, errors, f"it took more than {limits.wall_s} s"
+            for key, _ in selector.select(left):
+                data = os.read(key.fd, _CHUNK)
+                if not data:
+                    selector.unregister(key.fileobj)
+                elif key.data is output:
+                    output += data
+                else:
+                    errors += data[: max(_ERRORS_KEPT - len(errors), 0)]
+            if len(output) > most:
+                return output[:most], errors, f"its description is longer than {limits.output_mib} MiB"
+    with contextlib.suppress(
+        subprocess.TimeoutExpired
+    ):  # it closed its streams; give it the time that is left
+        child.wait(max(deadline - time.monotonic(), 0.1))
+        return output, errors, "it used up its CPU time" if child.returncode == -signal.SIGXCPU else ""
+    return output, errors, f"it took more than {limits.wall_s} s"
+
+
+def _end(child: subprocess.Popen) -> None:
+    """The whole process group; bubblewrap's death takes the sandbox's own process namespace with it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    child.stderr.close()
+
+
+def _prlimit(limits: Limits) -> list[str]:
+    return [
+        _program("prlimit", "util-linux"),
+        f"--as={limits.memory_mib << 20}",
+        f"--cpu={limits.cpu_s}",
+        f"--fsize={limits.scratch_mib << 20}",
+        "--nofile=256",
+        "--core=0",
+        "--",
+    ]
+
+
+def _bubblewrap(image: int, limits: Limits) -> list[str]:
+    command = [_program("bwrap", "bubblewrap"), "--unshare-all", "--die-with-parent", "--new-session"]
+    command += ["--cap-drop", "ALL", "--clearenv", "--hostname", "scanner"]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += ["--size", str(limits.scratch_mib << 20), "--tmpfs", _SCRATCH, "--chdir", _SCRATCH]
+    for path in _visible():
+        command += ["--ro-bind", path, path]
+    for name in ("bin", "sbin", "lib", "lib64"):
+        command += _top_level(Path("/", name))
+    command += ["--ro-bind-fd", str(image), IMAGE_PATH]
+    for name, value in _environment().items():
+        command += ["--setenv", name, value]
+    return [*command, "--"]
+
+
+def _top_level(path: Path) -> list[str]:
+    """A merged /usr has links here, an older system real directories."""
+    if path.is_symlink():
+        return ["--symlink", os.readlink(path), str(path)]
+    return ["--ro-bind", str(path), str(path)] if path.is_dir() else []
+
+
+def _visible() -> list[str]:
+    """/usr, the loader's cache, this Python with its packages, our own package, and nothing below a home."""
+    base = Path(sys.base_prefix).resolve()
+    wanted = ["/usr", "/etc/ld.so.cache", str(base), str(_PROJECT / "analyzer"), *_site_packages()]
+    wanted += [
+        str(Path(each).resolve().parents[1]) for each in map(shutil.which, ("qemu-img", "qemu-nbd")) if each
+    ]
+    return [each for each in dict.fromkeys(wanted) if Path(each).exists() and not _below(each, wanted)]
+
+
+def _below(path: str, others: list[str]) -> bool:
+    return any(path != other and Path(path).is_relative_to(other) for other in others)
+
+
+def _site_packages() -> list[str]:
+    return [
+        path for path in dict.fromkeys((sysconfig.get_path("platlib"), sysconfig.get_path("purelib"))) if path
+    ]
+
+
+def _environment() -> dict[str, str]:
+    values = {
+        "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+        "PYTHONPATH": os.pathsep.join([str(_PROJECT), *_site_packages()]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+    }
+    libraries = os.environ.get("LD_LIBRARY_PATH")  # a QEMU unpacked into the application's folder needs it
+    return {**values, "LD_LIBRARY_PATH": libraries} if libraries else values
+
+
+def _python() -> list[str]:
+    """The interpreter itself, not the venv's link to it. -S: no site hooks, what is needed is on PYTHONPATH."""
+    return [str(Path(sys.executable).resolve()), "-S", "-s", "-m"]
+
+
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name)
+    if not found:
+        raise SandboxUnavailable(
+            f"disks are only read in a sandbox, and {name} is missing (apt-get install {package})"
+        )
+    return found
