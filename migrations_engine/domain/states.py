@@ -30,6 +30,7 @@ STEP_TRANSITIONS = frozenset(
         (StepState.RUNNING, StepState.FAILED),
         (StepState.RUNNING, StepState.CANCELLED),  # it saw the cancel request
         (StepState.WAITING, StepState.CANCELLED),  # its run was cancelled before it began
+        (StepState.FAILED, StepState.CANCELLED),  # its run was given up
         (StepState.FAILED, StepState.WAITING),  # a person retries on the same snapshot
     }
 )
@@ -46,14 +47,15 @@ class RunState(StrEnum):
 
 RUN_TRANSITIONS = frozenset(
     {
-        (RunState.QUEUED, RunState.RUNNING),  # its first step is claimed
-        (RunState.QUEUED, RunState.CANCELLED),  # cancelled before any step began
+        (RunState.QUEUED, RunState.RUNNING),  # a step is claimed
+        (RunState.QUEUED, RunState.CANCELLING),  # asked before a step began; a retried run has made things already
         (RunState.RUNNING, RunState.CANCELLING),  # asked; the running step has not stopped yet
         (RunState.RUNNING, RunState.SUCCEEDED),  # the last step succeeded
-        (RunState.RUNNING, RunState.FAILED),  # a step failed
+        (RunState.RUNNING, RunState.FAILED),  # a step failed, or its workers died too often
         (RunState.CANCELLING, RunState.CANCELLED),  # the step stopped, what it made is removed
         (RunState.CANCELLING, RunState.FAILED),  # the clean-up failed: a person must look
         (RunState.FAILED, RunState.QUEUED),  # retry
+        (RunState.FAILED, RunState.CANCELLING),  # a person gives it up: what it made is removed
     }
 )
 

@@ -1,0 +1,359 @@
+"""What may go wrong, told before the run: each concern says what to do about it. A critical one blocks the launch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from analyzer.domain.facts import Facts, Filesystem
+from migrations_engine.domain import machine
+from migrations_engine.domain.blueprint import (
+    BOOT_DRIVERS,
+    NIC_DRIVERS,
+    booted_kernel,
+    is_known_missing,
+    root_disk_bytes,
+)
+from migrations_engine.domain.kernels import KernelChoice
+from migrations_engine.domain.machine import GIB, MachineSpec
+from migrations_engine.domain.settings_path import leaf
+
+OFFLINE_FILESYSTEMS = frozenset(
+    {"ext2", "ext3", "ext4"}
+)  # those that the target can change before the first boot
+INTERPRETER_PACKAGES = {"python3": ("python3", "python3-minimal", "python3.11"), "bash": ("bash",)}
+
+
+class Severity(StrEnum):
+    CRITICAL = "Critical"
+    WARNING = "Warning"
+    INFORMATION = "Information"
+
+
+@dataclass(frozen=True)
+class Concern:
+    """`id` is stable (for filters, tests, documentation); `subject` is the setting that it is about, or empty."""
+
+    id: str
+    category: str
+    severity: Severity
+    text: str
+    action: str = ""
+    subject: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """All that the concerns are drawn from. `scripts`: [{"name", "interpreter"}]; `unknown`: [(what, name)] that no row has."""
+
+    settings: Mapping[str, Any]
+    spec: MachineSpec
+    facts: Facts | None
+    kernel: KernelChoice
+    disks: tuple[Mapping[str, Any], ...]
+    scripts: tuple[Mapping[str, Any], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+    enforcement: tuple[machine.Enforcement, ...] = ()
+    target: tuple[machine.Concern, ...] = ()
+    free_bytes: int | None = None
+    has_persona: bool = True
+    refused: tuple[Mapping[str, Any], ...] = ()
+    missing_since: str = ""
+
+
+def concerns(outlook: Outlook) -> list[Concern]:
+    """Every concern, the worst first, each once."""
+    found = [concern for rule in RULES for concern in rule(outlook)]
+    once = {(concern.id, concern.text): concern for concern in found}
+    return sorted(once.values(), key=lambda concern: list(Severity).index(concern.severity))
+
+
+def blocking(found: Iterable[Concern]) -> list[Concern]:
+    return [concern for concern in found if concern.severity == Severity.CRITICAL]
+
+
+def _scan(o: Outlook) -> Iterable[Concern]:
+    if o.facts is None:
+        yield Concern(
+            "scan.none",
+            "Source",
+            Severity.WARNING,
+            "This machine has not been scanned, so less is known before the run.",
+            "Scan it first; otherwise the run does, and stops where it finds something critical.",
+        )
+        return
+    for area in o.facts.coverage:
+        if area.state != "full" and area.area in ("os", "kernels", "filesystems"):
+            yield Concern(
+                f"scan.{area.area}",
+                "Source",
+                Severity.INFORMATION,
+                f"The scan could not read all about {area.area}: {area.reason or area.state}.",
+            )
+    for concern in o.facts.concerns:
+        yield Concern(f"disk.{concern.code}", "Source", Severity(concern.severity.capitalize()), concern.text)
+
+
+def _source(o: Outlook) -> Iterable[Concern]:
+    if o.missing_since:
+        yield Concern(
+            "source.missing",
+            "Source",
+            Severity.CRITICAL,
+            f"The source does not show this machine since {o.missing_since}.",
+            "Run the discovery again, or put the disk back where it was.",
+        )
+    if not o.disks:
+        yield Concern(
+            "source.no_disk",
+            "Source",
+            Severity.CRITICAL,
+            "The machine has no disk to copy.",
+            "Run the discovery again.",
+        )
+    if len(o.disks) > 1:
+        yield Concern(
+            "source.more_disks",
+            "Source",
+            Severity.CRITICAL,
+            f"The machine has {len(o.disks)} disks; a run copies one, and would leave data behind.",
+            "Join its disks into one image, or wait for moves with several disks.",
+        )
+
+
+def _unknown(o: Outlook) -> Iterable[Concern]:
+    for what, name in o.unknown:
+        yield Concern(
+            f"{what.replace(' ', '_')}.unknown",
+            "Settings",
+            Severity.CRITICAL,
+            f"No {what} is called {name!r}.",
+            "Create it, or take it out of the template, persona or override that names it.",
+            what,
+        )
+    for refusal in o.refused:
+        yield Concern(
+            "settings.locked",
+            "Settings",
+            Severity.WARNING,
+            f"{refusal['path']} is locked by the template; what {refusal['layer']} says is not used.",
+            "Take the lock off in the template where the persona should win.",
+            refusal["path"],
+        )
+    if not o.has_persona:
+        yield Concern(
+            "persona.none",
+            "Settings",
+            Severity.INFORMATION,
+            "No persona takes part; the template alone decides.",
+        )
+
+
+def _kernel(o: Outlook) -> Iterable[Concern]:
+    intent = leaf(o.settings, "kernel.intent", "prefer")
+    if o.kernel.action == "unavailable":
+        must = intent in ("require", "install")
+        yield Concern(
+            "kernel.unavailable",
+            "Kernel",
+            Severity.CRITICAL if must else Severity.INFORMATION,
+            o.kernel.reason,
+            "Choose a kernel that the machine has, or the intent `install` with an exact release."
+            if must
+            else "",
+            "kernel.version",
+        )
+    if o.kernel.action == "install":
+        yield Concern(
+            "kernel.install",
+            "Kernel",
+            Severity.INFORMATION,
+            o.kernel.reason,
+            "It takes about half a minute more.",
+            "kernel.version",
+        )
+
+
+def _distribution(o: Outlook) -> Iterable[Concern]:
+    name, version = leaf(o.settings, "distribution.name"), leaf(o.settings, "distribution.version")
+    if o.facts is None or not (name or version):
+        return
+    found = o.facts.os
+    if (not name or name == found.id) and (not version or version_matches(found.version, version)):
+        return
+    must = leaf(o.settings, "distribution.intent", "prefer") in ("require", "install")
+    yield Concern(
+        "distribution.differs",
+        "Distribution",
+        Severity.CRITICAL if must else Severity.INFORMATION,
+        f"The machine runs {found.pretty_name or found.id or 'an unknown system'}; asked for is {name or ''} {version or ''}".rstrip()
+        + ".",
+        "A move keeps the distribution: choose a persona for this one, or upgrade the machine before."
+        if must
+        else "",
+        "distribution",
+    )
+
+
+def version_matches(found: str, asked: str) -> bool:
+    """`12` is fulfilled by 12 and 12.5, not by 120."""
+    return found == asked or found.startswith(f"{asked}.")
+
+
+def _disk(o: Outlook) -> Iterable[Concern]:
+    for disk in o.disks[:1]:
+        asked = leaf(o.settings, "resources.root_disk_gib", 0) * GIB
+        size = disk["virtual_size_bytes"]
+        if asked and asked < size:
+            yield Concern(
+                "disk.would_shrink",
+                "Storage",
+                Severity.WARNING,
+                f"Asked for {asked // GIB} GiB, the disk has {size / GIB:.1f} GiB: it keeps its size, a disk is never shrunk.",
+                "Ask for a larger root disk, or make the disk smaller before.",
+                "resources.root_disk_gib",
+            )
+        needed = 2 * (disk.get("allocated_bytes") or size)  # the copy, and the copy in its final format
+        if o.free_bytes is not None and o.free_bytes < needed:
+            yield Concern(
+                "space.target",
+                "Storage",
+                Severity.CRITICAL,
+                f"The copy needs {needed / GIB:.1f} GiB, the target has {o.free_bytes / GIB:.1f} GiB free.",
+                "Remove a migrated machine that is not needed, or give the target more room.",
+            )
+        elif o.free_bytes is not None and o.free_bytes < root_disk_bytes(o.settings, source_bytes=size):
+            yield Concern(
+                "space.overcommitted",
+                "Storage",
+                Severity.WARNING,
+                "The disk can grow to more than the target has free.",
+                "Watch the target's free space.",
+            )
+
+
+def _access(o: Outlook) -> Iterable[Concern]:
+    if o.facts is None or o.facts.has_guest_agent:
+        return
+    root: Filesystem | None = o.facts.root_filesystem
+    closed = not o.facts.has_cloud_init and (root is None or root.kind not in OFFLINE_FILESYSTEMS)
+    yield Concern(
+        "access.no_way_in" if closed else "access.no_agent",
+        "Access",
+        Severity.CRITICAL,
+        "There is no way into the guest: no guest agent, no cloud-init, and the root file system"
+        f" ({root.kind if root else 'not found'}) cannot be changed from outside."
+        if closed
+        else "The guest has no guest agent, so its script cannot be run nor its result be verified from inside.",
+        "Install qemu-guest-agent in the machine, then scan it again.",
+    )
+
+
+def _firmware(o: Outlook) -> Iterable[Concern]:
+    if o.facts is None or o.facts.boot_mode in ("hybrid", "unknown"):
+        return
+    if o.spec.firmware != o.facts.boot_mode:
+        yield Concern(
+            "firmware.differs",
+            "Boot",
+            Severity.CRITICAL,
+            f"The disk boots by {o.facts.boot_mode.upper()}, the plan says {o.spec.firmware.upper()}: it would not start.",
+            "Set firmware to `keep`.",
+            "firmware",
+        )
+
+
+def _drivers(o: Outlook) -> Iterable[Concern]:
+    kernel = booted_kernel(o.facts, o.kernel)
+    if kernel is None or not kernel.drivers:
+        return
+    for driver, device in (
+        (BOOT_DRIVERS[o.spec.disk_bus], "disk"),
+        (NIC_DRIVERS[o.spec.nic_model], "network card"),
+    ):
+        if driver not in kernel.drivers:
+            yield Concern(
+                f"driver.{driver}",
+                "Drivers",
+                Severity.CRITICAL if device == "disk" else Severity.WARNING,
+                f"{kernel.version} has no driver {driver} for the {device} of the plan.",
+                "Choose another driver set or another kernel.",
+                "driver_set",
+            )
+
+
+def _modules(o: Outlook) -> Iterable[Concern]:
+    kernel = booted_kernel(o.facts, o.kernel)
+    for module in leaf(o.settings, "kernel_modules", []):
+        if is_known_missing(module, kernel):
+            yield Concern(
+                "module.missing",
+                "Drivers",
+                Severity.WARNING,
+                f"{kernel.version} has no module {module}; it is left out.",
+                "Choose another kernel or driver set.",
+                "kernel_modules",
+            )
+
+
+def _packages(o: Outlook) -> Iterable[Concern]:
+    asked = leaf(o.settings, "packages", [])
+    if o.facts is None or o.facts.covered("packages").state == "none" or not asked:
+        return
+    installed = {package.name for package in o.facts.packages}
+    missing = [name for name in asked if name not in installed]
+    if missing:
+        yield Concern(
+            "packages.missing",
+            "Software",
+            Severity.WARNING,
+            f"Not installed in the machine: {', '.join(missing[:12])}{' …' if len(missing) > 12 else ''}. "
+            "A move does not install packages; the script can.",
+            "Install them in the machine, or in the post-migration script.",
+            "packages",
+        )
+
+
+def _scripts(o: Outlook) -> Iterable[Concern]:
+    if o.facts is None or o.facts.covered("packages").state != "full":
+        return
+    installed = {package.name for package in o.facts.packages}
+    for script in o.scripts:
+        packages = INTERPRETER_PACKAGES.get(script["interpreter"])
+        if packages and not installed.intersection(packages):
+            yield Concern(
+                "script.interpreter_missing",
+                "Software",
+                Severity.CRITICAL,
+                f"The script {script['name']} needs {script['interpreter']}, which the machine does not have.",
+                "Rewrite it for sh, or install the interpreter in the machine.",
+                "post_migration.scripts",
+            )
+
+
+def _enforcement(o: Outlook) -> Iterable[Concern]:
+    for row in o.enforcement:
+        if row.by == "nobody":
+            yield Concern(
+                f"enforcement.{row.setting}",
+                "Network",
+                Severity.WARNING,
+                f"Nobody enforces {row.setting} = {row.value}: {row.how}.",
+                "Install the tool in the machine, or accept that it is recorded only.",
+                row.setting,
+            )
+
+
+def _target(o: Outlook) -> Iterable[Concern]:
+    for row in o.target:
+        yield Concern(
+            f"target.{row.subject}", "Target", Severity(row.severity.capitalize()), row.text, "", row.subject
+        )
+
+
+RULES = (
+    _source, _scan, _unknown, _kernel, _distribution, _disk, _access, _firmware, _drivers, _modules, _packages, _scripts, _enforcement, _target,
+)  # fmt: skip

@@ -1,0 +1,99 @@
+"""What changes between the source machine and the planned one, line by line."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from analyzer.domain.facts import Facts
+from migrations_engine.domain.blueprint import root_disk_bytes
+from migrations_engine.domain.kernels import KernelChoice
+from migrations_engine.domain.machine import GIB, MachineSpec
+from migrations_engine.domain.settings_path import leaf
+
+UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Change:
+    """`current` and `planned` are for a person to read; `changes` says whether they differ (False when current is unknown)."""
+
+    setting: str
+    label: str
+    current: str
+    planned: str
+    changes: bool
+
+
+def changes(
+    *,
+    settings: Mapping[str, Any],
+    spec: MachineSpec,
+    facts: Facts | None,
+    kernel: KernelChoice,
+    disk: Mapping[str, Any],
+    vcpus: int | None,
+    memory_mib: int | None,
+) -> list[dict[str, Any]]:
+    """One row per property of the machine. `disk`: {"format", "virtual_size_bytes"} of the source."""
+    size = disk["virtual_size_bytes"]
+    rows = [
+        ("resources.vcpus", "vCPUs", _text(vcpus), str(spec.vcpus)),
+        ("resources.memory_mib", "Memory", _mib(memory_mib), _mib(spec.memory_mib)),
+        (
+            "resources.root_disk_gib",
+            "Root disk",
+            _gib(size),
+            _gib(root_disk_bytes(settings, source_bytes=size)),
+        ),
+        ("kernel.version", "Kernel", _text(kernel.current), _planned_kernel(kernel)),
+        ("distribution", "Distribution", _distribution(facts), _distribution(facts)),
+        ("firmware", "Firmware", _text(facts and facts.boot_mode), spec.firmware),
+        ("storage.format", "Disk format", disk["format"], leaf(settings, "storage.format", "qcow2")),
+        ("storage.bus", "Disk bus", UNKNOWN, spec.disk_bus),
+        ("devices.nic", "Network card", UNKNOWN, spec.nic_model),
+        ("network.addressing", "Addresses", _addressing(facts), leaf(settings, "network.addressing", "keep")),
+        ("network.bandwidth_mbps", "Bandwidth", "no limit", _mbps(spec.bandwidth_mbps)),
+        ("network.security_groups", "Security groups", "none", _names(spec.security_groups)),
+    ]
+    return [asdict(Change(*row, changes=_differ(row[0], row[2], row[3]))) for row in rows]
+
+
+def _differ(setting: str, current: str, planned: str) -> bool:
+    if current == UNKNOWN or planned in (UNKNOWN, "keep"):
+        return False
+    if setting == "firmware":
+        return current in ("bios", "uefi") and current != planned  # a hybrid disk boots either way
+    return current != planned
+
+
+def _planned_kernel(kernel: KernelChoice) -> str:
+    return kernel.version or kernel.current or UNKNOWN
+
+
+def _distribution(facts: Facts | None) -> str:
+    return _text(facts and (facts.os.pretty_name or f"{facts.os.id} {facts.os.version}".strip()))
+
+
+def _addressing(facts: Facts | None) -> str:
+    kinds = sorted({nic.addressing for nic in facts.nics}) if facts else []
+    return ", ".join(kinds) or UNKNOWN
+
+
+def _names(groups) -> str:
+    return ", ".join(group.name for group in groups) or "none"
+
+
+def _text(value: Any) -> str:
+    return str(value) if value not in (None, "", "unknown") else UNKNOWN
+
+
+def _mib(value: int | None) -> str:
+    return UNKNOWN if value is None else f"{value} MiB"
+
+
+def _gib(value: int) -> str:
+    return f"{value / GIB:.1f} GiB".replace(".0 GiB", " GiB")
+
+
+def _mbps(value: int | None) -> str:
+    return "no limit" if value is None else f"{value} Mbit/s"

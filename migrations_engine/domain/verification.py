@@ -1,0 +1,199 @@
+"""Asked against found, inside the guest. A verdict is drawn here and nowhere else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from analyzer.domain.facts import Facts
+from migrations_engine.domain.blueprint import normal
+from migrations_engine.domain.concerns import version_matches
+from migrations_engine.domain.kernels import satisfies
+from migrations_engine.domain.machine import GIB, Applied, Enforcement, FirstBoot, GuestReport, MachineSpec
+from migrations_engine.domain.settings_path import leaf
+
+# The kernel keeps some memory for itself (its image, the page table, a crash kernel): MemTotal is always less than
+# the machine has. Measured: 40-60 MiB of 512, 130 of 2048.
+MEMORY_KEPT_SHARE = 0.12
+MEMORY_KEPT_MIB = 96
+FILESYSTEM_SHARE = 0.85  # of the root disk: boot partition, inode tables and journal take the rest
+
+
+class Verdict(StrEnum):
+    PASS = "pass"  # noqa: S105  a verdict
+    FAIL = "fail"
+    WARNING = "warning"
+    NOT_CHECKED = "not_checked"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`by`: who says so or who enforces it (guest, hypervisor, target, nobody)."""
+
+    setting: str
+    asked: str
+    found: str
+    verdict: Verdict
+    by: str = "guest"
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was asked, and everything that was observed. `applied` and `enforcement` are keyed by setting;
+    `firmware` is what the guest booted with ("bios", "uefi"), "" where it could not tell."""
+
+    settings: Mapping[str, Any]
+    spec: MachineSpec
+    first_boot: FirstBoot
+    disk_bytes: int
+    report: GuestReport
+    facts: Facts | None = None
+    firmware: str = ""
+    builtin_modules: frozenset[str] = frozenset()
+    applied: Mapping[str, Applied] | None = None
+    enforcement: tuple[Enforcement, ...] = ()
+
+
+def table(evidence: Evidence) -> list[Row]:
+    """One row for every setting that was asked for, in the order of the vocabulary."""
+    return [row for check in CHECKS for row in check(evidence)]
+
+
+def failures(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.verdict == Verdict.FAIL]
+
+
+def told(rows: Iterable[Row]) -> str:
+    """ "resources.vcpus: asked for 4, found 2; ..." """
+    return "; ".join(f"{row.setting}: asked for {row.asked}, found {row.found}" for row in rows)
+
+
+def _verdict(holds: bool, otherwise: Verdict = Verdict.FAIL) -> Verdict:
+    return Verdict.PASS if holds else otherwise
+
+
+def _must(e: Evidence, group: str) -> Verdict:
+    """`prefer` that is not met is a warning, `require` and `install` fail."""
+    must = leaf(e.settings, f"{group}.intent", "prefer") in ("require", "install")
+    return Verdict.FAIL if must else Verdict.WARNING
+
+
+def _kernel(e: Evidence):
+    asked = leaf(e.settings, "kernel.version")
+    if asked is None:
+        return
+    otherwise = Verdict.FAIL if e.first_boot.kernel else _must(e, "kernel")  # the plan promised to boot it
+    yield Row(
+        "kernel.version", e.first_boot.kernel or asked, e.report.kernel, _verdict(_boots(e, asked), otherwise)
+    )
+
+
+def _boots(e: Evidence, asked: str) -> bool:
+    return (
+        e.report.kernel == e.first_boot.kernel if e.first_boot.kernel else satisfies(e.report.kernel, asked)
+    )
+
+
+def _distribution(e: Evidence):
+    name, version = leaf(e.settings, "distribution.name"), leaf(e.settings, "distribution.version")
+    if not (name or version):
+        return
+    found_name, found_version = e.report.os_release.get("ID", ""), e.report.os_release.get("VERSION_ID", "")
+    holds = (not name or name == found_name) and (not version or version_matches(found_version, version))
+    asked, found = f"{name or ''} {version or ''}".strip(), f"{found_name} {found_version}".strip()
+    yield Row("distribution", asked, found or "not known", _verdict(holds, _must(e, "distribution")))
+
+
+def _vcpus(e: Evidence):
+    yield Row(
+        "resources.vcpus", str(e.spec.vcpus), str(e.report.vcpus), _verdict(e.report.vcpus == e.spec.vcpus)
+    )
+
+
+def _memory(e: Evidence):
+    asked, found = e.spec.memory_mib, e.report.memory_mib
+    least = asked - max(MEMORY_KEPT_MIB, asked * MEMORY_KEPT_SHARE)
+    yield Row("resources.memory_mib", f"{asked} MiB", f"{found} MiB", _verdict(least <= found <= asked))
+
+
+def _disk(e: Evidence):
+    found, asked = e.report.root_disk_bytes, _gib(e.disk_bytes)
+    if found is None:
+        yield Row("resources.root_disk_gib", asked, "not known", Verdict.NOT_CHECKED)
+        return
+    yield Row("resources.root_disk_gib", asked, _gib(found), _verdict(found >= e.disk_bytes))
+    filesystem = e.report.root_filesystem_bytes
+    if filesystem is not None:
+        holds = filesystem >= e.disk_bytes * FILESYSTEM_SHARE
+        yield Row("root file system", f"fills {asked}", _gib(filesystem), _verdict(holds, Verdict.WARNING))
+
+
+def _firmware(e: Evidence):
+    if not e.firmware:
+        yield Row("firmware", e.spec.firmware, "not known", Verdict.NOT_CHECKED)
+    else:
+        yield Row("firmware", e.spec.firmware, e.firmware, _verdict(e.firmware == e.spec.firmware))
+
+
+def _modules(e: Evidence):
+    present = {normal(name) for name in e.report.modules} | {normal(name) for name in e.builtin_modules}
+    for module in leaf(e.settings, "kernel_modules", []):
+        holds = normal(module) in present
+        otherwise = Verdict.FAIL if module in e.first_boot.kernel_modules else Verdict.WARNING
+        yield Row(
+            f"kernel_modules.{module}",
+            "loaded",
+            "loaded" if holds else "not loaded",
+            _verdict(holds, otherwise),
+        )
+
+
+def _packages(e: Evidence):
+    asked = leaf(e.settings, "packages", [])
+    if not asked:
+        return
+    if e.facts is None or e.facts.covered("packages").state == "none":
+        yield Row("packages", ", ".join(asked), "not known", Verdict.NOT_CHECKED, "scan")
+        return
+    installed = {package.name for package in e.facts.packages}
+    missing = [name for name in asked if name not in installed]
+    found = f"missing: {', '.join(missing)}" if missing else "all installed"
+    yield Row("packages", ", ".join(asked), found, _verdict(not missing, Verdict.WARNING), "scan")
+
+
+def _applied(e: Evidence):
+    done = e.applied or {}
+    for row in e.enforcement:
+        applied = done.get(row.setting)
+        if row.by == "nobody":
+            yield Row(row.setting, row.value, row.how, Verdict.WARNING, "nobody")
+        elif applied is None:
+            yield Row(row.setting, row.value, row.how, Verdict.NOT_CHECKED, row.by)
+        else:
+            found = applied.observed or applied.detail or "nothing"
+            yield Row(row.setting, row.value, found, _verdict(applied.ok), row.by)
+
+
+def _tags(e: Evidence):
+    applied = (e.applied or {}).get("monitoring_tags")
+    already = any(row.setting == "monitoring_tags" for row in e.enforcement)
+    if applied is not None and not already:
+        asked = ", ".join(f"{key}={value}" for key, value in sorted(e.spec.tags.items()))
+        yield Row("monitoring_tags", asked, applied.observed, _verdict(applied.ok), "target")
+
+
+def _units(e: Evidence):
+    failed = e.report.failed_units
+    yield Row("failed units", "none", ", ".join(failed) or "none", _verdict(not failed, Verdict.WARNING))
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB".replace(".0 GiB", " GiB")
+
+
+CHECKS = (
+    _kernel, _distribution, _modules, _packages, _vcpus, _memory, _disk, _firmware, _applied, _tags, _units,
+)  # fmt: skip
