@@ -6,13 +6,7 @@ import pytest
 
 from tests import servers
 
-ASKING = {
-    "db",
-    "transactional_db",
-    "live_server",
-    "admin_user",
-    "django_db_blocker",
-}  # fixtures for the database
+ASKING = {"db", "transactional_db", "live_server"}  # the fixtures that open the database
 
 
 def pytest_configure(config):

@@ -31,13 +31,19 @@ def enter(kind: str) -> None:
     inside = Path(sys.prefix).resolve() == VENV
     if inside and kind == "run":
         return  # whoever calls .venv/bin/python has chosen what is in it
-    if not is_ready(kind):
-        with only_one_start():
-            if not is_ready(kind):  # the start that we waited for may have done it
-                prepare(kind)
-    elif inside:
-        return
-    os.execv(PYTHON, [str(PYTHON), *sys.orig_argv[1:]])
+    changed = ensure(kind)
+    if changed or not inside:
+        os.execv(PYTHON, [str(PYTHON), *sys.orig_argv[1:]])
+
+
+def ensure(kind: str) -> bool:
+    """Make `.venv/` hold the packages of `kind`; whether anything had to be done for it."""
+    if is_ready(kind):
+        return False
+    with only_one_start():
+        if not is_ready(kind):  # the start that we waited for may have done it
+            prepare(kind)
+    return True
 
 
 def is_ready(kind: str) -> bool:
