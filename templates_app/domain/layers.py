@@ -30,8 +30,8 @@ _ACCEPTANCE_CHECK = TypeAdapter(AcceptanceCheck)
 
 @dataclass(frozen=True)
 class Layer:
-    """`document` is one of the vocabulary; `revision` is None where nothing keeps revisions. Among layers of one kind the
-    higher `priority` wins, then the later name."""
+    """`document` is one of the vocabulary; `revision` is None where nothing keeps revisions. Among layers of one kind
+    the higher `priority` wins, then the later name."""
 
     kind: str
     name: str = ""
@@ -100,7 +100,11 @@ def _checked(layer: Layer) -> Layer:
     document = validate_document(layer.document, layer=layer.label)
     for only, field_name in ((Kind.TEMPLATE, "locks"), (Kind.PERSONA, "list_modes")):
         if layer.kind != only and document.get(field_name) is not None:
-            told = {"field": field_name, "message": f"only a {only} may say this", "value": document[field_name]}
+            told = {
+                "field": field_name,
+                "message": f"only a {only} may say this",
+                "value": document[field_name],
+            }
             raise InvalidSettings([told], layer=layer.label)
     if checks := document.get("acceptance_checks"):
         document["acceptance_checks"] = [_complete(check) for check in checks]

@@ -6,8 +6,8 @@ Beyond the rule table (`rules.py`):
 * A template's lock refuses every change from a higher layer and reports it; a value that is there already is no change.
 * A persona's `list_modes` replaces a list instead of adding to it.
 * A driver set speaks with its layer: after the layer's own lists, and before the layer's own devices, so that what a
-  layer says itself beats what its driver set brings. (Lists after, not before: the merged lists then hold everything the
-  driver set brings, and merging a merged document once more moves nothing.)
+  layer says itself beats what its driver set brings. (Lists after, not before: the merged lists then hold everything
+  the driver set brings, and merging a merged document once more moves nothing.)
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +28,8 @@ class Merged:
     """`settings`: a document of the vocabulary without nulls, locks and modes.
     `origin`: one row for each leaf of it, {"path", "value", "layer", "rule", "beat": [{"layer", "value"}]}; for a list
     also "items": [{"value", "layer"}]; a map has one row for each key.
-    `conflicts`: where layers disagree, {"path", "winner": {"layer", "value"}, "losers": [{"layer", "value"}]}; a winner's
-    value of None means that it was un-said. A system default that is overwritten is no conflict.
+    `conflicts`: where layers disagree, {"path", "winner": {"layer", "value"}, "losers": [{"layer", "value"}]}; a
+    winner's value of None means that it was un-said. A system default that is overwritten is no conflict.
     `refused`: what a lock kept out, {"path", "layer", "value", "locked_by"}.
     `sha256`: of the canonical JSON of `settings`.
     """
@@ -181,7 +181,9 @@ def _appended(place: tuple[str, ...], sayings: Sequence[Saying]) -> Verdict:
     return _listed(place, items, changes, _lost(dropped, items), refused)
 
 
-def _listed(place, items: list[Item] | None, changes: Sequence[Saying], lost: Sequence[Saying], refused) -> Verdict:
+def _listed(
+    place, items: list[Item] | None, changes: Sequence[Saying], lost: Sequence[Saying], refused
+) -> Verdict:
     value = _values(items)
     dropper = next((s for s in reversed(changes) if s.value is None or s.mode == "replace"), changes[-1])
     conflict = _conflict(place, dropper, value, lost)

@@ -27,7 +27,9 @@ class Saying:
 
 def sayings_about(path: str, layers: Sequence[Layer], driver_sets: DriverSets) -> list[Saying]:
     brought = _brought(path, layers, driver_sets) if path in DRIVER_LEAVES else {}
-    return [saying for at in range(len(layers)) for saying in _of_layer(path, layers, at, brought.get(at, ()))]
+    return [
+        saying for at in range(len(layers)) for saying in _of_layer(path, layers, at, brought.get(at, ()))
+    ]
 
 
 def of_key(key: str, sayings: Sequence[Saying]) -> list[Saying]:
@@ -52,7 +54,9 @@ def _of_layer(
     yield from spoken + drivers if own_first else drivers + spoken
 
 
-def _brought(path: str, layers: Sequence[Layer], driver_sets: DriverSets) -> Mapping[int, list[tuple[str, Any]]]:
+def _brought(
+    path: str, layers: Sequence[Layer], driver_sets: DriverSets
+) -> Mapping[int, list[tuple[str, Any]]]:
     """Place of the layer → (source, value) of each of its drivers.
 
     Where a template locks `path`, the drivers that stood at that template stay, and those of higher layers are offered

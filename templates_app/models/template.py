@@ -28,9 +28,16 @@ class MigrationTemplate(Named, SettingsColumns):
     source_kind = models.CharField(max_length=16, choices=SourceKind, default=SourceKind.ANY)
     target_kind = models.CharField(max_length=16, choices=TargetKind, default=TargetKind.QEMU)
     persona = models.ForeignKey(
-        "personas.Persona", models.PROTECT, null=True, blank=True, related_name="templates", verbose_name="persona"
+        "personas.Persona",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="templates",
+        verbose_name="persona",
     )
-    locks = models.JSONField(default=list, blank=True, help_text="Settings that no persona or override may change.")
+    locks = models.JSONField(
+        default=list, blank=True, help_text="Settings that no persona or override may change."
+    )
     archived_at = models.DateTimeField(null=True, blank=True)
 
     objects = MigrationTemplateQuerySet.as_manager()
