@@ -31,6 +31,7 @@ PACKAGES = (
     Package("test", "postgresql", "the second database that everything is tested on"),
     Package("test", "redis-server", "the second broker that everything is tested on"),
     Package("test", "shellcheck", "checks the shell scripts"),
+    Package("test", "systemd", "systemd-analyze: checks the units of deploy/"),
 )
 
 POLICY = "/usr/sbin/policy-rc.d"  # where Debian's service scripts look for it
