@@ -17,17 +17,25 @@ from analyzer.domain.software_names import Names
 from analyzer.domain.usage import Summary
 
 MODEL_VERSION = "rules-1"
-GOOD_FIT = 0.35  # below, the honest answer is "none of these": one weak sign, or a sign that two personas share
+GOOD_FIT = (
+    0.35  # below, the honest answer is "none of these": one weak sign, or a sign that two personas share
+)
 SATURATION = 1.2  # evidence at which the strength reaches 63 %: about one program asked for and running
 FADING = 0.85  # each further sign adds less, so that a long list of hints does not win by its length
 SENTENCES = 6
 
-MANUAL, UNKNOWN, CAME_ALONG = 1.0, 0.6, 0.15  # asked for by a person / the manager does not say / as a dependency
+MANUAL, UNKNOWN, CAME_ALONG = (
+    1.0,
+    0.6,
+    0.15,
+)  # asked for by a person / the manager does not say / as a dependency
 ENABLED, LISTENING_OUT, LISTENING_HOME = 0.8, 0.6, 0.2
 PORT, UNIT = 0.4, 1.0
 BACKING = 0.4  # a database that only serves the web server beside it says little of what the machine is for
 
-QUIET_SECTIONS = frozenset({"libs", "oldlibs", "libdevel", "doc", "localization", "debug", "fonts", "introspection"})
+QUIET_SECTIONS = frozenset(
+    {"libs", "oldlibs", "libdevel", "doc", "localization", "debug", "fonts", "introspection"}
+)
 # what is in these is chosen for its trade; one of them that came along belongs to those that were asked for
 TRADES = frozenset("database electronics gnu-r httpd java mail math php ruby science sound video web".split())
 DATABASES = ("postgresql", "mysql", "mariadb", "percona-server", "redis", "mongodb", "mongod", "memcached")
@@ -138,7 +146,9 @@ class Machine:
         return any(not each.address.startswith(HOME) for each in ports)
 
 
-def recommend(facts: Facts, candidates: Sequence[Candidate], *, size: Size, usage: dict[str, Summary]) -> Ranking:
+def recommend(
+    facts: Facts, candidates: Sequence[Candidate], *, size: Size, usage: dict[str, Summary]
+) -> Ranking:
     """Every candidate, best first; the same input always gives the same answer, whatever the order of candidates."""
     machine = Machine(facts)
     rarity = _rarity(candidates)
@@ -214,7 +224,7 @@ def _origin(machine: Machine, package: Package) -> tuple[float, str]:
 
 
 def section_of(package: Package) -> str:
-    """"universe/database" and "database" are the same trade."""
+    """ "universe/database" and "database" are the same trade."""
     return (package.section or "").rpartition("/")[2]
 
 
@@ -240,14 +250,18 @@ def _of_units(machine: Machine, candidate: Candidate):
     for unit in candidate.units:
         found = next((pair for pair in machine.service_names.matching(unit) if pair[1] > 0.8), None)
         if found:
-            yield Sign(found[0], UNIT, f"{found[0]}: the persona checks this unit, and it starts with this machine.")
+            yield Sign(
+                found[0], UNIT, f"{found[0]}: the persona checks this unit, and it starts with this machine."
+            )
 
 
 def _of_ports(machine: Machine, candidate: Candidate, rarity: dict[str, float]):
     open_ports = {each.port: each for each in machine.facts.listening if not each.address.startswith(HOME)}
     for port in sorted(candidate.ports & open_ports.keys() - EVERYBODY_LISTENS):
         service = open_ports[port].service
-        yield Sign(f"port {port}", PORT * rarity[str(port)], f"{service} listens on port {port}, which it lets in.")
+        yield Sign(
+            f"port {port}", PORT * rarity[str(port)], f"{service} listens on port {port}, which it lets in."
+        )
 
 
 def _faded(signs: Sequence[Sign]) -> float:
@@ -285,7 +299,9 @@ def _distribution(facts: Facts, candidate: Candidate) -> tuple[float, list[str]]
     if candidate.distribution and candidate.distribution != os.id:
         factor *= 0.7 if candidate.distribution_must else 0.95
         verb = "requires" if candidate.distribution_must else "prefers"
-        told.append(f"It {verb} {candidate.distribution}; this machine runs {os.id} {os.version}.".replace(" .", "."))
+        told.append(
+            f"It {verb} {candidate.distribution}; this machine runs {os.id} {os.version}.".replace(" .", ".")
+        )
     return factor, told
 
 
@@ -293,7 +309,9 @@ def _nothing(candidate: Candidate, found: Sequence[Sign]) -> list[str]:
     if not candidate.hints and not candidate.packages:
         return ["It names no software, so nothing on a disk can speak for it."]
     if not found:
-        return [f"None of the software it is known by is here ({_listed(candidate.hints or candidate.packages)})."]
+        return [
+            f"None of the software it is known by is here ({_listed(candidate.hints or candidate.packages)})."
+        ]
     if any(sign.weight >= 0.5 for sign in found):
         return []
     return ["What is here of it came along with other software."]

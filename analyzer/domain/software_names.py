@@ -5,7 +5,9 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-LANGUAGE = re.compile(r"^(?:python3?-|python3\d+-|r-cran-|r-bioc-|r-|ruby-|node-|golang-|php\d*(?:\.\d+)?-|perl-)")
+LANGUAGE = re.compile(
+    r"^(?:python3?-|python3\d+-|r-cran-|r-bioc-|r-|ruby-|node-|golang-|php\d*(?:\.\d+)?-|perl-)"
+)
 VERSION = re.compile(r"^[-_.]?\d[\w.+~]*")
 UNIT = re.compile(r"\.(?:service|socket|timer|path|target|mount)$")
 INSTANCE = re.compile(r"@.*$")
@@ -15,7 +17,9 @@ BESIDE = frozenset(
     "client clients common doc docs dev devel data dbg dbgsym debug examples l10n locale locales lang libs man html "
     "tests test headers keyring utils tools dnsutils host help".split()
 )
-ITSELF = frozenset("server core full light daemon engine ce ee enterprise community standard cluster base".split())
+ITSELF = frozenset(
+    "server core full light daemon engine ce ee enterprise community standard cluster base".split()
+)
 
 
 class Names:

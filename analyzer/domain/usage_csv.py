@@ -45,7 +45,9 @@ def parse_csv(text: str, *, latest_s: int) -> dict[str, list[tuple[int, float]]]
 def _columns(header: list[str]) -> list[str]:
     columns = [name.strip().lower() for name in header]
     known = ("t", *METRICS)
-    errors = [(1, name[:40], f"is no column; known: {', '.join(known)}") for name in columns if name not in known]
+    errors = [
+        (1, name[:40], f"is no column; known: {', '.join(known)}") for name in columns if name not in known
+    ]
     errors += [(1, name, "stands there twice") for name in known if columns.count(name) > 1]
     if "t" not in columns:
         errors.append((1, "t", "is missing: the time of each row"))
@@ -73,7 +75,9 @@ def _parsed(rows, columns: list[str], latest_s: int) -> dict[str, list[tuple[int
     return {metric: sorted(samples) for metric, samples in found.items() if samples}
 
 
-def _take(found, number: int, columns: list[str], cells: list[str], latest_s: int) -> list[tuple[int, str, str]]:
+def _take(
+    found, number: int, columns: list[str], cells: list[str], latest_s: int
+) -> list[tuple[int, str, str]]:
     if len(cells) != len(columns):
         return [(number, "", f"has {len(cells)} cells, the header has {len(columns)}")]
     row = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}

@@ -19,9 +19,9 @@ class VirtualMachine(Owned):
     firmware = models.CharField(max_length=8, blank=True, help_text="bios, uefi, or empty when not known")
     vcpus = models.PositiveIntegerField("vCPUs", null=True, blank=True)
     memory_mib = models.PositiveIntegerField("memory (MiB)", null=True, blank=True)
-    os_id = models.CharField(max_length=32, blank=True, db_index=True)
-    os_version = models.CharField(max_length=32, blank=True)
-    hostname = models.CharField(max_length=255, blank=True)
+    os_id = models.CharField(max_length=256, blank=True, db_index=True)
+    os_version = models.CharField(max_length=256, blank=True)
+    hostname = models.CharField(max_length=256, blank=True)
     tags = models.JSONField(default=dict, blank=True)
     missing_since = models.DateTimeField(null=True, blank=True, help_text="Not seen by the last discovery.")
 

@@ -84,11 +84,11 @@ class Package(models.Model):
     """Installed software, as the newest scan found it."""
 
     vm = models.ForeignKey("analyzer.VirtualMachine", models.CASCADE, related_name="packages")
-    name = models.CharField(max_length=200, db_index=True)
-    version = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=256, db_index=True)
+    version = models.CharField(max_length=256, blank=True)
     manager = models.CharField(max_length=16)
     manual = models.BooleanField(null=True, help_text="Installed on purpose; null when not known.")
-    section = models.CharField(max_length=80, blank=True)
+    section = models.CharField(max_length=256, blank=True)
 
     objects = OfScannedVmQuerySet.as_manager()
 
@@ -101,7 +101,7 @@ class Package(models.Model):
 
 class Service(models.Model):
     vm = models.ForeignKey("analyzer.VirtualMachine", models.CASCADE, related_name="services")
-    name = models.CharField(max_length=200, db_index=True)
+    name = models.CharField(max_length=256, db_index=True)
     kind = models.CharField(max_length=16, default="service")
     enabled = models.BooleanField()
 

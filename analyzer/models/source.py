@@ -1,5 +1,6 @@
 """Where machines come from."""
 
+from django.conf import settings
 from django.db import models
 
 from personas.models.owned import Owned, unique_in_department
@@ -10,10 +11,14 @@ class SourceEndpoint(Owned):
     kind = models.CharField(max_length=16, default="images", choices=[("images", "Directory of disk images")])
     location = models.CharField(max_length=500, help_text="For images: a directory below one of IMAGE_ROOTS.")
     discovery_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    discovery_requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
+    discovery_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     discovered_at = models.DateTimeField(null=True, blank=True, editable=False)
     discovery_error = models.CharField(max_length=500, blank=True, editable=False)
     discovery_report = models.JSONField(
-        default=dict, blank=True, editable=False, help_text="{found, added, moved, missing, skipped: [{path, reason}]}"
+        default=dict, blank=True, editable=False, help_text="{found, added, moved, missing, skipped: [{name, reason}]}"
     )
 
     class Meta:

@@ -1,0 +1,140 @@
+"""Suggestions: made from a scan, answered by people. The answers are kept for the learning that comes later."""
+
+from django.db import transaction
+from django.db.models import Q, Sum
+
+from analyzer.domain.facts import Facts
+from analyzer.domain.recommend import Candidate, Ranking, Size, recommend
+from analyzer.models import Feedback, Recommendation, Scan, VirtualMachine
+from analyzer.models.recommendation import RecommendationState, Verdict
+from analyzer.services.usage import usage_summary
+from analyzer.services.vm_personas import vm_persona_assign
+from personas.errors import BadInput, Refused
+from personas.models import Persona, Role
+from personas.services.access import require
+from personas.services.audit import record
+
+WIDEST_RANGE = 16  # a rule that opens more ports than that says nothing of which service is meant
+
+
+def ranking_of(*, vm: VirtualMachine, facts: Facts) -> Ranking:
+    """Every persona that this machine's department can use, best first. Writes nothing."""
+    own = Q(department__isnull=True) | Q(department=vm.department_id)
+    personas = Persona.objects.active().filter(own).select_related(
+        "default_driver_set", "resource_allocation_profile", "network_profile"
+    )
+    disk_bytes = vm.disks.aggregate(total=Sum("virtual_size_bytes"))["total"]
+    size = Size(vcpus=vm.vcpus, memory_mib=vm.memory_mib, disk_bytes=disk_bytes)
+    return recommend(facts, [candidate_of(p) for p in personas], size=size, usage=usage_summary(vm))
+
+
+def candidate_of(persona: Persona) -> Candidate:
+    document = persona.document()
+    checks = document.get("acceptance_checks") or []
+    resources = document.get("resources") or {}
+    distribution = document.get("distribution") or {}
+    drivers = persona.default_driver_set
+    return Candidate(
+        id=str(persona.pk),
+        name=persona.name,
+        hints=tuple(map(str, persona.hints)),
+        packages=tuple(document.get("packages") or ()),
+        units=tuple(check["unit"] for check in checks if check["kind"] == "systemd_unit"),
+        ports=frozenset(check["port"] for check in checks if "port" in check) | _ports_let_in(persona),
+        distributions=frozenset(drivers.distributions if drivers else ()),
+        distribution=distribution.get("name") or "",
+        distribution_must=distribution.get("intent") in ("require", "install"),
+        vcpus=resources.get("vcpus"),
+        memory_mib=resources.get("memory_mib"),
+        root_disk_gib=resources.get("root_disk_gib"),
+    )
+
+
+def _ports_let_in(persona: Persona) -> frozenset[int]:
+    groups = persona.network_profile.security_groups if persona.network_profile else []
+    ports: set[int] = set()
+    for rule in (rule for group in groups for rule in group["rules"]):
+        first = rule.get("port_from")
+        last = rule.get("port_to") or first
+        if first is not None and last - first < WIDEST_RANGE:
+            ports.update(range(first, last + 1))
+    return frozenset(ports)
+
+
+@transaction.atomic
+def recommendation_make(*, scan: Scan, facts: Facts) -> Recommendation:
+    """The answer to a scan. It asks people again only when it differs from what they have answered already."""
+    ranking = ranking_of(vm=scan.vm, facts=facts)
+    newest = Recommendation.objects.filter(vm=scan.vm).first()
+    if newest and newest.state != RecommendationState.ACTIVE and _same(newest, ranking):
+        return newest
+    return _replace(scan, ranking)
+
+
+@transaction.atomic
+def recommendation_refresh(*, scan: Scan, facts: Facts, by) -> Recommendation:
+    """Asks again on purpose, e.g. after the personas have changed."""
+    require(by=by, department=scan.vm.department, role=Role.OPERATOR)
+    made = _replace(scan, ranking_of(vm=scan.vm, facts=facts))
+    record(by=by, action="recommendation.refresh", obj=scan.vm, after={"recommendation": str(made.pk)})
+    return made
+
+
+def _same(newest: Recommendation, ranking: Ranking) -> bool:
+    best = ranking.best.persona if ranking.best else None
+    return newest.model_version == ranking.model_version and best == (newest.persona_id and str(newest.persona_id))
+
+
+def _replace(scan: Scan, ranking: Ranking) -> Recommendation:
+    VirtualMachine.objects.select_for_update().get(pk=scan.vm_id)  # one open question per machine
+    Recommendation.objects.filter(vm=scan.vm, state=RecommendationState.ACTIVE).delete()  # never answered
+    return Recommendation.objects.create(
+        vm=scan.vm,
+        scan=scan,
+        persona_id=ranking.best.persona if ranking.best else None,
+        score=ranking.ranked[0].score if ranking.ranked else 0,
+        ranking=[each.as_json() for each in ranking.ranked],
+        reason=ranking.reason,
+        model_version=ranking.model_version,
+    )
+
+
+@transaction.atomic
+def recommendation_accept(*, recommendation: Recommendation, by, use_case: str = "default") -> Recommendation:
+    """The machine carries the suggested persona from now on."""
+    if recommendation.persona is None:
+        raise Refused("No persona was suggested: choose one, or create one from this machine.")
+    _answer(recommendation, Verdict.ACCEPTED, RecommendationState.CLAIMED, by, persona=recommendation.persona)
+    vm_persona_assign(vm=recommendation.vm, persona=recommendation.persona, by=by, use_case=use_case)
+    return recommendation
+
+
+@transaction.atomic
+def recommendation_choose_other(
+    *, recommendation: Recommendation, persona: Persona, by, reason: str = "", use_case: str = "default"
+) -> Recommendation:
+    if persona.pk == recommendation.persona_id:
+        raise BadInput({"persona": ["This is the suggested one: accept it."]})
+    _answer(recommendation, Verdict.OTHER, RecommendationState.DISMISSED, by, persona=persona, reason=reason)
+    vm_persona_assign(vm=recommendation.vm, persona=persona, by=by, use_case=use_case)
+    return recommendation
+
+
+@transaction.atomic
+def recommendation_dismiss(*, recommendation: Recommendation, by, reason: str = "") -> Recommendation:
+    _answer(recommendation, Verdict.DISMISSED, RecommendationState.DISMISSED, by, reason=reason)
+    return recommendation
+
+
+def _answer(recommendation: Recommendation, verdict, state, by, *, persona=None, reason: str = "") -> None:
+    vm = recommendation.vm
+    require(by=by, department=vm.department, role=Role.OPERATOR)
+    open_row = Recommendation.objects.filter(pk=recommendation.pk, state=RecommendationState.ACTIVE)
+    if not open_row.update(state=state):  # of two answers at once, the first counts
+        raise Refused("This suggestion has been answered already.")
+    recommendation.refresh_from_db()
+    feedback = Feedback(vm=vm, recommendation=recommendation, verdict=verdict, persona=persona, reason=reason, by=by)
+    feedback.full_clean()
+    feedback.save()
+    after = {"verdict": verdict, "persona": persona and str(persona.pk), "reason": reason}
+    record(by=by, action="recommendation.answer", obj=vm, after=after)

@@ -1,0 +1,78 @@
+"""Sources: where machines come from."""
+
+from pathlib import Path
+
+from django.db import transaction
+
+from analyzer.models import SourceEndpoint
+from analyzer.services.image_roots import checked_directory
+from analyzer.services.references import delete_unless_used
+from analyzer.sources.registry import source_of_kind
+from personas.errors import BadInput
+from personas.models import Department, Role
+from personas.services.access import require
+from personas.services.audit import record
+
+
+@transaction.atomic
+def source_create(
+    *, name: str, location: str, department: Department | None, by, kind: str = "images"
+) -> SourceEndpoint:
+    require(by=by, department=department, role=Role.ADMIN)
+    source = SourceEndpoint(name=name, kind=kind, location=location, department=department)
+    _check(source)
+    source.save()
+    record(by=by, action="source.create", obj=source, after=_told(source))
+    return source
+
+
+@transaction.atomic
+def source_update(*, source: SourceEndpoint, by, name: str | None = None, location: str | None = None):
+    """The department stays: its machines, their scans and their runs belong to it."""
+    source = SourceEndpoint.objects.select_for_update().get(pk=source.pk)
+    require(by=by, department=source.department, role=Role.ADMIN)
+    before = _told(source)
+    source.name = source.name if name is None else name
+    source.location = source.location if location is None else location
+    _check(source)
+    source.save()
+    record(by=by, action="source.update", obj=source, before=before, after=_told(source))
+    return source
+
+
+@transaction.atomic
+def source_delete(*, source: SourceEndpoint, by) -> None:
+    """Its machines go with it, unless one of them has been migrated: then InUse lists the runs."""
+    require(by=by, department=source.department, role=Role.ADMIN)
+    before = {**_told(source), "machines": source.machines.count()}
+    record(by=by, action="source.delete", obj=source, before=before)
+    for machine in source.machines.all():
+        delete_unless_used(machine)
+    source.delete()
+
+
+def source_check(*, source: SourceEndpoint, by) -> dict[str, str]:
+    """Looks whether the source answers: what it is, in words. Raises Refused when it does not."""
+    require(by=by, department=source.department, role=Role.OPERATOR)
+    return source_of_kind(source.kind, source.location).probe()
+
+
+def _check(source: SourceEndpoint) -> None:
+    source.clean_fields()
+    source.location = str(checked_directory(source.location))
+    _refuse_overlap(source)
+    source.full_clean()
+
+
+def _refuse_overlap(source: SourceEndpoint) -> None:
+    """One disk is one machine of one department; overlapping sources would show it twice, or to a second department."""
+    ours = Path(source.location)
+    others = SourceEndpoint.objects.exclude(pk=source.pk)
+    for location in others.values_list("location", flat=True):
+        theirs = Path(location)
+        if theirs == ours or theirs in ours.parents or ours in theirs.parents:
+            raise BadInput({"location": ["This directory is read by another source already."]})
+
+
+def _told(source: SourceEndpoint) -> dict[str, str]:
+    return {"name": source.name, "kind": source.kind, "location": source.location}

@@ -1,0 +1,34 @@
+"""The legs: a message carries an id, the service does the work, the database knows the outcome."""
+
+from celery import shared_task
+from django.db import transaction
+
+from analyzer.services.discovery import discoveries_overdue, source_discover_queued
+from analyzer.services.scans import QUEUE_S, scan_work, scans_sweep
+
+
+@shared_task(name="analyzer.scan")
+def scan(scan_id: str) -> None:
+    scan_work(scan_id=scan_id)
+
+
+@shared_task(name="analyzer.discover")
+def discover(source_id: str) -> None:
+    source_discover_queued(source_id=source_id)
+
+
+@shared_task(name="analyzer.sweep")
+def sweep() -> None:
+    for scan_id in scans_sweep():
+        send_scan(scan_id)
+    for source_id in discoveries_overdue():
+        send_discovery(source_id)
+
+
+def send_scan(scan_id) -> None:
+    """After the transaction that queued it. The message expires when the sweeper would send the next one."""
+    transaction.on_commit(lambda: scan.apply_async((str(scan_id),), expires=QUEUE_S))
+
+
+def send_discovery(source_id) -> None:
+    transaction.on_commit(lambda: discover.apply_async((str(source_id),), expires=QUEUE_S))
