@@ -51,6 +51,8 @@ def open_disk(request: dict, notes: Notes) -> Disk:
         return _bounded(raw, request)
     from analyzer.scanner.child import exported  # here: a raw disk needs none of it
 
+    if raw.pread(0, 64).lstrip().startswith(b"# Disk DescriptorFile"):
+        raise Unreadable("a VMDK whose data is in other files: make one file of it (qemu-img convert)")
     image_format, part = request["format"], None
     if image_format == "ova":
         image_format, part = "vmdk", _first_disk(raw, notes)
@@ -62,17 +64,17 @@ def open_disk(request: dict, notes: Notes) -> Disk:
 
 
 def _first_disk(raw: RawDisk, notes: Notes) -> tuple[int, int]:
-    from analyzer.scanner.child.ova import read_ova
+    from analyzer.domain.ova import read_ova
 
-    disks = read_ova(raw).disks
+    disks = read_ova(raw.pread, raw.size).disks
     if len(disks) > 1:
-        others = ", ".join(name for name, _, _ in disks[1:])
+        others = ", ".join(disk.name for disk in disks[1:])
         notes.concern(
             "warning",
             "more_disks",
             f"the OVA holds {len(disks)} disks; only the first was read, not {others}",
         )
-    return disks[0][1:]
+    return disks[0].offset, disks[0].size
 
 
 def _bounded(disk: RawDisk, request: dict) -> RawDisk:
@@ -127,7 +129,7 @@ def answer(request: dict) -> dict:
     except MemoryError:
         return {"unreadable": "reading it needs more memory than the limit allows"}
     except _DAMAGE as error:
-        return {"unreadable": fit(f"damaged: {error}", "reason")}
+        return {"unreadable": fit(f"damaged: {error}", "reason")}  # BadOva is one of them
     facts["coverage"], facts["concerns"] = notes.coverage(), notes.concerns
     status = os.fstat(0)
     facts["scan"] = {

@@ -1,0 +1,296 @@
+"""A directory of disk images as a source: each image is a machine.
+
+Which machine is which? A file has no id of its own, and every single sign of it fails somewhere: the path
+when it is renamed, the inode when rsync or `qemu-img convert` replaces the file by a newer copy of the same
+machine, a hash of the first bytes when two machines were cloned from one image. So the external id is made
+once, from all three, and recognised again by two rules, in this order:
+
+1. the same path is the same machine (a refreshed copy keeps its history);
+2. a file at a new path with the inode *and* the first 64 KiB that a vanished machine had when it was first
+   seen is that machine, moved. Both, because a file system soon gives a deleted file's inode to a new file.
+
+A copy that was refreshed and then renamed between two looks is therefore a new machine.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from analyzer.domain.image_format import HEAD_BYTES, TAIL_BYTES, sniff
+from analyzer.domain.image_header import BadHeader, virtual_size
+from analyzer.domain.ova import BadOva, Ova, read_ova
+from analyzer.domain.partitions import BIOS_BOOT, ESP, read_table
+from analyzer.domain.printable import printable
+from analyzer.sources.base import (
+    BlockReader,
+    CopySession,
+    Extent,
+    FoundDisk,
+    Machine,
+    Refused,
+    Skipped,
+    SourceChanged,
+)
+
+DEEPEST = 4  # directories below the source's own
+MOST_FILES = 20_000
+_MARKED_BYTES = 64 * 1024  # what of a file's start goes into its id
+_UNFINISHED = (".part", ".tmp", ".partial", ".crdownload")
+
+
+class ImageDirectory:
+    kind: ClassVar[str] = "images"
+    caps: ClassVar[frozenset[str]] = frozenset({"disk_read", "extents"})
+
+    def __init__(self, location: str):
+        self.root = Path(location)
+
+    def probe(self) -> dict[str, str]:
+        if not self.root.is_absolute() or not self.root.is_dir():
+            raise Refused(f"{printable(str(self.root))} is not a directory on this machine.")
+        files, skipped = self._walk()
+        return {
+            "kind": self.kind,
+            "location": printable(str(self.root), 1000),
+            "files": str(len(files)),
+            "skipped": str(len(skipped)),
+        }
+
+    def machines(
+        self, cursor: str | None = None, known: Mapping[str, str] | None = None
+    ) -> Iterator[Machine | Skipped]:
+        """In the order of paths; `cursor` is the path (or the external_id, through `known`) of the last one seen."""
+        files, skipped = self._walk()
+        known = dict(known or {})
+        after = known.get(cursor or "", cursor)
+        looked = [self._look(path) for path in files]
+        images = _without_links([each for each in looked if isinstance(each, _Image)], skipped)
+        ids = _recognised(images, known)
+        for each in [*skipped, *(each for each in looked if isinstance(each, Skipped))]:
+            if after is None or each.path > after:
+                yield each
+        for image in images:
+            if after is None or str(image.path) > after:
+                yield image.machine(ids[str(image.path)])
+
+    def prepare(self, machine: Machine, mode: str = "cold") -> CopySession:
+        """A file needs no preparing; its state is noted, so that `release` can tell whether it held still."""
+        return CopySession(machine, tuple(_mark(disk.path) for disk in machine.disks))
+
+    def disk(self, session: CopySession, index: int) -> BlockReader:
+        disk = session.machine.disks[index]
+        if disk.format != "raw":
+            raise Refused(f"A {disk.format} image is read by qemu-img, not block by block.")
+        return RawReader(disk.path)
+
+    def release(self, session: CopySession) -> None:
+        for disk, before in zip(session.machine.disks, session.marks, strict=True):
+            if _mark(disk.path) != before:
+                raise SourceChanged(f"{printable(disk.path.name)} was written to while it was read.")
+
+    def _walk(self) -> tuple[list[Path], list[Skipped]]:
+        """Regular files below the directory, sorted; links are never followed. Raises Refused."""
+        files, skipped, pending = [], [], [(self.root, 0)]
+        while pending:
+            directory, depth = pending.pop()
+            try:
+                entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+            except OSError as error:
+                if directory == self.root:
+                    raise Refused(f"The directory cannot be listed: {error.strerror}.") from None
+                skipped.append(_skipped(directory, f"the directory cannot be listed: {error.strerror}"))
+                continue
+            for entry in entries:
+                path = Path(entry.path)
+                if entry.is_symlink():
+                    skipped.append(_skipped(path, "a link: it could lead out of the directory"))
+                elif entry.is_dir(follow_symlinks=False):
+                    if depth < DEEPEST:
+                        pending.append((path, depth + 1))
+                elif entry.is_file(follow_symlinks=False):
+                    files.append(path)
+                else:
+                    skipped.append(_skipped(path, "not a regular file"))
+            if len(files) > MOST_FILES:
+                raise Refused(f"There are more than {MOST_FILES} files below it: give a smaller directory.")
+        return sorted(files), skipped
+
+    def _look(self, path: Path) -> "_Image | Skipped":
+        if path.name.startswith(".") or path.suffix.lower() in _UNFINISHED:
+            return _skipped(path, "hidden, or a copy that is not finished")
+        try:
+            return _examined(path)
+        except (BadHeader, BadOva) as error:
+            return _skipped(path, str(error))
+        except OSError as error:
+            return _skipped(path, f"it cannot be read: {error.strerror}")
+
+
+@dataclass(frozen=True)
+class _Image:
+    path: Path
+    format: str
+    virtual_size_bytes: int
+    allocated_bytes: int
+    inode: int
+    device: int
+    head: str  # hash of its first bytes
+    firmware: str
+    ova: Ova | None
+
+    def new_id(self) -> str:
+        place = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+        return f"{self.inode:x}.{self.head}.{place}"
+
+    def machine(self, external_id: str) -> Machine:
+        disk = FoundDisk(self.path, self.format, self.virtual_size_bytes, self.allocated_bytes)
+        name = printable(self.path.stem, 200)
+        vcpus, memory_mib = (self.ova.vcpus, self.ova.memory_mib) if self.ova else (None, None)
+        return Machine(external_id, name, (disk,), self.firmware, "off", vcpus, memory_mib)
+
+
+def _examined(path: Path) -> _Image | Skipped:
+    """Reads a few headers with memory-safe code: nothing here needs the sandbox. Raises OSError, BadHeader, BadOva."""
+    # the file may have become something else since it was listed
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return _skipped(path, "not a regular file")
+
+        def read(offset: int, length: int) -> bytes:
+            return os.pread(descriptor, length, offset) if length > 0 and offset < 2**62 else b""
+
+        head = read(0, HEAD_BYTES)
+        found = sniff(head, read(max(status.st_size - TAIL_BYTES, 0), TAIL_BYTES))
+        if found is None:
+            return _skipped(path, "the file is empty" if not status.st_size else "not a disk image")
+        if found == "raw" and head[32769:32774] == b"CD001":
+            return _skipped(path, "an installation medium (ISO 9660), not a machine's disk")
+        ova = read_ova(read, status.st_size) if found == "ova" else None
+        return _Image(
+            path=path,
+            format=found,
+            virtual_size_bytes=_size(found, read, status.st_size, ova),
+            allocated_bytes=status.st_blocks * 512,
+            inode=status.st_ino,
+            device=status.st_dev,
+            head=hashlib.sha256(head[:_MARKED_BYTES]).hexdigest()[:16],
+            firmware=_firmware(read, status.st_size) if found == "raw" else "",
+            ova=ova,
+        )
+    finally:
+        os.close(descriptor)
+
+
+def _size(found: str, read, file_bytes: int, ova: Ova | None) -> int:
+    if ova is None:
+        size = virtual_size(found, read, file_bytes)
+    else:
+        first = ova.disks[0]
+        size = virtual_size("vmdk", lambda offset, length: read(first.offset + offset, length), first.size)
+    if not 0 < size < 2**63:
+        raise BadHeader("its header tells an impossible size")
+    return size
+
+
+def _firmware(read, size_bytes: int) -> str:
+    """A guess for the list; the scan knows better. "" where the partition table does not tell."""
+    table = read_table(read, size_bytes)
+    types = {each.type for each in table.partitions}
+    if table.kind == "mbr":
+        return "uefi" if "0xef" in types else "bios"
+    return "bios" if BIOS_BOOT in types else "uefi" if ESP in types else ""
+
+
+def _without_links(images: list[_Image], skipped: list[Skipped]) -> list[_Image]:
+    """A second hard link shows the same disk twice: the first path has it."""
+    seen: dict[tuple[int, int], Path] = {}
+    unique = []
+    for image in images:
+        first = seen.setdefault((image.device, image.inode), image.path)
+        if first == image.path:
+            unique.append(image)
+        else:
+            skipped.append(_skipped(image.path, f"the same file as {printable(first.name)}"))
+    return unique
+
+
+def _recognised(images: list[_Image], known: dict[str, str]) -> dict[str, str]:
+    """Path -> external id, by the two rules of this module."""
+    by_path = {path: external_id for external_id, path in known.items()}
+    present = {str(image.path) for image in images}
+    vanished = {
+        _file_marks(external_id): external_id for external_id, path in known.items() if path not in present
+    }
+    ids, taken = {}, set(known)
+    for image in images:
+        place, fresh = str(image.path), image.new_id()
+        # what was moved away and is at its old place again as another file must not get the same id
+        found = by_path.get(place) or vanished.pop(_file_marks(fresh), None)
+        while not found and fresh in taken:
+            fresh += "+"
+        ids[place] = found or fresh
+        taken.add(ids[place])
+    return ids
+
+
+def _file_marks(external_id: str) -> str:
+    """Inode and first bytes, without the place."""
+    return external_id.rpartition(".")[0]
+
+
+def _skipped(path: Path, reason: str) -> Skipped:
+    return Skipped(printable(str(path), 1000), reason)
+
+
+def _mark(path: Path) -> str:
+    """Changes when anybody writes to the file. Raises Refused."""
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError as error:
+        raise Refused(f"{printable(path.name)} cannot be read: {error.strerror}.") from None
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+
+
+class RawReader:
+    """A raw image, read with `pread`: any number of threads at once."""
+
+    def __init__(self, path: Path):
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise Refused(f"{printable(path.name)} cannot be read: {error.strerror}.") from None
+        self.size = os.fstat(self._descriptor).st_size
+
+    def extents(self) -> Iterator[Extent]:
+        at = 0
+        while at < self.size:
+            data = self._next(at, os.SEEK_DATA)
+            if data > at:
+                yield Extent(at, data - at, data=False)
+            if data < self.size:
+                hole = self._next(data, os.SEEK_HOLE)
+                yield Extent(data, hole - data, data=True)
+                data = hole
+            at = data
+
+    def _next(self, at: int, whence: int) -> int:
+        # a descriptor of its own: lseek moves the offset that all users of a descriptor share
+        descriptor = os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.lseek(descriptor, at, whence)
+        except OSError:
+            return self.size  # ENXIO: no data from here on
+        finally:
+            os.close(descriptor)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return os.pread(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
