@@ -73,7 +73,7 @@ class Group:
 
 
 def navigation(request) -> dict:
-    """Context of every page: `navigation` [Group], `user_links` [Entry], `memberships`; computed when a template asks."""
+    """Context of every page: `navigation` [Group], `user_links` [Entry], `memberships`. Computed when asked for."""
     return {
         "navigation": SimpleLazyObject(lambda: _groups(request)),
         "user_links": SimpleLazyObject(lambda: _entries(USER_LINKS, request)),
@@ -91,11 +91,12 @@ def _groups(request) -> list[Group]:
 
 def _entries(rows, request) -> list[Entry]:
     allowed = [row for row in rows if row[1] not in STAFF_ONLY or request.user.is_staff]
-    made = [Entry(label, name, icon, _url(name)) for label, name, icon in allowed]
+    made = [Entry(label, name, icon, url_or_blank(name)) for label, name, icon in allowed]
     return [entry for entry in made if entry.url]
 
 
-def _url(name: str) -> str:
+def url_or_blank(name: str) -> str:
+    """Blank while no page has that name."""
     try:
         return reverse(name)
     except NoReverseMatch:

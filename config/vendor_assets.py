@@ -24,18 +24,19 @@ FILES = {
 }
 
 ICONS = """
-activity adjustments-horizontal alert-circle alert-triangle api archive arrow-back-up arrow-down arrow-left arrow-right
-arrow-up arrows-diff arrows-sort ban bell bolt book-2 box building building-store bulb calendar camera certificate
-chart-histogram chart-line check chevron-down chevron-left chevron-right chevron-up circle circle-check circle-dashed
-circle-dot circle-minus circle-x clock cloud coin copy cpu credit-card database database-export database-import
-device-desktop device-floppy devices disc dots dots-vertical download edit external-link eye eye-off file file-code
-file-text filter flag folder folder-open git-branch git-compare git-merge hand-stop heart-rate-monitor help-circle history
-home hourglass info-circle key layout-dashboard link list list-check list-details lock lock-open login logout map-pin
-masks-theater menu-2 message minus moon network package packages pencil player-pause player-play player-stop plug plus
-power puzzle question-mark receipt refresh rocket rotate rotate-clockwise route scale scan search send server server-2
-settings shield shield-check shield-lock shopping-cart sparkles stack-2 star star-half sun switch-horizontal table tag
-tags target terminal terminal-2 thumb-down thumb-up timeline tool tools trash trending-down trending-up truck-delivery
-upload user user-check user-circle users users-group versions wand world x zoom-in
+activity adjustments-horizontal alert-circle alert-triangle api archive arrow-back-up arrow-down arrow-left
+arrow-right arrow-up arrows-diff arrows-sort ban bell bolt book-2 box building building-store bulb calendar
+camera certificate chart-histogram chart-line check chevron-down chevron-left chevron-right chevron-up circle
+circle-check circle-dashed circle-dot circle-minus circle-x clock cloud coin copy cpu credit-card database
+database-export database-import device-desktop device-floppy devices disc dots dots-vertical download edit
+external-link eye eye-off file file-code file-text filter flag folder folder-open git-branch git-compare
+git-merge hand-stop heart-rate-monitor help-circle history home hourglass info-circle key layout-dashboard
+link list list-check list-details lock lock-open login logout map-pin masks-theater menu-2 message minus moon
+network package packages pencil player-pause player-play player-stop plug plus power puzzle question-mark
+receipt refresh rocket rotate rotate-clockwise route scale scan search send server server-2 settings shield
+shield-check shield-lock shopping-cart sparkles stack-2 star star-half sun switch-horizontal table tag tags
+target terminal terminal-2 thumb-down thumb-up timeline tool tools trash trending-down trending-up
+truck-delivery upload user user-check user-circle users users-group versions wand world x zoom-in
 """.split()
 FILLED = ["star", "player-play", "player-stop", "circle"]
 """These are in the sprite a second time, as `<name>-filled`."""

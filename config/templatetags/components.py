@@ -30,7 +30,8 @@ register.filter("duration", quantities.format_duration)
 def icon(name: str, label: str = "", extra: str = "") -> SafeString:
     """An icon of static/icons.svg. Decoration unless `label` says what it means."""
     heard = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')
-    return format_html('<svg class="icon {}" {}><use href="{}#{}"></use></svg>', extra, heard, static("icons.svg"), name)
+    sprite = static("icons.svg")
+    return format_html('<svg class="icon {}" {}><use href="{}#{}"></use></svg>', extra, heard, sprite, name)
 
 
 @register.simple_tag
@@ -60,7 +61,8 @@ def when(moment: datetime | None, none: str = "never") -> SafeString:
     utc = moment.astimezone(UTC)
     recent = abs((timezone.now() - moment).days) < 30
     told = naturaltime(moment) if recent else f"{utc:%Y-%m-%d}"
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), f"{utc:%Y-%m-%d %H:%M:%S} UTC", told)
+    absolute = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), absolute, told)
 
 
 @register.simple_tag
@@ -91,7 +93,9 @@ def setting(value: Any) -> SafeString | str:
 
 def _chips(words) -> SafeString:
     chips = format_html_join("", '<span class="chip">{}</span>', ((word,) for word in words))
-    return format_html('<span class="chips">{}</span>', chips) if chips else mark_safe('<span class="text-secondary">none</span>')
+    if not chips:
+        return mark_safe('<span class="text-secondary">none</span>')
+    return format_html('<span class="chips">{}</span>', chips)
 
 
 def _word(value: Any) -> str:
@@ -137,7 +141,9 @@ def poll(content: str, url: str, every: str = "1s", id: str = "live") -> SafeStr
 @register.simple_block_tag
 def empty(content: str, title: str, icon_name: str = "folder-open", url: str = "", action: str = "") -> SafeString:
     """Nothing there yet: what it would be, and the one thing to do."""
-    button = format_html('<a class="btn btn-primary" href="{}">{}{}</a>', url, icon("plus"), action) if url and action else ""
+    button = ""
+    if url and action:
+        button = format_html('<a class="btn btn-primary" href="{}">{}{}</a>', url, icon("plus"), action)
     return format_html(
         '<div class="empty">{}<h2 class="empty-title">{}</h2><div class="empty-subtitle">{}</div>'
         '<div class="empty-action">{}</div></div>',
@@ -241,7 +247,9 @@ def column(context, key: str, label: str, extra: str = "") -> SafeString:
     )
 
 
-LIST_SWAP = mark_safe('hx-boost="true" hx-target="#list" hx-select="#list" hx-swap="outerHTML show:none" hx-push-url="true"')
+LIST_SWAP = mark_safe(
+    'hx-boost="true" hx-target="#list" hx-select="#list" hx-swap="outerHTML show:none" hx-push-url="true"'
+)
 """Renews the list only. The server answers with the whole page as ever; htmx takes the part that it needs."""
 
 

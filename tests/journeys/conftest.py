@@ -1,0 +1,81 @@
+"""A real Chromium on a live server. A journey fails on any console error, CSP violation or failed request."""
+
+import os
+import shutil
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from tests.journeys.browser import CHROMIUM_ARGS, DESKTOP, Watch
+
+# Playwright's synchronous interface runs an event loop in this thread, and Django would refuse the database there
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+PATIENCE_MS = 20_000  # two busy cores; an expectation that holds returns at once
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def screen(request):
+    """The screen of this journey; `@every_screen` or `@both_widths` (tests/journeys/browser.py) asks for others."""
+    return getattr(request, "param", DESKTOP)
+
+
+@pytest.fixture
+def watch():
+    return Watch()
+
+
+@pytest.fixture
+def page(chromium, live_server, screen, watch):
+    """A page with a browser profile of its own; `page.goto("/personas/")` is relative to the live server."""
+    context = chromium.new_context(
+        base_url=live_server.url,
+        viewport={"width": screen.width, "height": screen.height},
+        color_scheme=screen.scheme,
+        has_touch=screen.width < 768,
+        reduced_motion="reduce",
+        locale="en-GB",
+        timezone_id="UTC",
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    watch.follow(page)
+    yield page
+    context.close()
+    assert watch.troubles == []
+
+
+@pytest.fixture
+def login(page):
+    """`login(user)` through the login form. Give users made elsewhere `PASSWORD`."""
+
+    def through_the_form(user, password=PASSWORD):
+        page.goto("/login/")
+        page.get_by_label("Username").fill(user.get_username())
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+
+    return through_the_form
+
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture
+def make_user(django_user_model):
+    """`make_user("anna")`, `make_user("root", is_superuser=True)`: with the password that `login` types."""
+
+    def make(username, **fields):
+        return django_user_model.objects.create_user(username=username, password=PASSWORD, **fields)
+
+    return make

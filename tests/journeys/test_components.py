@@ -1,0 +1,171 @@
+"""The components in a real browser: on every screen, in both themes, with the page's own CSP."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.browser import (
+    accessibility_violations,
+    both_widths,
+    every_screen,
+    scroll_from_end_px,
+    sideways_scroll_px,
+)
+
+pytestmark = [pytest.mark.urls("tests.journeys.gallery.urls"), pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def anna(make_user, login):
+    anna = make_user("anna", is_superuser=True, is_staff=True)
+    login(anna)
+    return anna
+
+
+@pytest.fixture
+def people(make_user, django_user_model):
+    django_user_model.objects.bulk_create(
+        django_user_model(username=f"person-{n:02}", is_staff=n % 2 == 0) for n in range(23)
+    )
+
+
+@every_screen
+@pytest.mark.parametrize("path", ["/", "/gallery/", "/gallery/list/", "/gallery/form/", "/gallery/delete/"])
+def test_a_page_is_accessible_and_fits_its_screen(page, anna, people, path):
+    page.goto(path)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert accessibility_violations(page) == []
+    assert sideways_scroll_px(page) == 0
+
+
+@every_screen
+def test_the_login_page_is_accessible_and_says_what_is_wrong(page, make_user):
+    make_user("anna")
+    page.goto("/login/")
+    assert accessibility_violations(page) == []
+    page.get_by_label("Username").fill("anna")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("correct username and password")
+    expect(page.get_by_label("Username")).to_have_value("anna")
+    assert accessibility_violations(page) == []
+
+
+@both_widths
+def test_a_missing_page_says_so_and_leads_home(page, watch, anna):
+    watch.expect(404)
+    page.goto("/no/such/page/")
+    expect(page.get_by_role("heading", name="No such page")).to_be_visible()
+    assert accessibility_violations(page) == []
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+
+
+def test_a_crash_says_so_and_leads_home(page, watch, anna):
+    watch.expect(500)
+    page.goto("/gallery/crash/")
+    expect(page.get_by_role("heading", name="Something broke")).to_be_visible()
+
+
+def test_polling_stops_by_itself(page, anna):
+    page.goto("/gallery/")
+    expect(page.get_by_text("Step 3")).to_be_visible()
+    with page.expect_response("**/gallery/chart.json"):
+        page.reload()  # asks once more, is answered 286 and stops
+    expect(page.get_by_text("Step 4")).to_be_visible()
+
+
+def test_a_log_shows_its_end(page, anna):
+    page.goto("/gallery/")
+    log = page.locator("#run-log")
+    expect(log).to_contain_text("copied 1700 of 1717 MiB")
+    assert scroll_from_end_px(page, "#run-log") < 2
+
+
+def test_a_chart_is_drawn_and_told_in_words(page, anna):
+    page.goto("/gallery/")
+    expect(page.locator("[data-chart] canvas")).to_be_visible()
+    expect(page.locator("[data-chart-note]")).to_contain_text("p95 54 %")
+
+
+def test_searching_renews_the_list_and_the_address(page, anna, people):
+    page.goto("/gallery/list/")
+    expect(page.get_by_text("1–10 of 24")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("person-07")
+    expect(page.get_by_text("1–1 of 1")).to_be_visible()
+    expect(page).to_have_url("/gallery/list/?search=person-07")
+    page.reload()
+    expect(page.get_by_text("1–1 of 1")).to_be_visible()
+
+
+def test_sorting_and_paging_keep_what_was_chosen(page, anna, people):
+    page.goto("/gallery/list/?is_staff=true")
+    page.get_by_role("link", name="Name").click()
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("Name")
+    page.get_by_role("link", name="Name").click()
+    expect(page.locator("tbody tr").first).to_contain_text("person-22")
+    page.get_by_role("link", name="Next").click()
+    expect(page.get_by_text("11–13 of 13")).to_be_visible()
+    expect(page).to_have_url("/gallery/list/?is_staff=true&ordering=-username&page=2")
+
+
+def test_nothing_found_offers_the_way_back(page, anna):
+    page.goto("/gallery/list/?search=nobody-is-called-so")
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    page.get_by_role("link", name="Clear search and filters").click()
+    expect(page.get_by_text("1–1 of 1")).to_be_visible()
+
+
+def test_a_wrong_form_keeps_what_was_typed_and_leads_to_each_field(page, anna):
+    page.goto("/gallery/form/")
+    page.get_by_label("Name").fill("a name much longer than twenty letters")
+    page.get_by_label("vCPUs").fill("0")
+    page.get_by_role("button", name="Save").click()
+    summary = page.get_by_role("alert")
+    expect(summary).to_be_focused()
+    expect(summary).to_contain_text("2 fields need another look")
+    expect(page.get_by_label("Name")).to_have_value("a name much longer than twenty letters")
+    expect(page.get_by_label("vCPUs")).to_have_accessible_description(
+        "Ensure this value is greater than or equal to 1."
+    )
+    summary.get_by_role("link", name="vCPUs").click()
+    expect(page.get_by_label("vCPUs")).to_be_focused()
+    assert accessibility_violations(page) == []
+
+
+def test_a_confirmation_is_a_dialog_that_can_be_left_by_keyboard(page, anna):
+    page.goto("/gallery/list/")
+    page.get_by_role("link", name="Delete").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Delete the persona")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("link", name="Delete").first.click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("status")).to_contain_text("Gone.")
+
+
+def test_the_theme_is_kept(page, anna):
+    page.goto("/gallery/list/")
+    html = page.locator("html")
+    expect(html).to_have_attribute("data-bs-theme", "light")
+    page.get_by_role("button", name="Dark theme").click()
+    expect(html).to_have_attribute("data-bs-theme", "dark")
+    page.reload()
+    expect(html).to_have_attribute("data-bs-theme", "dark")
+
+
+@both_widths
+def test_the_side_bar_leads_everywhere_by_keyboard(page, screen, anna):
+    page.goto("/gallery/list/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    if screen.width < 992:
+        page.get_by_role("button", name="Menu").press("Enter")
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Home").press("Enter")
+    expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+
+
+def test_logging_out_ends_at_the_login_page(page, anna):
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
