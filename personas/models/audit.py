@@ -5,7 +5,23 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from personas.models.department import Department
 from personas.models.owned import OwnedQuerySet
+
+
+class AppendOnly(TypeError):
+    pass
+
+
+class AuditQuerySet(OwnedQuerySet):
+    def visible_to(self, user):
+        """What was done in the user's departments, and what the user did; what was done to the organisation's own rows is
+        a superuser's to see."""
+        if not user.is_authenticated:
+            return self.none()
+        if user.is_superuser:
+            return self
+        return self.filter(models.Q(department__in=Department.objects.visible_to(user)) | models.Q(actor=user))
 
 
 class AuditEntry(models.Model):
@@ -24,11 +40,19 @@ class AuditEntry(models.Model):
     after = models.JSONField(null=True)
     request_id = models.CharField(max_length=64, blank=True)
 
-    objects = OwnedQuerySet.as_manager()
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at"]
         verbose_name_plural = "audit entries"
+
+    def save(self, *args, **kwargs):
+        if not self._state.adding:
+            raise AppendOnly("An audit entry never changes.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args, **kwargs):
+        raise AppendOnly("An audit entry is never deleted.")
 
     def __str__(self):
         return f"{self.actor_name} {self.action} {self.object_name}"

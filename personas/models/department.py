@@ -3,7 +3,11 @@
 import uuid
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.text import slugify
+
+from personas.domain.settings import InvalidSettings, validate_document
 
 
 class Role(models.TextChoices):
@@ -44,7 +48,7 @@ class DepartmentQuerySet(models.QuerySet):
 class Department(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=80, unique=True)
-    slug = models.SlugField(max_length=63, unique=True)
+    slug = models.SlugField(max_length=63, unique=True, blank=True)
     defaults = models.JSONField(
         default=dict, blank=True, help_text="Settings document: the layer between template and persona."
     )
@@ -58,6 +62,18 @@ class Department(models.Model):
 
     def __str__(self):
         return self.name
+
+    def clean(self):
+        if not self.slug:
+            self.slug = slugify(self.name)[:63]
+        try:
+            validate_document(self.defaults)
+        except InvalidSettings as error:
+            told = [f"{e['field']}: {e['message']}" for e in error.errors]
+            raise ValidationError({"defaults": told}) from None
+        foreign = {"locks", "list_modes"} & set(self.defaults)
+        if foreign:
+            raise ValidationError({"defaults": f"Defaults have no {' and no '.join(sorted(foreign))}."})
 
 
 class Membership(models.Model):

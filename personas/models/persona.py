@@ -1,6 +1,7 @@
 """A persona says for whom a machine is moved."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from personas.models.owned import OwnedQuerySet, unique_in_department
@@ -20,12 +21,19 @@ class Persona(Named, SettingsColumns):
     hints = models.JSONField(
         default=list, blank=True, help_text="Software names that speak for this persona (packages, services)."
     )
-    archived_at = models.DateTimeField(null=True, blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = PersonaQuerySet.as_manager()
 
     class Meta(Named.Meta):
         constraints = unique_in_department("persona")
+
+    def clean(self):
+        super().clean()
+        if not isinstance(self.hints, list) or not all(isinstance(hint, str) and hint.strip() for hint in self.hints):
+            raise ValidationError({"hints": "Give a list of software names."})
+        if not isinstance(self.list_modes, dict):
+            raise ValidationError({"list_modes": "Give a mapping of a list to its mode, as in packages: replace."})
 
     def document(self) -> dict:
         document = self.settings_document()

@@ -3,8 +3,8 @@
 from django.conf import settings
 from django.db import models
 
-from personas.models.profile import Named
-from personas.models.owned import unique_in_department
+from personas.models.owned import OwnedQuerySet, unique_in_department
+from personas.models.profile import Reusable
 
 
 class Interpreter(models.TextChoices):
@@ -13,10 +13,17 @@ class Interpreter(models.TextChoices):
     PYTHON = "python3", "Python 3"
 
 
-class Script(Named):
-    archived_at = models.DateTimeField(null=True, blank=True)
+class ScriptQuerySet(OwnedQuerySet):
+    def active(self):
+        return self.filter(archived_at__isnull=True)
 
-    class Meta(Named.Meta):
+
+class Script(Reusable):
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ScriptQuerySet.as_manager()
+
+    class Meta(Reusable.Meta):
         constraints = unique_in_department("script")
 
     @property

@@ -3,9 +3,10 @@
 `COLUMNS` ties every leaf of the vocabulary to the column that stores it; a test compares it with `LEAVES`.
 """
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
-from personas.domain.settings import SCHEMA_VERSION
+from personas.domain.settings import LEAVES, SCHEMA_VERSION, InvalidSettings, known_path, validate_document
 
 INTENTS = [("prefer", "Prefer"), ("require", "Require"), ("install", "Install")]
 
@@ -37,6 +38,29 @@ COLUMNS: dict[str, str] = {
 
 COMPUTED = frozenset({"schema_version", "devices.disk", "devices.nic", "devices.rng", "devices.balloon"})
 """Leaves without a column: the version is constant, devices come from the driver set."""
+
+
+PARTS = ("default_driver_set", "resource_allocation_profile", "network_profile", "post_migration_script")
+"""The columns that point to reusable rows."""
+
+
+def column_of(path: str) -> str:
+    """The column that holds the setting at `path` (or a part of it, as in `packages.3`); `path`'s first word for what has
+    its own column under that name (list_modes, locks)."""
+    for leaf, column in COLUMNS.items():
+        if path == leaf or path.startswith(f"{leaf}."):
+            return column.partition(".")[0]
+    return path.partition(".")[0]
+
+
+def errors_by_column(error: InvalidSettings) -> dict[str, list[str]]:
+    """The errors of a document beside the columns of the row; what lies deeper than the leaf goes into the message."""
+    told: dict[str, list[str]] = {}
+    for e in error.errors:
+        leaf = next((leaf for leaf in LEAVES if e["field"].startswith(f"{leaf}.")), None)
+        within = f"{e['field'].removeprefix(f'{leaf}.')}: " if leaf else ""
+        told.setdefault(column_of(e["field"]), []).append(f"{within}{e['message']}")
+    return told
 
 
 class SettingsColumns(models.Model):
@@ -77,6 +101,38 @@ class SettingsColumns(models.Model):
 
     class Meta:
         abstract = True
+
+    def clean(self):
+        """The row as a document must be in the vocabulary; an error is told beside the column that holds the value. The
+        parts must be of the same department or the organisation's."""
+        super().clean()
+        errors = {**self._foreign_parts(), **self._unknown_unset()}
+        if not errors:
+            try:
+                validate_document(self.document())
+            except InvalidSettings as error:
+                errors = errors_by_column(error)
+        if errors:
+            raise ValidationError(errors)
+
+    def _foreign_parts(self) -> dict[str, str]:
+        parts = {field: getattr(self, field) for field in PARTS}
+        return {
+            field: "Choose one of the same department or of the organisation."
+            for field, part in parts.items()
+            if part is not None and part.department_id not in (None, self.department_id)
+        }
+
+    def _unknown_unset(self) -> dict[str, list[str]]:
+        if not isinstance(self.unset, list):
+            return {"unset": ["Give a list of settings."]}
+        wrong = []
+        for path in self.unset:
+            try:
+                known_path(str(path))
+            except ValueError as error:
+                wrong.append(str(error))
+        return {"unset": wrong} if wrong else {}
 
     def settings_document(self) -> dict:
         """This layer as a document of the vocabulary: what is said, and null where it is un-said."""
