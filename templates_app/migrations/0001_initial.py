@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('name', models.CharField(max_length=80)),
-                ('slug', models.SlugField(max_length=63)),
+                ('slug', models.SlugField(blank=True, help_text='Its name in documents. Made from the name when empty.', max_length=63)),
                 ('description', models.CharField(blank=True, max_length=400)),
                 ('default_kernel_version', models.CharField(blank=True, max_length=120, verbose_name='default kernel version')),
                 ('default_kernel_intent', models.CharField(blank=True, choices=[('prefer', 'Prefer'), ('require', 'Require'), ('install', 'Install')], max_length=8, verbose_name='kernel intent')),
