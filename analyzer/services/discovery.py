@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from analyzer.models import Disk, Nic, SourceEndpoint, VirtualMachine
+from analyzer.models import Disk, SourceEndpoint, VirtualMachine
 from analyzer.sources.base import Machine, Skipped, SourceError
 from analyzer.sources.registry import source_of_kind
 from personas.errors import Refused
@@ -54,7 +53,7 @@ def discoveries_overdue() -> list[uuid.UUID]:
 
 
 def source_discover(*, source: SourceEndpoint, by) -> dict:
-    """Looks now: {"found", "added", "moved", "missing", "skipped": [{"name", "reason"}]}. Raises Refused when the
+    """Looks now: {"found", "added", "moved", "kept", "missing", "skipped": [{"path", "reason"}]}. Raises Refused when the
     source does not answer; what is known of its machines then stays as it is."""
     require(by=by, department=source.department, role=Role.OPERATOR)
     return _discover(source, by)
@@ -62,31 +61,84 @@ def source_discover(*, source: SourceEndpoint, by) -> dict:
 
 def _discover(source: SourceEndpoint, by) -> dict:
     try:
-        seen = list(source_of_kind(source.kind, source.location).machines())
+        seen = list(source_of_kind(source.kind, source.location).machines(known=_known(source)))
     except SourceError as error:
         _close(source, discovery_error=str(error)[:500])
         raise Refused(f"{source} does not answer: {error}") from None
-    machines = [each for each in seen if isinstance(each, Machine)]
     skipped = [each for each in seen if isinstance(each, Skipped)]
+    machines = []
+    for each in (each for each in seen if isinstance(each, Machine)):
+        if wrong := _cannot_be_kept(each):
+            skipped.append(Skipped(each.name, wrong))
+        else:
+            machines.append(each)
     return _store(source, machines, skipped, by)
+
+
+def _known(source: SourceEndpoint) -> dict[str, str]:
+    """External id → where the machine was last seen."""
+    disks = Disk.objects.filter(vm__source=source, index=0)
+    return dict(disks.values_list("vm__external_id", "path"))
+
+
+def _cannot_be_kept(machine: Machine) -> str:
+    """A file name may be any bytes; a row holds text."""
+    longest = Disk._meta.get_field("path").max_length
+    for disk in machine.disks:
+        path = str(disk.path)
+        if len(path) > longest:
+            return f"its path is longer than {longest} characters"
+        if not path.isprintable():
+            return "its path holds characters that cannot be shown (control characters, not UTF-8): rename it"
+    return ""
 
 
 @transaction.atomic
 def _store(source: SourceEndpoint, machines: Sequence[Machine], skipped: Sequence[Skipped], by) -> dict:
     source = SourceEndpoint.objects.select_for_update().get(pk=source.pk)
     known = {vm.external_id: vm for vm in source.machines.prefetch_related("disks")}
-    report = {"found": len(machines), "added": 0, "moved": 0, "missing": 0}
+    report = {"found": len(machines), "added": 0, "moved": 0, "kept": 0, "missing": 0}
     for machine in machines:
         report[_upsert(source, known.get(machine.external_id), machine)] += 1
-    report.pop("kept", None)
     gone = source.machines.exclude(external_id__in=[each.external_id for each in machines])
     report["missing"] = gone.count()
     gone.filter(missing_since__isnull=True).update(missing_since=timezone.now())
-    report["skipped"] = [{"name": each.name, "reason": each.reason} for each in skipped[:MAX_SKIPPED]]
+    report["skipped"] = [{"path": each.path, "reason": each.reason} for each in skipped[:MAX_SKIPPED]]
     _close(source, discovery_error="", discovery_report=report, discovered_at=timezone.now())
     told = {**report, "skipped": len(skipped)}
     record(by=by, action="source.discovered", obj=source, after=told)
     return report
+
+
+def _upsert(source: SourceEndpoint, vm: VirtualMachine | None, found: Machine) -> str:
+    """Says "added", "moved" or "kept". What a scan or a person told stays where the source tells nothing."""
+    place = str(found.disks[0].path) if found.disks else ""
+    if vm is None:
+        outcome = "added"
+        vm = VirtualMachine(source=source, department=source.department, external_id=found.external_id)
+    else:
+        before = [disk.path for disk in vm.disks.all()]
+        outcome = "kept" if before[:1] == [place] else "moved"
+    vm.name, vm.power_state, vm.missing_since = found.name, found.power_state, None
+    vm.firmware = vm.firmware or found.firmware
+    vm.vcpus = found.vcpus or vm.vcpus
+    vm.memory_mib = found.memory_mib or vm.memory_mib
+    vm.full_clean()
+    vm.save()
+    _store_disks(vm, found)
+    return outcome
+
+
+def _store_disks(vm: VirtualMachine, found: Machine) -> None:
+    for index, disk in enumerate(found.disks):
+        told = {
+            "path": str(disk.path),
+            "format": disk.format,
+            "virtual_size_bytes": disk.virtual_size_bytes,
+            "allocated_bytes": disk.allocated_bytes,
+        }
+        Disk.objects.update_or_create(vm=vm, index=index, defaults=told)
+    vm.disks.filter(index__gte=len(found.disks)).delete()
 
 
 def _close(source: SourceEndpoint, **columns) -> None:

@@ -7,8 +7,9 @@ from django.db import transaction
 from analyzer.models import SourceEndpoint
 from analyzer.services.image_roots import checked_directory
 from analyzer.services.references import delete_unless_used
+from analyzer.sources.base import SourceError
 from analyzer.sources.registry import source_of_kind
-from personas.errors import BadInput
+from personas.errors import BadInput, Refused
 from personas.models import Department, Role
 from personas.services.access import require
 from personas.services.audit import record
@@ -54,7 +55,10 @@ def source_delete(*, source: SourceEndpoint, by) -> None:
 def source_check(*, source: SourceEndpoint, by) -> dict[str, str]:
     """Looks whether the source answers: what it is, in words. Raises Refused when it does not."""
     require(by=by, department=source.department, role=Role.OPERATOR)
-    return source_of_kind(source.kind, source.location).probe()
+    try:
+        return source_of_kind(source.kind, source.location).probe()
+    except SourceError as error:
+        raise Refused(f"{source} does not answer: {error}") from None
 
 
 def _check(source: SourceEndpoint) -> None:
