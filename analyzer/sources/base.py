@@ -8,7 +8,7 @@ Worked example:
     for found in source.machines(known=known):
         match found:
             case Machine(): ...                        # found.external_id is as it was the last time
-            case Skipped(): ...                        # found.path, found.reason
+            case Skipped(): ...                        # found.name, found.reason
     session = source.prepare(machine)
     try:
         reader = source.disk(session, 0)
@@ -62,7 +62,7 @@ class Machine:
 class Skipped:
     """Something that looked like a machine and is not one that can be taken."""
 
-    path: str
+    name: str  # as the source calls it; of a file its path below the directory
     reason: str
 
 
@@ -105,7 +105,7 @@ class Source(Protocol):
     def machines(
         self, cursor: str | None = None, known: Mapping[str, str] | None = None
     ) -> Iterator[Machine | Skipped]:
-        """All machines in a stable order, from behind `cursor` (the external_id or path of the last one seen).
+        """All machines in a stable order, from behind `cursor` (the external_id of the last one seen).
 
         `external_id` SHALL be the same at every call for one and the same machine, whatever its name; a
         source without ids of its own needs `known` for that: {external_id: where it was last seen}.

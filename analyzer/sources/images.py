@@ -63,16 +63,17 @@ class ImageDirectory:
     def machines(
         self, cursor: str | None = None, known: Mapping[str, str] | None = None
     ) -> Iterator[Machine | Skipped]:
-        """In the order of paths; `cursor` is the path (or the external_id, through `known`) of the last one seen."""
+        """In the order of paths; `cursor` is an external_id of `known`, or a path."""
         files, skipped = self._walk()
         known = dict(known or {})
         after = known.get(cursor or "", cursor)
         looked = [self._look(path) for path in files]
-        images = _without_links([each for each in looked if isinstance(each, _Image)], skipped)
+        images, doubles = _without_links([each for each in looked if isinstance(each, _Image)])
+        skipped += [self._skipped(path, f"the same file as {first.name}") for path, first in doubles]
         ids = _recognised(images, known)
-        for each in [*skipped, *(each for each in looked if isinstance(each, Skipped))]:
-            if after is None or each.path > after:
-                yield each
+        if after is None:  # a later page need not hear it again
+            yield from skipped
+            yield from (each for each in looked if isinstance(each, Skipped))
         for image in images:
             if after is None or str(image.path) > after:
                 yield image.machine(ids[str(image.path)])
@@ -102,32 +103,35 @@ class ImageDirectory:
             except OSError as error:
                 if directory == self.root:
                     raise Refused(f"The directory cannot be listed: {error.strerror}.") from None
-                skipped.append(_skipped(directory, f"the directory cannot be listed: {error.strerror}"))
+                skipped.append(self._skipped(directory, f"the directory cannot be listed: {error.strerror}"))
                 continue
             for entry in entries:
                 path = Path(entry.path)
                 if entry.is_symlink():
-                    skipped.append(_skipped(path, "a link: it could lead out of the directory"))
+                    skipped.append(self._skipped(path, "a link: it could lead out of the directory"))
                 elif entry.is_dir(follow_symlinks=False):
                     if depth < DEEPEST:
                         pending.append((path, depth + 1))
                 elif entry.is_file(follow_symlinks=False):
                     files.append(path)
                 else:
-                    skipped.append(_skipped(path, "not a regular file"))
+                    skipped.append(self._skipped(path, "not a regular file"))
             if len(files) > MOST_FILES:
                 raise Refused(f"There are more than {MOST_FILES} files below it: give a smaller directory.")
         return sorted(files), skipped
 
     def _look(self, path: Path) -> "_Image | Skipped":
         if path.name.startswith(".") or path.suffix.lower() in _UNFINISHED:
-            return _skipped(path, "hidden, or a copy that is not finished")
+            return self._skipped(path, "hidden, or a copy that is not finished")
         try:
             return _examined(path)
         except (BadHeader, BadOva) as error:
-            return _skipped(path, str(error))
+            return self._skipped(path, str(error))
         except OSError as error:
-            return _skipped(path, f"it cannot be read: {error.strerror}")
+            return self._skipped(path, f"it cannot be read: {error.strerror}")
+
+    def _skipped(self, path: Path, reason: str) -> Skipped:
+        return Skipped(printable(str(path.relative_to(self.root)), 1000), printable(reason, 500))
 
 
 @dataclass(frozen=True)
@@ -153,14 +157,14 @@ class _Image:
         return Machine(external_id, name, (disk,), self.firmware, "off", vcpus, memory_mib)
 
 
-def _examined(path: Path) -> _Image | Skipped:
+def _examined(path: Path) -> _Image:
     """Reads a few headers with memory-safe code: nothing here needs the sandbox. Raises OSError, BadHeader, BadOva."""
     # the file may have become something else since it was listed
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            return _skipped(path, "not a regular file")
+            raise BadHeader("not a regular file")
 
         def read(offset: int, length: int) -> bytes:
             return os.pread(descriptor, length, offset) if length > 0 and offset < 2**62 else b""
@@ -168,9 +172,9 @@ def _examined(path: Path) -> _Image | Skipped:
         head = read(0, HEAD_BYTES)
         found = sniff(head, read(max(status.st_size - TAIL_BYTES, 0), TAIL_BYTES))
         if found is None:
-            return _skipped(path, "the file is empty" if not status.st_size else "not a disk image")
+            raise BadHeader("not a disk image" if status.st_size else "the file is empty")
         if found == "raw" and head[32769:32774] == b"CD001":
-            return _skipped(path, "an installation medium (ISO 9660), not a machine's disk")
+            raise BadHeader("an installation medium (ISO 9660), not a machine's disk")
         ova = read_ova(read, status.st_size) if found == "ova" else None
         return _Image(
             path=path,
@@ -207,17 +211,17 @@ def _firmware(read, size_bytes: int) -> str:
     return "bios" if BIOS_BOOT in types else "uefi" if ESP in types else ""
 
 
-def _without_links(images: list[_Image], skipped: list[Skipped]) -> list[_Image]:
-    """A second hard link shows the same disk twice: the first path has it."""
+def _without_links(images: list[_Image]) -> tuple[list[_Image], list[tuple[Path, Path]]]:
+    """Images without second hard links, and those links with the path that stands for them: it is the same disk."""
     seen: dict[tuple[int, int], Path] = {}
-    unique = []
     for image in images:
-        first = seen.setdefault((image.device, image.inode), image.path)
-        if first == image.path:
-            unique.append(image)
-        else:
-            skipped.append(_skipped(image.path, f"the same file as {printable(first.name)}"))
-    return unique
+        seen.setdefault((image.device, image.inode), image.path)
+    first = [seen[image.device, image.inode] for image in images]
+    pairs = list(zip(images, first, strict=True))
+    return (
+        [image for image, path in pairs if path == image.path],
+        [(image.path, path) for image, path in pairs if path != image.path],
+    )
 
 
 def _recognised(images: list[_Image], known: dict[str, str]) -> dict[str, str]:
@@ -242,10 +246,6 @@ def _recognised(images: list[_Image], known: dict[str, str]) -> dict[str, str]:
 def _file_marks(external_id: str) -> str:
     """Inode and first bytes, without the place."""
     return external_id.rpartition(".")[0]
-
-
-def _skipped(path: Path, reason: str) -> Skipped:
-    return Skipped(printable(str(path), 1000), reason)
 
 
 def _mark(path: Path) -> str:
