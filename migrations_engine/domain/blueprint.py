@@ -58,7 +58,7 @@ def firmware(settings: Mapping[str, Any], facts: Facts | None) -> str:
 
 
 def forwards(checks: Iterable[Mapping[str, Any]], groups: Iterable[SecurityGroup]) -> tuple[Forward, ...]:
-    """Ports to reach from this machine: those of the acceptance checks, then the single TCP ports that the groups let in."""
+    """Ports to reach from here: those of the acceptance checks, then the single TCP ports that the groups let in."""
     ports = [check["port"] for check in checks if "port" in check]
     ports += [check.get("port", 80) for check in checks if check["kind"] == "http" and "port" not in check]
     for group in groups:

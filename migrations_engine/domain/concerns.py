@@ -47,7 +47,7 @@ class Concern:
 
 @dataclass(frozen=True)
 class Outlook:
-    """All that the concerns are drawn from. `scripts`: [{"name", "interpreter"}]; `unknown`: [(what, name)] that no row has."""
+    """What concerns are drawn from. `scripts`: [{"name", "interpreter"}]; `unknown`: (what, name) that no row has."""
 
     settings: Mapping[str, Any]
     spec: MachineSpec
@@ -185,12 +185,12 @@ def _distribution(o: Outlook) -> Iterable[Concern]:
     if (not name or name == found.id) and (not version or version_matches(found.version, version)):
         return
     must = leaf(o.settings, "distribution.intent", "prefer") in ("require", "install")
+    asked = " ".join(word for word in (name, version) if word)
     yield Concern(
         "distribution.differs",
         "Distribution",
         Severity.CRITICAL if must else Severity.INFORMATION,
-        f"The machine runs {found.pretty_name or found.id or 'an unknown system'}; asked for is {name or ''} {version or ''}".rstrip()
-        + ".",
+        f"The machine runs {found.pretty_name or found.id or 'an unknown system'}; asked for is {asked}.",
         "A move keeps the distribution: choose a persona for this one, or upgrade the machine before."
         if must
         else "",
@@ -212,7 +212,7 @@ def _disk(o: Outlook) -> Iterable[Concern]:
                 "disk.would_shrink",
                 "Storage",
                 Severity.WARNING,
-                f"Asked for {asked // GIB} GiB, the disk has {size / GIB:.1f} GiB: it keeps its size, a disk is never shrunk.",
+                f"Asked for {asked // GIB} GiB, the disk has {size / GIB:.1f} GiB and keeps it: a disk is never shrunk.",
                 "Ask for a larger root disk, or make the disk smaller before.",
                 "resources.root_disk_gib",
             )
@@ -260,7 +260,7 @@ def _firmware(o: Outlook) -> Iterable[Concern]:
             "firmware.differs",
             "Boot",
             Severity.CRITICAL,
-            f"The disk boots by {o.facts.boot_mode.upper()}, the plan says {o.spec.firmware.upper()}: it would not start.",
+            f"The disk boots by {o.facts.boot_mode.upper()}, the plan by {o.spec.firmware.upper()}: it would not start.",
             "Set firmware to `keep`.",
             "firmware",
         )
@@ -355,5 +355,6 @@ def _target(o: Outlook) -> Iterable[Concern]:
 
 
 RULES = (
-    _source, _scan, _unknown, _kernel, _distribution, _disk, _access, _firmware, _drivers, _modules, _packages, _scripts, _enforcement, _target,
+    _source, _scan, _unknown, _kernel, _distribution, _disk, _access, _firmware, _drivers, _modules, _packages,
+    _scripts, _enforcement, _target,
 )  # fmt: skip

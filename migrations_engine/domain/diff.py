@@ -15,7 +15,7 @@ UNKNOWN = "not known"
 
 @dataclass(frozen=True)
 class Change:
-    """`current` and `planned` are for a person to read; `changes` says whether they differ (False when current is unknown)."""
+    """`current` and `planned` are for people; `changes` says whether they differ (False where current is unknown)."""
 
     setting: str
     label: str

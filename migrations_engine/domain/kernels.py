@@ -19,7 +19,7 @@ Action = Literal["keep", "switch", "install", "unavailable", "undecided"]
 
 @dataclass(frozen=True)
 class KernelChoice:
-    """`version`: the release to boot, None to leave the machine's own choice alone. `reason` is a sentence for a person."""
+    """`version`: the release to boot, None for whatever the machine boots. `reason` is a sentence for a person."""
 
     action: Action
     version: str | None = None

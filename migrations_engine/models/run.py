@@ -5,8 +5,18 @@ import uuid
 from django.conf import settings
 from django.db import models
 
-from migrations_engine.domain.states import RunState, StepName, StepState
+from migrations_engine.domain.states import RUN_ALIVE, RUN_ENDED, RunState, StepName, StepState
 from personas.models.owned import OwnedQuerySet
+
+
+class MigrationRunQuerySet(OwnedQuerySet):
+    def alive(self):
+        return self.filter(state__in=[s.value for s in RUN_ALIVE])
+
+    def unattended(self, now):
+        """Runs that are not at an end and on which no living worker works."""
+        held = StepRun.objects.filter(run=models.OuterRef("pk"), state=StepState.RUNNING, lease_until__gte=now)
+        return self.alive().exclude(models.Exists(held))
 
 
 class MigrationRun(models.Model):
@@ -30,8 +40,9 @@ class MigrationRun(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    dispatched_at = models.DateTimeField(null=True, help_text="When its chain was last sent; the sweeper waits for it.")
 
-    objects = OwnedQuerySet.as_manager()
+    objects = MigrationRunQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -49,6 +60,10 @@ class MigrationRun(models.Model):
     def __str__(self):
         return f"run {str(self.id)[:8]} of {self.vm}"
 
+    @property
+    def has_ended(self) -> bool:
+        return self.state in RUN_ENDED
+
 
 class StepRun(models.Model):
     """One step of a run. `fence` is the token of the worker that holds it; `lease_until` when that worker counts as dead."""
@@ -57,10 +72,12 @@ class StepRun(models.Model):
     name = models.CharField(max_length=16, choices=[(s, s) for s in StepName])
     order = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=12, choices=[(s, s) for s in StepState], default=StepState.WAITING)
-    attempt = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0, help_text="How many workers began it since the last retry.")
+    retries = models.PositiveIntegerField(default=0, help_text="How often a person asked for it again.")
     fence = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True, db_index=True)
-    message = models.CharField(max_length=300, blank=True)
+    message = models.CharField(max_length=300, blank=True, help_text="What it does right now.")
+    phase_at = models.DateTimeField(null=True, help_text="Since when it does that; rates are drawn from here.")
     bytes_done = models.PositiveBigIntegerField(default=0)
     bytes_total = models.PositiveBigIntegerField(default=0)
     percent = models.FloatField(default=0)

@@ -1,0 +1,86 @@
+"""Starts runs, and starts again what stands still. The chain is a courtesy; the sweeper is the promise.
+
+run = run_start(template=template, vm=vm, personas=[persona], by=user)      # MigrateVM(TemplateID, VMID, PersonaID)
+"""
+
+import uuid
+from functools import partial
+
+import structlog
+from celery import chain, shared_task
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from kombu.exceptions import KombuError
+
+from migrations_engine import tasks
+from migrations_engine.domain.states import RunState, StepName, StepState
+from migrations_engine.models import MigrationRun, StepRun
+from migrations_engine.services import claims, cleanup, runs
+
+log = structlog.get_logger(__name__)
+
+TASKS = {
+    StepName.ANALYZE: tasks.analyze,
+    StepName.MERGE: tasks.merge,
+    StepName.MIGRATE: tasks.migrate,
+    StepName.POST_SCRIPT: tasks.post_script,
+}
+
+
+def run_start(**launch) -> MigrationRun:
+    """`runs.run_create`, and the chain of its steps as soon as the row is committed."""
+    with transaction.atomic():
+        run = runs.run_create(**launch)
+        if run.state == RunState.QUEUED:
+            transaction.on_commit(partial(start, run.pk))
+    return run
+
+
+def run_retry(*, run: MigrationRun, by) -> MigrationRun:
+    with transaction.atomic():
+        run = runs.run_retry(run=run, by=by)
+        transaction.on_commit(partial(start, run.pk))
+    return run
+
+
+def run_cancel(*, run: MigrationRun, by) -> MigrationRun:
+    with transaction.atomic():
+        run = runs.run_cancel(run=run, by=by)
+        transaction.on_commit(partial(_send, tasks.clean_up.si(str(run.pk))))
+    return run
+
+
+def start(run_id: uuid.UUID) -> None:
+    """Sends the chain of what is left. Too often is harmless: a step that is done or held is not claimed."""
+    MigrationRun.objects.filter(pk=run_id).update(dispatched_at=timezone.now())
+    left = StepRun.objects.filter(run_id=run_id).exclude(state=StepState.SUCCEEDED).order_by("order")
+    if names := list(left.values_list("name", flat=True)):
+        _send(chain(*(TASKS[StepName(name)].si(str(run_id)) for name in names)))
+
+
+def _send(signature) -> None:
+    try:
+        signature.apply_async()
+    except (KombuError, OSError) as error:
+        log.warning(
+            "broker_unreachable", error=str(error)
+        )  # the run is in the database: the sweeper sends it again
+
+
+@shared_task(name="migrations_engine.sweep")
+def sweep() -> None:
+    """Every few seconds, by any number of clocks: what nobody works on is started again, cancelled or given up."""
+    for run_id, state in MigrationRun.objects.unattended(timezone.now()).values_list("pk", "state"):
+        if state == RunState.CANCELLING:
+            cleanup.conclude_cancel(run_id=run_id)
+        elif not claims.give_up_hopeless(run_id=run_id) and _is_due(run_id):
+            log.info("run_dispatched_again", run_id=str(run_id))
+            start(run_id)
+
+
+def _is_due(run_id: uuid.UUID) -> bool:
+    """True for one sweeper in a lease's time, so that a long queue is not filled with copies of one message."""
+    now = timezone.now()
+    waiting = Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=now - claims.lease())
+    return bool(MigrationRun.objects.filter(waiting, pk=run_id).update(dispatched_at=now))

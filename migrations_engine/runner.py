@@ -1,0 +1,105 @@
+"""Runs one step of one run: claim it, check what it needs, do it, settle it. Any number of workers may say the same.
+
+Whatever ends a worker (kill -9, power, the database gone) leaves a lease that runs out; then the sweeper starts the
+step again.
+"""
+
+import traceback
+import uuid
+
+import structlog
+from django.db import connection
+
+from migrations_engine.domain.states import STEPS, StepName, StepState
+from migrations_engine.models import MigrationRun, StepRun
+from migrations_engine.services import claims, cleanup
+from migrations_engine.services.events import tell
+from migrations_engine.services.targets import open_endpoint
+from migrations_engine.steps.analyze import ANALYZE
+from migrations_engine.steps.base import DATABASE_GONE, Alive, Step, StepFailed, Work
+from migrations_engine.steps.merge import MERGE
+from migrations_engine.steps.migrate import MIGRATE
+from migrations_engine.steps.post_script import POST_SCRIPT
+from migrations_engine.targets.base import TargetError
+from personas.errors import Refused
+
+log = structlog.get_logger(__name__)
+
+HANDLERS: dict[StepName, Step] = {step.name: step for step in (ANALYZE, MERGE, MIGRATE, POST_SCRIPT)}
+FORESEEN = (StepFailed, TargetError, Refused, OSError)  # their message is the root cause, for a person
+
+
+def execute(*, run_id: uuid.UUID, name: StepName) -> None:
+    """Returns when the step is settled, or at once where it is not to be run. Raises nothing that Celery should see."""
+    with structlog.contextvars.bound_contextvars(run_id=str(run_id), step=str(name)):
+        try:
+            claim = claims.take(run_id=run_id, name=name)
+            if claim is None:
+                cleanup.conclude_cancel(run_id=run_id)
+                return
+            _work(claim)
+        except DATABASE_GONE as error:
+            connection.close()
+            log.warning(
+                "database_gone", error=str(error)
+            )  # the lease runs out, and the sweeper starts the step again
+
+
+def _work(claim: claims.Claim) -> None:
+    log.info("step_claimed", attempt=claim.attempt)
+    try:
+        result = _handle(claim)
+        claims.settle(claim, StepState.SUCCEEDED, result=result)
+        tell(claim.run_id, f"{claim.name} succeeded.", step=claim.name)
+    except claims.LostClaim as lost:
+        log.warning("claim_lost", reason=str(lost))
+    except claims.Cancelled:
+        _settle(claim, StepState.CANCELLED)
+    except DATABASE_GONE:
+        raise
+    except FORESEEN as error:
+        _settle(claim, StepState.FAILED, error=str(error), result=getattr(error, "result", None))
+    except Exception as error:
+        log.exception("step_crashed")
+        tell(claim.run_id, traceback.format_exc(), step=claim.name, level="error")
+        _settle(claim, StepState.FAILED, error=f"A defect of ours: {type(error).__name__}: {error}")
+    cleanup.conclude_cancel(run_id=claim.run_id)
+
+
+def _settle(claim: claims.Claim, state: StepState, *, error: str = "", result: dict | None = None) -> None:
+    try:
+        claims.settle(claim, state, error=error, result=result)
+    except claims.LostClaim as lost:
+        log.warning("claim_lost", reason=str(lost))
+        return
+    if error:
+        tell(claim.run_id, error, step=claim.name, level="error")
+
+
+def _handle(claim: claims.Claim) -> dict:
+    step = HANDLERS[claim.name]
+    work = _prepare(claim)
+    if lacking := step.needs - work.known.keys():
+        raise StepFailed(f"The earlier steps did not give {', '.join(sorted(lacking))}.")
+    result = step.handle(work)
+    if lacking := step.gives - result.keys():
+        raise StepFailed(f"The step did not give {', '.join(sorted(lacking))}.")
+    return result
+
+
+def _prepare(claim: claims.Claim) -> Work:
+    run = MigrationRun.objects.select_related("vm", "target", "created_by", "department").get(pk=claim.run_id)
+    steps = {step.name: step for step in StepRun.objects.filter(run=run)}
+    known: dict = {}
+    for name in STEPS:
+        if name == claim.name:
+            break
+        known |= steps[name].result or {}
+    if claim.attempt > 1:
+        tell(
+            run.pk,
+            f"Worker {claim.attempt} takes over: the one before is gone.",
+            step=claim.name,
+            level="warning",
+        )
+    return Work(run, claim, Alive(claim), open_endpoint(run.target), known, steps[claim.name].result or {})

@@ -1,0 +1,143 @@
+"""What a plan comes to on a given disk and target: kernel, machine, who enforces what, what changes, what may go wrong.
+
+The same for the preview, for the launch, and once more in the run when the disk has been read.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from analyzer.domain.facts import Facts
+from migrations_engine.domain import blueprint, kernels
+from migrations_engine.domain.concerns import Concern, Outlook, Severity, concerns
+from migrations_engine.domain.diff import changes
+from migrations_engine.domain.machine import Concern as TargetConcern
+from migrations_engine.domain.machine import Enforcement, MachineSpec, SpecError
+from migrations_engine.domain.settings_path import leaf
+from migrations_engine.targets.base import Target, TargetError
+
+
+@dataclass(frozen=True)
+class Assessment:
+    kernel: kernels.KernelChoice
+    spec: MachineSpec
+    enforcement: tuple[Enforcement, ...]
+    concerns: list[Concern]
+    changes: list[dict[str, Any]]
+
+
+def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key: str) -> Assessment:
+    """`document`: a plan's (services/plan.py). Raises SpecError where the settings describe no machine."""
+    settings = document["merged"]["merged"]
+    kernel = choose_kernel(settings, facts, target)
+    spec = machine_spec(document, facts, key)
+    enforcement, told, free_bytes = _ask(target, spec, facts)
+    disks = document["vm"]["disks"]
+    found = concerns(
+        Outlook(
+            settings=settings,
+            spec=spec,
+            facts=facts,
+            kernel=kernel,
+            disks=tuple(disks),
+            scripts=tuple(document["scripts"]),
+            unknown=tuple(tuple(pair) for pair in document["unknown"]),
+            enforcement=enforcement,
+            target=told,
+            free_bytes=free_bytes,
+            has_persona=bool(document["personas"]),
+            refused=tuple(document["merged"]["refused"]),
+            missing_since=document["vm"]["missing_since"],
+        )
+    )
+    return Assessment(kernel, spec, enforcement, found, _changes(document, spec, facts, kernel))
+
+
+def choose_kernel(settings: dict[str, Any], facts: Facts | None, target: Target) -> kernels.KernelChoice:
+    read = facts is not None and facts.covered("kernels").state != "none"
+    default = facts.default_kernel if facts else None
+    return kernels.choose(
+        spec=leaf(settings, "kernel.version"),
+        intent=leaf(settings, "kernel.intent"),
+        installed=[kernel.version for kernel in facts.kernels] if read else None,
+        current=default.version if default else None,
+        can_install="kernels" in target.caps,
+    )
+
+
+def machine_spec(document: dict[str, Any], facts: Facts | None, key: str) -> MachineSpec:
+    vm = document["vm"]
+    return blueprint.machine_spec(
+        document["merged"]["merged"],
+        key=key,
+        name=vm["name"],
+        facts=facts,
+        groups=[blueprint.security_group(group) for group in document["security_groups"]],
+        vcpus=vm["vcpus"],
+        memory_mib=vm["memory_mib"],
+    )
+
+
+def _ask(target: Target, spec: MachineSpec, facts: Facts | None):
+    """(enforcement, the target's concerns, its free bytes). A target that does not answer is a concern, no error."""
+    try:
+        free_bytes = target.probe().free_bytes
+        if facts is None:
+            return (), (), free_bytes
+        return tuple(target.enforcement(spec, facts)), tuple(target.check(spec, facts)), free_bytes
+    except (TargetError, OSError) as error:
+        return (), (TargetConcern("critical", "unavailable", f"The target does not answer: {error}"),), None
+
+
+def _changes(document, spec, facts, kernel) -> list[dict[str, Any]]:
+    vm = document["vm"]
+    if not vm["disks"]:
+        return []
+    return changes(
+        settings=document["merged"]["merged"],
+        spec=spec,
+        facts=facts,
+        kernel=kernel,
+        disk=vm["disks"][0],
+        vcpus=vm["vcpus"],
+        memory_mib=vm["memory_mib"],
+    )
+
+
+def spec_concern(error: SpecError) -> Concern:
+    return Concern(
+        "settings.impossible", "Settings", Severity.CRITICAL, f"No machine can be made of these settings: {error}.",
+        "Change the setting that is named, in the template, the persona or the overrides.",
+    )  # fmt: skip
+
+
+def as_json(assessment: Assessment) -> dict[str, Any]:
+    """The assessment as it is stored with a plan."""
+    return {
+        "kernel": asdict(assessment.kernel),
+        "machine": spec_as_json(assessment.spec),
+        "enforcement": [asdict(row) for row in assessment.enforcement],
+        "concerns": [concern.as_dict() for concern in assessment.concerns],
+        "changes": assessment.changes,
+    }
+
+
+def spec_as_json(spec: MachineSpec) -> dict[str, Any]:
+    told = {name: getattr(spec, name) for name in SPEC_FIELDS}
+    return told | {
+        "devices": list(spec.devices),
+        "tags": dict(spec.tags),
+        "security_groups": [
+            asdict(group) | {"rules": [asdict(r) for r in group.rules]} for group in spec.security_groups
+        ],
+        "forwards": [asdict(forward) for forward in spec.forwards],
+    }
+
+
+SPEC_FIELDS = (
+    "name", "vcpus", "memory_mib", "machine", "firmware", "disk_bus", "nic_model", "bandwidth_mbps",
+)  # fmt: skip
+
+
+def enforcement_from(document: dict[str, Any]) -> list[Enforcement]:
+    """The inverse of `as_json`, for who enforces what."""
+    return [Enforcement(**row) for row in document["enforcement"]]

@@ -1,0 +1,146 @@
+"""Who works on a step: a claim is a fence token and a lease, taken and given back by conditional UPDATEs.
+
+A claim whose lease has run out may be taken by another worker; the fence then keeps the first one from writing.
+Times are the workers' own clocks: they must agree to within a fraction of LEASE_S (NTP does).
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
+from migrations_engine.models import MigrationRun, StepRun
+
+MAX_ATTEMPTS = 6  # the first worker and five that took over: what kills six workers will kill the next
+
+
+class LostClaim(Exception):
+    """Another worker holds the step now, or nobody may: stop without writing anything more."""
+
+
+class Cancelled(Exception):
+    """Somebody asked for the run to be cancelled."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    run_id: uuid.UUID
+    step_id: int
+    name: StepName
+    token: uuid.UUID
+    attempt: int
+    retries: int
+
+
+def lease() -> timedelta:
+    return timedelta(seconds=settings.LEASE_S)
+
+
+def take(*, run_id: uuid.UUID, name: StepName) -> Claim | None:
+    """None where the step is not to be run now: held by a living worker, done, not its turn, or its run at an end."""
+    now, token = timezone.now(), uuid.uuid4()
+    with transaction.atomic():
+        # this UPDATE also locks the run's row, so that a cancel comes wholly before or wholly after the claim
+        open_runs = MigrationRun.objects.filter(pk=run_id, state__in=[RunState.QUEUED, RunState.RUNNING])
+        opened = open_runs.update(state=RunState.RUNNING, started_at=Coalesce("started_at", Value(now)))
+        if not opened or not _free(run_id, name, now).update(
+            state=StepState.RUNNING,
+            fence=token,
+            lease_until=now + lease(),
+            attempt=F("attempt") + 1,
+            started_at=Coalesce("started_at", Value(now)),
+            phase_at=now,
+        ):
+            transaction.set_rollback(True)
+            return None
+        step = StepRun.objects.get(run_id=run_id, name=name)
+    return Claim(run_id, step.pk, name, token, step.attempt, step.retries)
+
+
+def _free(run_id, name, now):
+    """The step's own columns stand in the WHERE itself: in a subquery PostgreSQL would not look at them again after
+    waiting for a rival's UPDATE, and two workers would hold one step."""
+    unfinished = StepRun.objects.filter(run_id=OuterRef("run_id"), order__lt=OuterRef("order"))
+    unfinished = unfinished.exclude(state=StepState.SUCCEEDED)
+    untouched = Q(state=StepState.WAITING) | Q(state=StepState.RUNNING, lease_until__lt=now)
+    return StepRun.objects.filter(
+        untouched, ~Exists(unfinished), run_id=run_id, name=name, attempt__lt=MAX_ATTEMPTS
+    )
+
+
+def _held(claim: Claim):
+    return StepRun.objects.filter(pk=claim.step_id, fence=claim.token, state=StepState.RUNNING)
+
+
+def renew(claim: Claim, **progress: Any) -> None:
+    """Moves the lease on and stores `progress` (columns of StepRun). Raises LostClaim, Cancelled."""
+    if not _held(claim).update(lease_until=timezone.now() + lease(), **progress):
+        raise LostClaim(f"{claim.name} is held by another worker")
+    if MigrationRun.objects.filter(pk=claim.run_id, state=RunState.CANCELLING).exists():
+        raise Cancelled()
+
+
+def keep(claim: Claim, result: dict[str, Any]) -> None:
+    """Stores what the step has so far, for the worker that may take it over. Raises LostClaim."""
+    if not _held(claim).update(result=result):
+        raise LostClaim(f"{claim.name} is held by another worker")
+
+
+def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = None, error: str = "") -> None:
+    """Ends the step, and its run where that follows from it. Without `result` what was kept stays. Raises LostClaim."""
+    now = timezone.now()
+    columns: dict[str, Any] = {
+        "state": state,
+        "error": error,
+        "finished_at": now,
+        "fence": None,
+        "lease_until": None,
+    }
+    if result is not None:
+        columns["result"] = result
+    if state == StepState.SUCCEEDED:
+        columns |= {"percent": 100, "message": ""}
+    with transaction.atomic():
+        MigrationRun.objects.select_for_update().get(
+            pk=claim.run_id
+        )  # one order of locks: the run, then its steps
+        if not _held(claim).update(**columns):
+            raise LostClaim(f"{claim.name} is held by another worker")
+        if state == StepState.FAILED:
+            _end(claim.run_id, RunState.FAILED, now, root_cause=error)
+        elif state == StepState.SUCCEEDED and claim.name == STEPS[-1]:
+            _end(claim.run_id, RunState.SUCCEEDED, now)
+
+
+def _end(run_id, state, now, root_cause="") -> None:
+    """A run that is being cancelled stays so: its clean-up ends it."""
+    MigrationRun.objects.filter(pk=run_id, state=RunState.RUNNING).update(
+        state=state, finished_at=now, root_cause=root_cause
+    )
+
+
+def give_up_hopeless(*, run_id: uuid.UUID) -> bool:
+    """Fails a run whose step has killed too many workers; True where it did."""
+    now = timezone.now()
+    with transaction.atomic():
+        MigrationRun.objects.select_for_update().get(pk=run_id)
+        dead = StepRun.objects.filter(
+            run_id=run_id, state=StepState.RUNNING, lease_until__lt=now, attempt__gte=MAX_ATTEMPTS
+        )
+        step = dead.first()
+        if step is None:
+            return False
+        cause = f"{step.name}: {step.attempt} workers died in this step, the last one at {step.message!r}."
+        if not dead.update(
+            state=StepState.FAILED, error=cause, finished_at=now, fence=None, lease_until=None
+        ):
+            return False
+        _end(run_id, RunState.FAILED, now, root_cause=cause)
+    return True

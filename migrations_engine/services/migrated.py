@@ -1,0 +1,114 @@
+"""The machines that runs have made: their power, console, removal."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from migrations_engine.domain.machine import MachineRef
+from migrations_engine.domain.states import RUN_ALIVE
+from migrations_engine.models import MigratedVM, MigrationRun
+from migrations_engine.services import ledger
+from migrations_engine.services.events import storable
+from migrations_engine.services.targets import open_endpoint
+from migrations_engine.targets.base import TargetError
+from personas.errors import BadInput, Refused
+from personas.models import Role
+from personas.services.access import require
+from personas.services.audit import record
+
+POWER = ("on", "off")
+CONSOLE_BYTES = 64 * 1024
+
+
+def migrated_vm_ensure(*, run: MigrationRun, ref: MachineRef, **columns: Any) -> MigratedVM:
+    """The run's machine as a row, made or brought up to date. For the run itself: no role is asked."""
+    defaults = {
+        "department": run.department,
+        "name": run.vm.name,
+        "reference": reference(ref),
+        "removed_at": None,
+    }
+    with transaction.atomic():
+        row, made = MigratedVM.objects.update_or_create(run=run, defaults=defaults | columns)
+        if made:
+            record(by=run.created_by, action="migrated_vm.create", obj=row, after={"run": str(run.pk)})
+    return row
+
+
+def reference(ref: MachineRef) -> dict[str, Any]:
+    return {"kind": ref.kind, "key": ref.key, "name": ref.name, "forwards": dict(ref.forwards)}
+
+
+def machine_ref(row: MigratedVM) -> MachineRef:
+    return MachineRef(**row.reference)
+
+
+def migrated_vm_refresh(*, migrated_vm: MigratedVM) -> MigratedVM:
+    """Asks the target whether the machine runs; a target that does not answer leaves what was known."""
+    if migrated_vm.removed_at is None:
+        try:
+            state = open_endpoint(migrated_vm.run.target).status(machine_ref(migrated_vm)).state
+        except (TargetError, OSError):
+            state = "unknown"
+        if state != migrated_vm.power_state:
+            MigratedVM.objects.filter(pk=migrated_vm.pk).update(power_state=state)
+            migrated_vm.power_state = state
+    return migrated_vm
+
+
+def migrated_vm_power(*, migrated_vm: MigratedVM, want: str, by) -> MigratedVM:
+    """`want`: on or off (the guest's own shutdown, by force after a minute). Raises Refused while its run works."""
+    require(by=by, department=migrated_vm.department, role=Role.OPERATOR)
+    if want not in POWER:
+        raise BadInput({"power": [f"{want!r} is neither on nor off."]})
+    _require_there(migrated_vm)
+    _require_idle(migrated_vm, "switched")
+    status = _asked(open_endpoint(migrated_vm.run.target).power, machine_ref(migrated_vm), want)
+    with transaction.atomic():
+        before, migrated_vm.power_state = migrated_vm.power_state, status.state
+        migrated_vm.save(update_fields=["power_state"])
+        record(
+            by=by, action=f"migrated_vm.power_{want}", obj=migrated_vm,
+            before={"power_state": before}, after={"power_state": status.state},
+        )  # fmt: skip
+    return migrated_vm
+
+
+def migrated_vm_remove(*, migrated_vm: MigratedVM, by) -> MigratedVM:
+    """Removes the machine and its disk from the target; the row stays as history. Said twice: the same answer."""
+    require(by=by, department=migrated_vm.department, role=Role.OPERATOR)
+    _require_idle(migrated_vm, "removed")
+    if migrated_vm.removed_at:
+        return migrated_vm
+    removed = _asked(ledger.remove_all, migrated_vm.run)
+    with transaction.atomic():
+        migrated_vm.removed_at, migrated_vm.power_state = timezone.now(), "off"
+        migrated_vm.save(update_fields=["removed_at", "power_state"])
+        record(by=by, action="migrated_vm.remove", obj=migrated_vm, after={"removed": list(removed)})
+    return migrated_vm
+
+
+def migrated_vm_console(*, migrated_vm: MigratedVM) -> str:
+    """The end of what the guest wrote on its serial line; empty when it is gone."""
+    if migrated_vm.removed_at:
+        return ""
+    text = _asked(open_endpoint(migrated_vm.run.target).console, machine_ref(migrated_vm), CONSOLE_BYTES)
+    return storable(text, CONSOLE_BYTES)
+
+
+def _require_there(migrated_vm) -> None:
+    if migrated_vm.removed_at:
+        raise Refused("This machine was removed.")
+
+
+def _require_idle(migrated_vm, what: str) -> None:
+    if migrated_vm.run.state in RUN_ALIVE:
+        raise Refused(f"Its run is still at work on this machine; it can be {what} when the run has ended.")
+
+
+def _asked(call, *arguments):
+    try:
+        return call(*arguments)
+    except (TargetError, OSError) as error:
+        raise Refused(f"The target could not do it: {error}") from error

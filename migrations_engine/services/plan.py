@@ -1,0 +1,223 @@
+"""The plan of a move: everything that a run will do, before it does anything. Preview, API and run call `plan_make`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import F, Q
+
+from analyzer.models import Scan, VirtualMachine
+from analyzer.services.scans import facts_of
+from migrations_engine.domain.concerns import Severity
+from migrations_engine.domain.machine import SpecError
+from migrations_engine.models import TargetEndpoint
+from migrations_engine.services import assessment
+from migrations_engine.services.targets import default_target, open_endpoint
+from personas.domain.canonical import sha256_of
+from personas.domain.security_groups import rules_by_name
+from personas.domain.settings import InvalidSettings
+from personas.errors import BadInput
+from personas.models import NetworkProfile, Persona, Script
+from templates_app.domain.layers import Kind, Layer
+from templates_app.domain.merge import Merged, merge
+from templates_app.models import MigrationTemplate
+from templates_app.services.merging import driver_sets_for, layers_for, personas_of
+
+SCHEMA_VERSION = 1
+PREVIEW_KEY = "plan"  # stands for the run's id in a machine that nobody has asked for yet
+HASHED = (
+    "schema_version", "template", "personas", "use_case", "target", "scripts", "security_groups", "unknown",
+    "kernel", "machine", "enforcement",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`document` is plain JSON and all that a run needs:
+
+    vm {id, name, vcpus, memory_mib, missing_since, disks: [{path, format, virtual_size_bytes, allocated_bytes}]},
+    template {id, name, revision}, personas [{id, name, revision}], use_case, target {id, name, kind},
+    layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, merged (the merge's own answer),
+    scripts [{name, revision, interpreter, sha256, body}], security_groups [{name, rules}], unknown [(what, name)],
+    scan {id, at} or null, kernel, machine, enforcement, concerns, changes.
+    """
+
+    document: dict[str, Any]
+    sha256: str
+
+    @property
+    def concerns(self) -> list[dict[str, str]]:
+        return self.document["concerns"]
+
+    @property
+    def blockers(self) -> list[dict[str, str]]:
+        return [concern for concern in self.concerns if concern["severity"] == Severity.CRITICAL]
+
+
+def plan_make(
+    *,
+    template: MigrationTemplate,
+    vm: VirtualMachine,
+    personas: Sequence[Persona] = (),
+    use_case: str = "",
+    overrides: dict[str, Any] | None = None,
+    target: TargetEndpoint | None = None,
+    by,
+) -> Plan:
+    """`personas` in the order in which they are applied, the last one wins; none: the template's own.
+
+    Writes nothing. Raises InvalidSettings (a layer is not in the vocabulary) and BadInput (no target).
+    """
+    target = target or default_target(department=vm.department, by=by)
+    if target is None:
+        raise BadInput({"target": ["There is no target yet; create one first."]})
+    personas = personas_of(template, personas, by)
+    document = _document(template, vm, personas, use_case, overrides or {}, target, by)
+    document |= _assessed(document, facts_of(newest_scan(vm)), target)
+    return Plan(document, plan_sha256(document))
+
+
+def plan_sha256(document: dict[str, Any]) -> str:
+    """Over everything that changes what the run does; not over what merely informs (free space, texts, times)."""
+    vm = document["vm"]
+    hashed = {name: document[name] for name in HASHED}
+    hashed["vm"] = {"id": vm["id"], "disks": [_identity(disk) for disk in vm["disks"]]}
+    hashed["merged"] = document["merged"]["sha256"]
+    return sha256_of(hashed)
+
+
+def _identity(disk: dict[str, Any]) -> dict[str, Any]:
+    return {name: disk[name] for name in ("path", "format", "virtual_size_bytes")}
+
+
+def newest_scan(vm: VirtualMachine) -> Scan | None:
+    return Scan.objects.readable().filter(vm=vm).first()
+
+
+def merge_again(document: dict[str, Any]) -> Merged:
+    """The merge, from the layers that the plan keeps: what it says must be what the plan says."""
+    return merge([Layer(**layer) for layer in document["layers"]], document["driver_sets"])
+
+
+def _document(template, vm, personas, use_case, overrides, target, by) -> dict[str, Any]:
+    layers = layers_for(
+        template=template, personas=personas, department=vm.department, overrides=overrides, user=by
+    )
+    driver_sets = driver_sets_for(template=template, personas=personas, department=vm.department, user=by)
+    merged = _merged(layers, driver_sets)
+    scripts, unknown_scripts = _scripts(merged.settings, vm.department, by)
+    groups, unknown_groups = _security_groups(merged.settings, template, personas, vm.department, by)
+    scan = newest_scan(vm)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "vm": _vm(vm),
+        "template": _named(template),
+        "personas": [_named(persona) for persona in personas],
+        "use_case": use_case,
+        "target": {"id": str(target.pk), "name": target.name, "kind": target.kind},
+        "layers": [_layer(layer) for layer in layers],
+        "driver_sets": _used(driver_sets, layers),
+        "merged": merged.as_dict(),
+        "scripts": scripts,
+        "security_groups": groups,
+        "unknown": [*unknown_scripts, *unknown_groups],
+        "scan": {"id": str(scan.pk), "at": scan.created_at.isoformat()} if scan else None,
+    }
+
+
+def _merged(layers, driver_sets) -> Merged:
+    """What is wrong in the launch's own words is told at `overrides`; what is wrong in a row keeps the row's name."""
+    try:
+        return merge(layers, driver_sets)
+    except InvalidSettings as error:
+        ours = [told for told in error.errors if told.get("layer", "").startswith(Kind.LAUNCH)]
+        if len(ours) < len(error.errors):
+            raise
+        raise BadInput(
+            {f"overrides.{told['field']}".rstrip("."): [told["message"]] for told in ours}
+        ) from None
+
+
+def _assessed(document, facts, target) -> dict[str, Any]:
+    try:
+        found = assessment.assess(
+            document=document, facts=facts, target=open_endpoint(target), key=PREVIEW_KEY
+        )
+    except SpecError as error:
+        concern = assessment.spec_concern(error).as_dict()
+        return {"kernel": None, "machine": None, "enforcement": [], "concerns": [concern], "changes": []}
+    return assessment.as_json(found)
+
+
+def _vm(vm: VirtualMachine) -> dict[str, Any]:
+    columns = ("path", "format", "virtual_size_bytes", "allocated_bytes")
+    return {
+        "id": str(vm.pk),
+        "name": vm.name,
+        "vcpus": vm.vcpus,
+        "memory_mib": vm.memory_mib,
+        "missing_since": f"{vm.missing_since:%Y-%m-%d %H:%M} UTC" if vm.missing_since else "",
+        "disks": list(vm.disks.order_by("index").values(*columns)),
+    }
+
+
+def _named(row) -> dict[str, Any]:
+    return {"id": str(row.pk), "name": row.name, "revision": row.revision}
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    return {
+        "kind": str(layer.kind),
+        "name": layer.name,
+        "revision": layer.revision,
+        "document": layer.document,
+        "priority": layer.priority,
+    }
+
+
+def _used(driver_sets, layers) -> dict[str, Any]:
+    """Only the sets that a layer names: the snapshot need not carry the catalogue."""
+    named = {layer.document.get("driver_set") for layer in layers}
+    return {
+        slug: [dict(driver) for driver in drivers] for slug, drivers in driver_sets.items() if slug in named
+    }
+
+
+def _own_first(rows, department):
+    """Rows that the department may use, its own before the organisation's."""
+    usable = rows.filter(Q(department=department) | Q(department__isnull=True))
+    return usable.order_by(F("department").asc(nulls_last=True), "name")
+
+
+def _scripts(settings, department, by):
+    """([snapshot of each script, in order], [("script", name) that no row has])."""
+    wanted = [ref["name"] for ref in settings.get("post_migration", {}).get("scripts", [])]
+    rows = _own_first(
+        Script.objects.visible_to(by).filter(slug__in=wanted, archived_at__isnull=True), department
+    )
+    by_slug: dict[str, Script] = {}
+    for row in rows:
+        by_slug.setdefault(row.slug, row)
+    newest = {slug: row.latest for slug, row in by_slug.items()}
+    found = [_script(name, newest[name]) for name in wanted if newest.get(name)]
+    return found, [["script", name] for name in wanted if not newest.get(name)]
+
+
+def _script(name, revision) -> dict[str, Any]:
+    return {
+        "name": name,
+        "revision": revision.number,
+        "interpreter": revision.interpreter,
+        "sha256": revision.sha256,
+        "body": revision.body,
+    }
+
+
+def _security_groups(settings, template, personas, department, by):
+    """A name means the group of the persona that is applied last, then the template's, then any of the department's."""
+    wanted = settings.get("network", {}).get("security_groups", [])
+    nearest = [row.network_profile for row in [*reversed(personas), template] if row.network_profile]
+    others = _own_first(NetworkProfile.objects.visible_to(by), department)
+    rules, missing = rules_by_name(list(wanted), [profile.security_groups for profile in [*nearest, *others]])
+    groups = [{"name": name, "rules": rules[name]} for name in wanted if name in rules]
+    return groups, [["security group", name] for name in missing]

@@ -1,0 +1,154 @@
+"""Launch, cancel, retry: what people do to a run. `migrations_engine.pipeline` adds the sending of its chain."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from analyzer.models import VirtualMachine
+from migrations_engine.domain.states import STEPS, RunState, StepState
+from migrations_engine.models import MigrationRun, StepRun, TargetEndpoint
+from migrations_engine.services.events import tell
+from migrations_engine.services.plan import Plan, plan_make
+from personas.domain.canonical import sha256_of
+from personas.errors import BadInput, Refused, Stale
+from personas.models import Persona, Role
+from personas.services.access import require
+from personas.services.audit import record
+from templates_app.models import MigrationTemplate
+
+CANCELLABLE = (RunState.QUEUED, RunState.RUNNING, RunState.FAILED)
+
+
+class Blocked(Refused):
+    """The plan has critical concerns; `concerns` lists them."""
+
+
+class KeyReused(Refused):
+    """The Idempotency-Key came with another body before."""
+
+    status = 422
+
+
+def run_create(
+    *,
+    template: MigrationTemplate,
+    vm: VirtualMachine,
+    personas: Sequence[Persona] = (),
+    use_case: str = "",
+    overrides: dict[str, Any] | None = None,
+    target: TargetEndpoint | None = None,
+    by,
+    plan_sha256: str | None = None,
+    idempotency_key: str = "",
+) -> MigrationRun:
+    """MigrateVM(TemplateID, VMID, PersonaID): the run with the snapshot of its plan and its four steps, queued.
+
+    With an `idempotency_key` that this user has used: the run of that time. Raises NotAllowed (not an operator there),
+    Stale (the plan is not the one of `plan_sha256` any more), Blocked, KeyReused, BadInput, InvalidSettings.
+    """
+    if vm.department is None:
+        raise BadInput({"vm": ["This machine belongs to no department; give it one first."]})
+    require(by=by, department=vm.department, role=Role.OPERATOR)
+    body = _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256)
+    if earlier := _replayed(by, idempotency_key, body):
+        return earlier
+    options = {"personas": personas, "use_case": use_case, "overrides": overrides, "target": target}
+    plan = plan_make(template=template, vm=vm, by=by, **options)
+    _require_launchable(plan, plan_sha256)
+    try:
+        with transaction.atomic():
+            return _write(plan, template, vm, overrides or {}, by, idempotency_key, body)
+    except IntegrityError:  # two requests with one key at once: the other one was first
+        if earlier := _replayed(by, idempotency_key, body):
+            return earlier
+        raise
+
+
+def _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256) -> str:
+    ids = [str(row.pk) if row else None for row in (template, vm, target)]
+    return sha256_of([*ids, [str(p.pk) for p in personas], use_case, overrides or {}, plan_sha256])
+
+
+def _replayed(by, key: str, body: str) -> MigrationRun | None:
+    earlier = MigrationRun.objects.filter(created_by=by, idempotency_key=key).first() if key else None
+    if earlier and earlier.request_sha256 != body:
+        raise KeyReused(
+            "This Idempotency-Key was used for another request; take a new one.", run=str(earlier.pk)
+        )
+    return earlier
+
+
+def _require_launchable(plan: Plan, expected: str | None) -> None:
+    if expected and expected != plan.sha256:
+        raise Stale("The plan has changed since you saw it; look at it again.", plan_sha256=plan.sha256)
+    if blockers := plan.blockers:
+        told = " ".join(concern["text"] for concern in blockers)
+        raise Blocked(f"The plan has critical concerns: {told}", concerns=blockers)
+
+
+def _write(plan, template, vm, overrides, by, key, body) -> MigrationRun:
+    document = plan.document
+    run = MigrationRun.objects.create(
+        department=vm.department,
+        vm=vm,
+        template=template,
+        persona_id=document["personas"][-1]["id"] if document["personas"] else None,
+        target_id=document["target"]["id"],
+        use_case=document["use_case"],
+        overrides=overrides,
+        plan=document,
+        plan_sha256=plan.sha256,
+        idempotency_key=key,
+        request_sha256=body if key else "",
+        created_by=by,
+    )
+    StepRun.objects.bulk_create(
+        [StepRun(run=run, name=name, order=order) for order, name in enumerate(STEPS)]
+    )
+    tell(run.pk, f"{by.get_username()} started the migration of {vm.name} by the template {template.name}.")
+    record(by=by, action="migration.start", obj=run, after={"plan_sha256": plan.sha256, "vm": str(vm.pk)})
+    return run
+
+
+def run_cancel(*, run: MigrationRun, by) -> MigrationRun:
+    """Asks a run to stop, or gives up a failed one; what it made is then removed. Asked twice: the same answer."""
+    require(by=by, department=run.department, role=Role.OPERATOR)
+    with transaction.atomic():
+        run = MigrationRun.objects.select_for_update().get(pk=run.pk)
+        if run.state in (RunState.CANCELLING, RunState.CANCELLED):
+            return run
+        if run.state not in CANCELLABLE:
+            raise Refused(f"The run has {run.state}; remove its machine on the machine's own page.")
+        before, run.state = run.state, RunState.CANCELLING
+        run.save(update_fields=["state"])
+        tell(run.pk, f"{by.get_username()} asked to cancel.", level="warning")
+        record(
+            by=by, action="migration.cancel", obj=run, before={"state": before}, after={"state": run.state}
+        )
+    return run
+
+
+def run_retry(*, run: MigrationRun, by) -> MigrationRun:
+    """Queues the failed step again, on the same snapshot. Raises Refused where nothing has failed."""
+    require(by=by, department=run.department, role=Role.OPERATOR)
+    with transaction.atomic():
+        run = MigrationRun.objects.select_for_update().get(pk=run.pk)
+        step = run.steps.filter(state=StepState.FAILED).first()
+        if run.state != RunState.FAILED or step is None:
+            raise Refused(f"Only a failed run can be tried again; this one is {run.state}.")
+        step.state, step.attempt, step.retries, step.error = StepState.WAITING, 0, step.retries + 1, ""
+        step.percent, step.message, step.started_at, step.finished_at = 0, "", None, None
+        step.save()
+        before = {"state": run.state, "root_cause": run.root_cause}
+        run.state, run.root_cause, run.finished_at = RunState.QUEUED, "", None
+        run.save(update_fields=["state", "root_cause", "finished_at"])
+        tell(run.pk, f"{by.get_username()} asked for {step.name} again.", step=step.name)
+        record(
+            by=by,
+            action="migration.retry",
+            obj=run,
+            before=before,
+            after={"state": run.state, "step": step.name},
+        )
+    return run

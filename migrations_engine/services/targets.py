@@ -1,0 +1,65 @@
+"""Target endpoints: rows, and the drivers behind them."""
+
+from django.conf import settings
+from django.db import models, transaction
+
+from migrations_engine.models import MigrationRun, TargetEndpoint
+from migrations_engine.targets.base import Target
+from migrations_engine.targets.registry import open_target
+from personas.errors import InUse
+from personas.models import Department, Role
+from personas.services.access import require
+from personas.services.audit import record
+
+LOCAL_NAME = "This machine"
+
+
+def open_endpoint(endpoint: TargetEndpoint) -> Target:
+    """The driver of a target. Everything that it makes is kept below DISKS_DIR."""
+    return open_target(endpoint.kind, root=settings.DISKS_DIR)
+
+
+def default_target(*, department: Department | None, by) -> TargetEndpoint | None:
+    """The department's own target before the organisation's; None where neither has one."""
+    rows = TargetEndpoint.objects.visible_to(by)
+    ours = rows.filter(models.Q(department=department) | models.Q(department__isnull=True))
+    return ours.order_by(models.F("department").asc(nulls_last=True), "created_at").first()
+
+
+def target_create(
+    *, name: str, kind: str = "qemu", department: Department | None = None, by
+) -> TargetEndpoint:
+    require(by=by, department=department, role=Role.ADMIN)
+    target = TargetEndpoint(name=name, kind=kind, department=department)
+    with transaction.atomic():
+        target.full_clean()
+        target.save()
+        record(by=by, action="target.create", obj=target, after={"name": name, "kind": kind})
+    return target
+
+
+def target_ensure_local(*, by) -> TargetEndpoint:
+    """The organisation's target "This machine", made when there is none. For the seeding of a new instance."""
+    found = TargetEndpoint.objects.filter(department__isnull=True, kind="qemu").first()
+    return found or target_create(name=LOCAL_NAME, by=by)
+
+
+def target_update(*, target: TargetEndpoint, name: str, by) -> TargetEndpoint:
+    require(by=by, department=target.department, role=Role.ADMIN)
+    before, target.name = {"name": target.name}, name
+    with transaction.atomic():
+        target.full_clean()
+        target.save()
+        record(by=by, action="target.update", obj=target, before=before, after={"name": name})
+    return target
+
+
+def target_delete(*, target: TargetEndpoint, by) -> None:
+    """Raises InUse where a run went there: its history needs the row."""
+    require(by=by, department=target.department, role=Role.ADMIN)
+    with transaction.atomic():
+        runs = MigrationRun.objects.filter(target=target)[:10]
+        if used_by := [{"type": "migration", "id": str(run.pk), "name": str(run)} for run in runs]:
+            raise InUse("Migrations went to this target; it is part of their history.", used_by=used_by)
+        record(by=by, action="target.delete", obj=target, before={"name": target.name, "kind": target.kind})
+        target.delete()

@@ -1,0 +1,201 @@
+"""Step 3: copy, grow, prepare, boot, apply, verify from inside the guest. Each line may be said again after a crash."""
+
+from dataclasses import dataclass
+
+from migrations_engine.domain import blueprint, verification
+from migrations_engine.domain.kernels import KernelChoice
+from migrations_engine.domain.machine import Applied, DiskRef, FirstBoot, GuestReport, MachineRef, MachineSpec
+from migrations_engine.domain.settings_path import leaf
+from migrations_engine.domain.states import StepName
+from migrations_engine.services import assessment, ledger
+from migrations_engine.services.migrated import migrated_vm_ensure, reference
+from migrations_engine.steps.analyze import scanned_facts, source_disk
+from migrations_engine.steps.base import Step, StepFailed, Work
+from migrations_engine.targets.base import CopyMismatch, FilesystemDamaged
+
+READY_TIMEOUT_S = 600  # emulated, on a busy machine, a systemd guest with cloud-init takes minutes
+PROBE_TIMEOUT_S = 60
+GUEST_PROBE = """#!/bin/sh
+[ -d /sys/firmware/efi ] && echo uefi || echo bios
+cat "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null
+exit 0
+"""
+
+
+@dataclass(frozen=True)
+class Move:
+    """What this step goes by, drawn from the snapshot and the facts of the first step."""
+
+    spec: MachineSpec
+    first_boot: FirstBoot
+    kernel: KernelChoice
+    disk_bytes: int
+
+
+def migrate(work: Work) -> dict:
+    facts = scanned_facts(work)
+    move = _move(work, facts)
+    ref = _machine(work, move)
+    report = _boot(work, move, ref)
+    applied = _apply(work, move, ref)
+    rows = _verify(work, move, facts, ref, report, applied)
+    _require_verified(rows)
+    return {"machine": reference(ref), "verification": [row.as_dict() for row in rows]}
+
+
+def _move(work: Work, facts) -> Move:
+    settings = work.plan["merged"]["merged"]
+    kernel = assessment.choose_kernel(settings, facts, work.target)
+    return Move(
+        spec=assessment.machine_spec(work.plan, facts, work.key),
+        first_boot=blueprint.first_boot(settings, facts=facts, kernel=kernel),
+        kernel=kernel,
+        disk_bytes=blueprint.root_disk_bytes(
+            settings, source_bytes=work.plan["vm"]["disks"][0]["virtual_size_bytes"]
+        ),
+    )
+
+
+def _machine(work: Work, move: Move) -> MachineRef:
+    """The machine, found or made. Once it is made its disk is its own: it is never copied, grown or prepared again."""
+    if found := work.target.machines(work.key):
+        return found[0]
+    disk = _disk(work, move)
+    work.alive.phase("Making the machine", 72)
+    ledger.intend(run_id=work.run.pk, kind="machine", reference=work.key)
+    ref = work.alive.during(work.target.create, move.spec, disk)
+    ledger.created(run_id=work.run.pk, kind="machine", reference=work.key)
+    return ref
+
+
+def _disk(work: Work, move: Move) -> DiskRef:
+    try:
+        disk = _copied(work)
+        return _prepared(work, move, disk)
+    except (CopyMismatch, FilesystemDamaged):
+        work.alive.during(work.target.destroy, work.key)  # a retry must not go on from a damaged copy
+        raise
+
+
+def _copied(work: Work) -> DiskRef:
+    work.alive.phase("Copying the disk", 0)
+    ledger.intend(run_id=work.run.pk, kind="disk", reference=work.key)
+    disk = work.target.copy(work.key, source_disk(work), work.alive.progress(0, 40))
+    ledger.created(run_id=work.run.pk, kind="disk", reference=work.key)
+    work.alive.phase("Checking that the source is unchanged", 40)
+    after = work.target.checksum(source_disk(work), work.alive.progress(40, 50))
+    if after != work.known["source_sha256"]:
+        raise CopyMismatch("The source was written to while it was copied; stop it, then try again.")
+    return disk
+
+
+def _prepared(work: Work, move: Move, disk: DiskRef) -> DiskRef:
+    work.alive.phase(f"Growing the disk to {move.disk_bytes // blueprint.GIB} GiB", 50)
+    growth = work.alive.during(work.target.grow, disk, move.disk_bytes)
+    if growth.left:
+        work.alive.say(f"Left to do after the growth: {growth.left}", "warning")
+    if move.kernel.action == "install":
+        work.alive.phase(f"Installing the kernel {move.kernel.version}", 53)
+        work.target.install_kernel(disk, move.kernel.version, work.alive)
+    work.alive.phase("Preparing the first boot", 56)
+    prepared = work.alive.during(work.target.prepare, disk, move.first_boot)
+    work.alive.say(
+        "; ".join([f"{prepared.way}: {', '.join(prepared.done) or 'nothing to change'}", *prepared.left])
+    )
+    wanted = leaf(work.plan["merged"]["merged"], "storage.format", "qcow2")
+    work.alive.phase(f"Writing the disk as {wanted}", 60)
+    return work.target.seal(disk, wanted, work.alive.progress(60, 72))
+
+
+def _boot(work: Work, move: Move, ref: MachineRef) -> GuestReport:
+    work.alive.phase("Booting the machine", 74)
+    work.alive.during(work.target.power, ref, "on")
+    work.alive.phase("Waiting for the guest to answer", 76)
+    work.target.wait_ready(ref, READY_TIMEOUT_S, work.alive)
+    report = work.alive.during(work.target.guest_report, ref)
+    wanted = move.first_boot.kernel
+    if wanted and report.kernel != wanted:  # the way in was not offline, or its boot loader went its own way
+        work.alive.phase(f"Making {wanted} the default kernel and rebooting", 80)
+        work.alive.during(work.target.set_default_kernel, ref, wanted)
+        work.alive.during(work.target.reset, ref)
+        work.target.wait_ready(ref, READY_TIMEOUT_S, work.alive)
+        report = work.alive.during(work.target.guest_report, ref)
+    work.alive.say(f"The guest runs {report.kernel} with {report.vcpus} vCPUs and {report.memory_mib} MiB.")
+    return report
+
+
+def _apply(work: Work, move: Move, ref: MachineRef) -> dict[str, Applied]:
+    """What is set in the running guest; who enforces it was said in the plan. Keyed by setting."""
+    work.alive.phase("Applying network settings and tags", 85)
+    by = {row["setting"]: row["by"] for row in work.known["assessment"]["enforcement"]}
+    applied: dict[str, Applied] = {}
+    if move.spec.security_groups and by.get("network.security_groups") != "nobody":
+        call = work.target.apply_security_groups
+        applied["network.security_groups"] = work.alive.during(call, ref, move.spec.security_groups)
+    if move.spec.bandwidth_mbps and by.get("network.bandwidth_mbps") != "nobody":
+        call = work.target.apply_bandwidth
+        applied["network.bandwidth_mbps"] = work.alive.during(call, ref, move.spec.bandwidth_mbps)
+    if move.spec.tags:
+        applied["monitoring_tags"] = work.alive.during(work.target.tag, ref, dict(move.spec.tags))
+    return applied
+
+
+def _verify(work: Work, move: Move, facts, ref, report, applied) -> list[verification.Row]:
+    work.alive.phase("Verifying inside the guest", 92)
+    firmware, builtin = _probe(work, ref)
+    rows = verification.table(
+        verification.Evidence(
+            settings=work.plan["merged"]["merged"],
+            spec=move.spec,
+            first_boot=move.first_boot,
+            disk_bytes=move.disk_bytes,
+            report=report,
+            facts=facts,
+            firmware=firmware,
+            builtin_modules=builtin,
+            applied=applied,
+            enforcement=tuple(assessment.enforcement_from(work.known["assessment"])),
+        )
+    )
+    migrated_vm_ensure(
+        run=work.run,
+        ref=ref,
+        power_state="on",
+        verification=[row.as_dict() for row in rows],
+        tags=dict(move.spec.tags),
+        facts=_told(report),
+    )
+    return rows
+
+
+def _probe(work: Work, ref: MachineRef) -> tuple[str, frozenset[str]]:
+    """(firmware that the guest booted with, drivers that its kernel has built in)."""
+    result = work.target.run(ref, GUEST_PROBE, PROBE_TIMEOUT_S, keep_alive=work.alive)
+    firmware, *paths = result.stdout.splitlines() or [""]
+    names = (path.rsplit("/", 1)[-1].removesuffix(".ko") for path in paths)
+    return firmware.strip(), frozenset(blueprint.normal(name) for name in names)
+
+
+def _told(report: GuestReport) -> dict:
+    columns = ("kernel", "vcpus", "memory_mib", "root_disk_bytes", "root_filesystem_bytes", "hostname")
+    lists = ("mounts", "failed_units", "kernels", "addresses")
+    told = {name: getattr(report, name) for name in columns}
+    return (
+        told | {"os_release": dict(report.os_release)} | {name: list(getattr(report, name)) for name in lists}
+    )
+
+
+def _require_verified(rows: list[verification.Row]) -> None:
+    if failed := verification.failures(rows):
+        raise StepFailed(
+            f"The machine runs, but is not what was asked for: {verification.told(failed)}.",
+            {"verification": [row.as_dict() for row in rows]},
+        )
+
+
+MIGRATE = Step(
+    StepName.MIGRATE,
+    frozenset({"source_sha256", "scan", "assessment"}),
+    frozenset({"machine", "verification"}),
+    migrate,
+)

@@ -1,0 +1,34 @@
+"""The legs: each task is one line, messages carry ids only, the database knows the rest."""
+
+import uuid
+
+from celery import shared_task
+
+from migrations_engine import runner
+from migrations_engine.domain.states import StepName
+from migrations_engine.services import cleanup
+
+
+@shared_task(name="migrations_engine.analyze")
+def analyze(run_id: str) -> None:
+    runner.execute(run_id=uuid.UUID(run_id), name=StepName.ANALYZE)
+
+
+@shared_task(name="migrations_engine.merge")
+def merge(run_id: str) -> None:
+    runner.execute(run_id=uuid.UUID(run_id), name=StepName.MERGE)
+
+
+@shared_task(name="migrations_engine.migrate")
+def migrate(run_id: str) -> None:
+    runner.execute(run_id=uuid.UUID(run_id), name=StepName.MIGRATE)
+
+
+@shared_task(name="migrations_engine.post_script")
+def post_script(run_id: str) -> None:
+    runner.execute(run_id=uuid.UUID(run_id), name=StepName.POST_SCRIPT)
+
+
+@shared_task(name="migrations_engine.clean_up")
+def clean_up(run_id: str) -> None:
+    cleanup.conclude_cancel(run_id=uuid.UUID(run_id))
