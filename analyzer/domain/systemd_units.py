@@ -19,11 +19,12 @@ _INSTALLS = re.compile(r"^(?:WantedBy|RequiredBy|UpheldBy|Alias)\s*=\s*(\S.*)$",
 
 
 class UnitFile(NamedTuple):
-    """A unit's file in the directory that decides: a symlink's `target`, or its `text`."""
+    """A unit's file in the directory that decides: the `text` that stands for it, or an `alias` of another unit."""
 
     directory: str
-    target: str | None = None
     text: str = ""
+    alias: bool = False
+    masked: bool = False
 
 
 def installable(text: str) -> bool:
@@ -32,13 +33,19 @@ def installable(text: str) -> bool:
 
 
 def unit_states(files: dict[str, UnitFile], linked: set[str]) -> list[dict]:
-    """Units {name, enabled, kind, state}, by name.
+    """Units {name, enabled, kind, state}, by name; an instance that is switched on has a row beside its template.
 
-    `linked`: names of the symlinks in `*.wants`, `*.requires` and of the aliases under /etc/systemd/system.
+    `linked`: names of the symlinks in `*.wants` and `*.requires`, and what the aliases name, under
+    /etc/systemd/system.
     """
     found = []
-    for name in sorted(set(files) | {each for each in linked if _template(each) in files}):
-        kind, state = name.rpartition(".")[2], _state(name, files, linked)
+    instances = {name for name in linked if _template(name) in files}
+    switched_on = linked | {_template(name) for name in instances}
+    for name in sorted(set(files) | instances):
+        kind, state = (
+            name.rpartition(".")[2],
+            _state(files.get(name) or files[_template(name)], name in switched_on),
+        )
         if kind in KINDS and state:
             found.append({"name": name, "enabled": state == "enabled", "kind": kind, "state": state})
     return found
@@ -50,16 +57,14 @@ def _template(name: str) -> str:
     return f"{stem.partition('@')[0]}@.{suffix}" if "@" in stem else name
 
 
-def _state(name: str, files: dict[str, UnitFile], linked: set[str]) -> str | None:
-    unit = files.get(name) or files[_template(name)]
-    empty = unit.target is None and not unit.text
-    if unit.target == "/dev/null" or (empty and unit.directory == DIRECTORIES[0]):
+def _state(unit: UnitFile, switched_on: bool) -> str | None:
+    if unit.masked:
         return "masked"
-    if unit.target is not None and unit.directory != DIRECTORIES[0]:
-        return None  # an alias that a package ships: its real name has a row of its own
-    if name in linked:
+    if unit.alias:
+        return None  # the unit it names has a row of its own
+    if switched_on:
         return "enabled"
-    return "disabled" if unit.target is None and installable(unit.text) else None
+    return "disabled" if installable(unit.text) else None
 
 
 def listens(text: str) -> list[tuple[str, str]]:

@@ -31,11 +31,19 @@ def unit_files(tree: Tree) -> dict[str, UnitFile]:
     for directory in DIRECTORIES:
         for name, kind in tree.listing(directory).items():
             if name.endswith(_SUFFIXES) and name not in found and len(found) < 2 * MOST_UNITS:
-                path = f"{directory}/{name}"
-                target = tree.link(path) if kind == "link" else None
-                text = "" if kind == "link" else tree.text(path, _UNIT_LIMIT) or ""
-                found[name] = UnitFile(directory, target, text)
+                found[name] = _unit_file(tree, directory, name, kind)
     return found
+
+
+def _unit_file(tree: Tree, directory: str, name: str, kind: str) -> UnitFile:
+    path = f"{directory}/{name}"
+    target = tree.link(path) or "" if kind == "link" else ""
+    if target == "/dev/null":
+        return UnitFile(directory, masked=True)
+    if target and target.rsplit("/", 1)[-1] != name:
+        return UnitFile(directory, alias=True)
+    text = tree.text(path, _UNIT_LIMIT) or ""
+    return UnitFile(directory, text, masked=not text and directory == DIRECTORIES[0])
 
 
 def _linked(tree: Tree) -> set[str]:
@@ -45,8 +53,10 @@ def _linked(tree: Tree) -> set[str]:
             listing = tree.listing(f"{DIRECTORIES[0]}/{name}")
             found |= {unit for unit, unit_kind in listing.items() if unit_kind == "link"}
         elif kind == "link" and name.endswith(_SUFFIXES):
-            target = tree.link(f"{DIRECTORIES[0]}/{name}") or ""
-            found |= {name, target.rsplit("/", 1)[-1]}  # an alias switches on what it names
+            target = (tree.link(f"{DIRECTORIES[0]}/{name}") or "").rsplit("/", 1)[-1]
+            found |= {target} - {
+                name
+            }  # an alias switches on what it names; a link of the same name only adds it
     return found
 
 
