@@ -1,4 +1,11 @@
 """What this app adds to API v1: `ROUTES` for viewsets (prefix, viewset, basename), `PATHS` for single endpoints."""
 
+from django.urls import path
+
+from templates_app.api.merge import MergeView, SettingsSchemaView
+
 ROUTES: list = []
-PATHS: list = []
+PATHS: list = [
+    path("merge/", MergeView.as_view(), name="merge"),
+    path("settings-schema/", SettingsSchemaView.as_view(), name="settings-schema"),
+]

@@ -1,6 +1,7 @@
 """A server migration template says how to migrate."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from personas.models.owned import OwnedQuerySet, unique_in_department
@@ -38,12 +39,17 @@ class MigrationTemplate(Named, SettingsColumns):
     locks = models.JSONField(
         default=list, blank=True, help_text="Settings that no persona or override may change."
     )
-    archived_at = models.DateTimeField(null=True, blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = MigrationTemplateQuerySet.as_manager()
 
     class Meta(Named.Meta):
         constraints = unique_in_department("migrationtemplate")
+
+    def clean(self):
+        super().clean()
+        if self.persona is not None and self.persona.department_id not in (None, self.department_id):
+            raise ValidationError({"persona": "Choose one of the same department or of the organisation."})
 
     def document(self) -> dict:
         document = self.settings_document()

@@ -1,0 +1,113 @@
+"""Documents in files: YAML or JSON (which is YAML), a bare document or {name:, priority:, settings:} around it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from personas.domain.drivers import dump_drivers, parse_drivers
+from personas.domain.settings import InvalidSettings
+from templates_app.domain.drivers import DriverSets
+from templates_app.domain.layers import Layer
+
+MOST_BYTES = 1024 * 1024
+
+
+class UnreadableDocument(ValueError):
+    """The file is not there, no YAML or JSON, or says one key twice."""
+
+    def lines(self) -> list[str]:
+        return [str(self)]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML 1.2 forbids a key twice; PyYAML would let the last one win. Aliases are refused: nobody needs them here, and
+    a few of them unfold into gigabytes."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is no text", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} comes twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.events.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(
+                None, None, f"aliases (*{event.anchor}) are not read", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+
+def read_document(text: str, name: str) -> Any:
+    """Plain data. Raises UnreadableDocument with `name`, line and reason."""
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UnreadableDocument(f"{name}{line}: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise UnreadableDocument(f"{name}: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise UnreadableDocument(f"{name}: nested too deeply") from None
+
+
+def layer_in(path: str, kind: str) -> Layer:
+    """The layer that a file holds, named by its wrapper or else by the file."""
+    read = _read(path)
+    if isinstance(read, dict) and "settings" in read:
+        return _wrapped(path, kind, read)
+    return Layer(kind, Path(path).stem, None, {} if read is None else read)
+
+
+def _wrapped(path: str, kind: str, wrapper: dict) -> Layer:
+    name, priority = wrapper.get("name", Path(path).stem), wrapper.get("priority", 0)
+    unknown = sorted(set(wrapper) - {"name", "priority", "settings"})
+    if unknown:
+        raise UnreadableDocument(
+            f"{path}: {', '.join(unknown)}: not known beside settings (known: name, priority)"
+        )
+    if not isinstance(name, str) or type(priority) is not int:
+        raise UnreadableDocument(f"{path}: name must be a text and priority a whole number")
+    return Layer(kind, name, None, wrapper["settings"], priority)
+
+
+def driver_sets_in(path: str) -> DriverSets:
+    """Slug → drivers from a file that says {slug: [driver]}. Raises UnreadableDocument, InvalidSettings."""
+    read = _read(path)
+    if not isinstance(read, dict):
+        raise UnreadableDocument(f"{path}: must be a mapping of slug to drivers")
+    found, wrong = {}, []
+    for slug, drivers in read.items():
+        try:
+            found[slug] = dump_drivers(parse_drivers(drivers))
+        except InvalidSettings as error:
+            wrong += [
+                {**each, "layer": path, "field": f"{slug}.{each['field']}".rstrip(".")}
+                for each in error.errors
+            ]
+    if wrong:
+        raise InvalidSettings(wrong)
+    return found
+
+
+def _read(path: str) -> Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UnreadableDocument(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UnreadableDocument(f"{path}: is not UTF-8") from None
+    if len(text) > MOST_BYTES:
+        raise UnreadableDocument(f"{path}: is larger than {MOST_BYTES // 1024} KiB")
+    return read_document(text, path)
