@@ -1,0 +1,54 @@
+"""Personas: every change leaves a revision of the document and an audit row."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from personas.models import Persona, Role
+from personas.services.access import require
+from personas.services.revisions import revision_ensure
+from personas.services.rows import clone_of, row_create, row_delete, row_update
+
+
+@transaction.atomic
+def persona_create(*, by, department=None, **fields: Any) -> Persona:
+    """`fields` are columns of Persona. Raises ValidationError (by column) and NotAllowed."""
+    persona = row_create(row=Persona(department=department, **fields), by=by)
+    revision_ensure(row=persona, by=by)
+    return persona
+
+
+@transaction.atomic
+def persona_update(*, persona: Persona, by, expected: str | None = None, **fields: Any) -> Persona:
+    """`expected` is `version_of` what the change was made on; raises Stale when it is another by now."""
+    persona = row_update(row=persona, by=by, values=fields, expected=expected)
+    revision_ensure(row=persona, by=by)
+    return persona
+
+
+def persona_delete(*, persona: Persona, by, expected: str | None = None) -> None:
+    """Raises InUse while a template, a machine or a run needs it: archive it instead."""
+    row_delete(row=persona, by=by, expected=expected)
+
+
+@transaction.atomic
+def persona_archive(*, persona: Persona, by) -> Persona:
+    """Archived, it is offered nowhere; who uses it keeps it."""
+    if persona.archived_at:
+        require(by=by, department=persona.department, role=Role.ADMIN)
+        return persona
+    return row_update(row=persona, by=by, values={"archived_at": timezone.now()}, verb="archive")
+
+
+def persona_restore(*, persona: Persona, by) -> Persona:
+    return row_update(row=persona, by=by, values={"archived_at": None}, verb="restore")
+
+
+@transaction.atomic
+def persona_clone(*, persona: Persona, by, department=None, name: str = "") -> Persona:
+    """A copy in `department` (None: of the organisation). Its parts must be usable there: the organisation's, or the
+    department's own; else ValidationError beside the part."""
+    clone = row_create(row=clone_of(persona, department=department, name=name), by=by)
+    revision_ensure(row=clone, by=by)
+    return clone

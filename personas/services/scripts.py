@@ -1,0 +1,94 @@
+"""Post-migration scripts. A new text is a new revision; the former ones stay, for the runs that ran them."""
+
+import hashlib
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from personas.errors import BadInput
+from personas.models import Role, Script, ScriptRevision
+from personas.models.script import Interpreter
+from personas.services.access import require
+from personas.services.audit import record
+from personas.services.revisions import revisions_follow
+from personas.services.rows import clone_of, locked, row_create, row_delete, row_update
+
+
+@transaction.atomic
+def script_create(*, by, department=None, body: str, interpreter: str = Interpreter.SH, **fields: Any) -> Script:
+    script = row_create(row=Script(department=department, **fields), by=by)
+    _revise(script=script, body=body, interpreter=interpreter, by=by)
+    return script
+
+
+@transaction.atomic
+def script_update(
+    *, script: Script, by, expected: str | None = None, body: str | None = None, interpreter: str | None = None, **fields: Any
+) -> Script:
+    """A body or an interpreter that differs from the newest revision's becomes the next revision."""
+    script = locked(script, expected=expected)
+    script = row_update(row=script, by=by, values=fields)
+    newest = script.latest
+    _revise(
+        script=script,
+        body=newest.body if body is None and newest else body or "",
+        interpreter=interpreter or (newest.interpreter if newest else Interpreter.SH),
+        by=by,
+    )
+    revisions_follow(part=script, by=by)
+    return script
+
+
+def script_delete(*, script: Script, by, expected: str | None = None) -> None:
+    """Raises InUse."""
+    row_delete(row=script, by=by, expected=expected)
+
+
+@transaction.atomic
+def script_archive(*, script: Script, by) -> Script:
+    if script.archived_at:
+        require(by=by, department=script.department, role=Role.ADMIN)
+        return script
+    return row_update(row=script, by=by, values={"archived_at": timezone.now()}, verb="archive")
+
+
+def script_restore(*, script: Script, by) -> Script:
+    return row_update(row=script, by=by, values={"archived_at": None}, verb="restore")
+
+
+@transaction.atomic
+def script_clone(*, script: Script, by, department=None, name: str = "") -> Script:
+    newest = script.latest
+    clone = row_create(row=clone_of(script, department=department, name=name), by=by)
+    if newest:
+        _revise(script=clone, body=newest.body, interpreter=newest.interpreter, by=by)
+    return clone
+
+
+def script_digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _revise(*, script: Script, body: str, interpreter: str, by) -> ScriptRevision:
+    body = body.replace("\r\n", "\n")  # a browser's form sends CRLF, which no shell runs
+    if not body.strip():
+        raise BadInput({"body": ["Write the script's text."]})
+    newest, digest = script.latest, script_digest(body)
+    if newest and (newest.sha256, newest.interpreter) == (digest, interpreter):
+        return newest
+    revision = ScriptRevision(
+        script=script,
+        number=newest.number + 1 if newest else 1,
+        interpreter=interpreter,
+        body=body,
+        sha256=digest,
+        created_by=by,
+    )
+    revision.full_clean()
+    revision.save()
+    script.save(update_fields=["updated_at"])  # so that its version changes with its text
+    told = {"revision": revision.number, "interpreter": interpreter, "sha256": digest}
+    before = {"revision": newest.number, "interpreter": newest.interpreter, "sha256": newest.sha256} if newest else None
+    record(by=by, action="script.revise", obj=script, before=before, after=told)
+    return revision
