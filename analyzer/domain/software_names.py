@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 LANGUAGE = re.compile(
     r"^(?:python3?-|python3\d+-|r-cran-|r-bioc-|r-|ruby-|node-|golang-|php\d*(?:\.\d+)?-|perl-)"
 )
+INNER_VERSION = re.compile(r"(?<=[a-z])\d+(?:\.\d+)*(?=-)")  # php8.2-fpm is php-fpm
 VERSION = re.compile(r"^[-_.]?\d[\w.+~]*")
 UNIT = re.compile(r"\.(?:service|socket|timer|path|target|mount)$")
 INSTANCE = re.compile(r"@.*$")
@@ -29,7 +30,7 @@ class Names:
         self._plain: dict[str, list[str]] = {}
         for name in names:
             plain = normalised(name)
-            for key in {plain, LANGUAGE.sub("", plain)}:
+            for key in {plain, LANGUAGE.sub("", plain), INNER_VERSION.sub("", plain)}:
                 self._plain.setdefault(key, []).append(name)
         self._sorted = sorted(self._plain)
 

@@ -53,7 +53,7 @@ def discoveries_overdue() -> list[uuid.UUID]:
 
 
 def source_discover(*, source: SourceEndpoint, by) -> dict:
-    """Looks now: {"found", "added", "moved", "kept", "missing", "skipped": [{"path", "reason"}]}. Raises Refused when the
+    """Looks now: {"found", "added", "moved", "kept", "missing", "skipped": [{"name", "reason"}]}. Raises Refused when the
     source does not answer; what is known of its machines then stays as it is."""
     require(by=by, department=source.department, role=Role.OPERATOR)
     return _discover(source, by)
@@ -103,7 +103,7 @@ def _store(source: SourceEndpoint, machines: Sequence[Machine], skipped: Sequenc
     gone = source.machines.exclude(external_id__in=[each.external_id for each in machines])
     report["missing"] = gone.count()
     gone.filter(missing_since__isnull=True).update(missing_since=timezone.now())
-    report["skipped"] = [{"path": each.path, "reason": each.reason} for each in skipped[:MAX_SKIPPED]]
+    report["skipped"] = [{"name": each.name, "reason": each.reason} for each in skipped[:MAX_SKIPPED]]
     _close(source, discovery_error="", discovery_report=report, discovered_at=timezone.now())
     told = {**report, "skipped": len(skipped)}
     record(by=by, action="source.discovered", obj=source, after=told)
