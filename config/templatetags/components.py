@@ -185,9 +185,14 @@ WIDGET_CLASSES = [
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound: forms.BoundField, label: str = "", monospace: bool = False, rows: int = 0, help: str = ""):
-    """Label, control, help and errors of one field, tied together for assistive technology."""
+def field(bound: forms.BoundField, label="", monospace=False, rows=0, help="", unknown="Not said"):
+    """Label, control, help and errors of one field, tied together for assistive technology.
+
+    `unknown`: what a choice between yes and no offers as its third.
+    """
     widget = bound.field.widget
+    if isinstance(widget, forms.NullBooleanSelect):
+        widget.choices = [("unknown", unknown), *list(widget.choices)[1:]]
     return {
         "field": bound,
         "label": label or bound.label,
@@ -262,5 +267,10 @@ def list_swap() -> SafeString:
 def active_filters(context) -> list[str]:
     """Names of the query's parameters that narrow the list."""
     query = context["request"].GET
-    return [name for name in query if name not in ("page", "ordering", "page_size") and any(query.getlist(name))]
+    told = {name: set(query.getlist(name)) - NO_CHOICE for name in query}
+    return [name for name, values in told.items() if values and name not in ("page", "ordering", "page_size")]
+
+
+NO_CHOICE = {"", "unknown"}
+"""What an empty box and a yes-no-either choice send when nothing was chosen."""
 

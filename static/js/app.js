@@ -65,7 +65,7 @@
   document.addEventListener("htmx:configRequest", (event) => {
     if (!event.detail.elt.matches("form[data-drop-empty]")) return;
     for (const [name, value] of [...event.detail.formData]) {
-      if (value === "") event.detail.formData.delete(name); /* addresses worth sharing */
+      if (value === "" || value === "unknown") event.detail.formData.delete(name); /* addresses worth sharing */
     }
   });
 

@@ -24,8 +24,17 @@
   function axes(unit) {
     const look = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 },
                    font: "12px Inter, sans-serif" };
-    return [look, { ...look, size: 56, values: (_, splits) => splits.map((v) => say(v, unit === "%" ? "%" : "")) }];
+    return [{ ...look, values: CLOCK }, { ...look, size: 56, values: (_, splits) => splits.map((v) => say(v, unit === "%" ? "%" : "")) }];
   }
+
+  /* the day is written where it changes, as uPlot's own formats do, but with 24 hours and ISO dates */
+  const DAY = "\n{YYYY}-{MM}-{DD}";
+  const CLOCK = [
+    [86400 * 28, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+    [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+    [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
+  ];
 
   /* percentiles and limits: a dashed line each, with its name at the right edge */
   function drawLines(lines) {
@@ -34,15 +43,22 @@
       ctx.save();
       ctx.font = `${12 * devicePixelRatio}px Inter, sans-serif`;
       ctx.textAlign = "right";
-      ctx.strokeStyle = ctx.fillStyle = css("--warn");
-      ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+      ctx.fillStyle = css("--warn");
       for (const line of lines) {
+        ctx.strokeStyle = css("--warn");
+        ctx.lineWidth = devicePixelRatio;
+        ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
         const y = u.valToPos(line.value, "y", true);
         ctx.beginPath();
         ctx.moveTo(bbox.left, y);
         ctx.lineTo(bbox.left + bbox.width, y);
         ctx.stroke();
-        ctx.fillText(line.label, bbox.left + bbox.width - 4, y - 4);
+        ctx.setLineDash([]);
+        ctx.strokeStyle = css("--surface");
+        ctx.lineWidth = 4 * devicePixelRatio;
+        const [x, above] = [bbox.left + bbox.width - 4, y - 4 * devicePixelRatio];
+        ctx.strokeText(line.label, x, above);
+        ctx.fillText(line.label, x, above);
       }
       ctx.restore();
     };
@@ -54,12 +70,13 @@
     const lines = data.lines || [];
     return {
       width: figure.clientWidth, height: Number(height), axes: axes(unit),
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), /* as every other time on the pages */
       cursor: { drag: { x: true, y: false } },
       scales: { y: { range: (_, low, high) => {
         const top = Math.max(high ?? 0, ...lines.map((line) => line.value));
         return [Math.min(0, low ?? 0), top > 0 ? top * 1.08 : 1];
       } } },
-      series: [{ label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+      series: [{ label: "Time (UTC)", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
                ...data.series.map((each, n) => ({ label: each.label, stroke: colours[n % colours.length], width: 1.5,
                  points: { show: data.x.length < 60 }, value: (_, v) => say(v, unit) }))],
       hooks: { draw: [drawLines(lines)] },
