@@ -107,9 +107,9 @@ class FirstBoot:
     addressing: Literal["keep", "dhcp"] = "keep"
     kernel: str | None = None  # version as `uname -r`; it must be installed on the disk
     kernel_modules: tuple[str, ...] = ()  # loaded at every boot, by /etc/modules-load.d
-    once_script: str | None = (
-        None  # run once as root; its code is left in /var/lib/migration-personas/first-boot/
-    )
+    nic_name: str | None = None  # what the source's configuration calls its card ("ens3"), kept for the new card
+    cloud_init: bool = False  # the guest has it: the way in when the file system cannot be changed offline
+    once_script: str | None = None  # root runs it once; its code is left in /var/lib/migration-personas/first-boot/
 
     def __post_init__(self):
         label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -118,7 +118,10 @@ class FirstBoot:
                 re.fullmatch(rf"{label}(\.{label})*", self.hostname) is not None,
                 f"hostname: {self.hostname!r}",
             )
-        _require(self.nic_name is None or re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", self.nic_name) is not None, f"nic_name: {self.nic_name!r}")
+        _require(
+            self.nic_name is None or re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", self.nic_name) is not None,
+            f"nic_name: {self.nic_name!r}",
+        )
         kernel = self.kernel or "-"
         _require(re.fullmatch(r"[A-Za-z0-9_.+~-]{1,128}", kernel) is not None, f"kernel: {kernel!r}")
         for module in self.kernel_modules:

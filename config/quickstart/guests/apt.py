@@ -39,7 +39,15 @@ class Apt:
         for folder in (lists / "partial", archives / "partial"):
             folder.mkdir(parents=True, exist_ok=True)
         private = cls(
-            (*options, "-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={scratch}", "-o", f"Dir::Cache::archives={archives}")
+            (
+                *options,
+                "-o",
+                f"Dir::State::lists={lists}",
+                "-o",
+                f"Dir::Cache={scratch}",
+                "-o",
+                f"Dir::Cache::archives={archives}",
+            )
         )
         run(["apt-get", *private.options, "-q", "update"])
         if not private.has("base-files"):

@@ -69,7 +69,14 @@ def fetch_grub(apt: Apt, cache: Path) -> Path:
     folder = cache / "grub"
     if not (folder / "complete").exists():
         # libdevmapper and its few libraries are grub-mkimage's; a small machine may not have them
-        packages = ["grub-pc-bin", "grub-common", "libdevmapper1.02.1", "libselinux1", "libudev1", "libpcre2-8-0"]
+        packages = [
+            "grub-pc-bin",
+            "grub-common",
+            "libdevmapper1.02.1",
+            "libselinux1",
+            "libudev1",
+            "libpcre2-8-0",
+        ]
         for package in apt.download(packages, cache / "debs"):
             unpack(package, folder)
         (folder / "complete").touch()
@@ -90,7 +97,9 @@ def embed_grub(image: Path, grub: Path, layout: Layout) -> None:
     sectors = -(-len(core) // SECTOR)
     struct.pack_into("<Q", boot, 0x5C, first)  # GRUB_BOOT_MACHINE_KERNEL_SECTOR
     boot[0x66:0x68] = b"\x90\x90"  # GRUB_BOOT_MACHINE_DRIVE_CHECK: nop, take the drive that the BIOS gives
-    struct.pack_into("<QHH", core, SECTOR - 12, first + 1, sectors - 1, 0x820)  # block list: start, length, segment
+    struct.pack_into(
+        "<QHH", core, SECTOR - 12, first + 1, sectors - 1, 0x820
+    )  # block list: start, length, segment
     with open(image, "r+b") as disk:
         table = disk.read(SECTOR)
         boot[0x1B8:SECTOR] = table[0x1B8:]  # disk id, partition table, signature stay
@@ -136,6 +145,7 @@ else
    set default="0"
 fi
 menuentry_id_option="--id"
+export menuentry_id_option
 set timeout={timeout_s}
 menuentry 'Debian GNU/Linux' $menuentry_id_option 'gnulinux-simple-{root_uuid}' {{
 {_boot_lines(kernels[0], root_uuid, command_line)}}}

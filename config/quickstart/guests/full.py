@@ -102,7 +102,12 @@ def _bootstrap(
                "", str(archive), "-"]  # fmt: skip
     try:
         bootstrap = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=scratch
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=scratch,
         )
     except FileNotFoundError as error:
         raise GuestBuildError("mmdebstrap is not installed") from error
@@ -114,7 +119,9 @@ def _bootstrap(
             words.append(line.rstrip())
             if line.startswith("I: "):
                 # mmdebstrap says about 14 such lines; what comes between them it measures in its own way
-                progress(min(0.05 + 0.06 * sum(word.startswith("I: ") for word in words), 0.83), line[3:].strip())
+                progress(
+                    min(0.05 + 0.06 * sum(word.startswith("I: ") for word in words), 0.83), line[3:].strip()
+                )
     if bootstrap.returncode:
         raise GuestBuildError("mmdebstrap failed: " + "\n".join(words[-12:]))
 

@@ -60,7 +60,11 @@ def build_guest(
 def recipe_hash(name: str) -> str:
     """Changes when the recipe does, not when the archive gets a newer kernel: a sample stays the sample it was."""
     folder = Path(__file__).parent
-    texts = [path.read_bytes() for path in sorted(folder.glob("*.py")) if path.stem not in {"tiny", "full"} - {name}]
+    texts = [
+        path.read_bytes()
+        for path in sorted(folder.glob("*.py"))
+        if path.stem not in {"tiny", "full"} - {name}
+    ]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
 
 

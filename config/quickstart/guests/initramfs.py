@@ -44,7 +44,9 @@ def write_initramfs(path: Path, busybox: Path, modules: list[Path]) -> None:
 
 def cpio(entries: list[Entry]) -> bytes:
     """The archive format that the kernel unpacks (Documentation/driver-api/early-userspace/buffer-format.rst)."""
-    return b"".join(_record(number, entry) for number, entry in enumerate([*entries, Entry("TRAILER!!!", 0)], 1))
+    return b"".join(
+        _record(number, entry) for number, entry in enumerate([*entries, Entry("TRAILER!!!", 0)], 1)
+    )
 
 
 def _record(number: int, entry: Entry) -> bytes:

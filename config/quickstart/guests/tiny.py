@@ -19,7 +19,7 @@ PROGRAMS = ["base-files", "base-passwd", "busybox-static", "qemu-guest-agent", "
 # what their dependencies bring for installing and configuring, which nothing here runs
 LEFT_OUT = (
     "dpkg", "tar", "perl", "libperl", "libfile-", "libtext-", "libnumber-", "libgdbm", "libdb5", "usrmerge", "debconf",
-    "init-system-helpers", "libcap2-bin", "gcc-", "mawk", "libdebconfclient", "libmd0", "libbz2",
+    "init-system-helpers", "libcap2-bin", "gcc-", "mawk", "libdebconfclient", "libbz2",
 )  # fmt: skip
 INITRAMFS_MODULES = ("virtio_pci", "virtio_blk")
 GUEST_MODULES = (
@@ -165,7 +165,9 @@ def _kernel(tree: Path, unpacked: Path, version: str) -> None:
     run([str(busybox), "depmod", "-b", str(tree), version])
     for name in (f"vmlinuz-{version}", f"config-{version}"):
         shutil.copy(unpacked / "boot" / name, tree / "boot" / name)
-    early = [unpacked / "lib/modules" / version / name for name in _load_order(INITRAMFS_MODULES, dependencies)]
+    early = [
+        unpacked / "lib/modules" / version / name for name in _load_order(INITRAMFS_MODULES, dependencies)
+    ]
     write_initramfs(tree / f"boot/initrd.img-{version}", busybox, early)
 
 
@@ -212,8 +214,14 @@ def _own_files(tree: Path, fields: list[str], kernels: tuple[str, ...], root_uui
     write("etc/hostname", "tiny\n")
     write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 tiny\n")
     write("etc/fstab", f"UUID={root_uuid} / ext4 errors=remount-ro 0 1\n")
-    write("etc/passwd", (tree / "usr/share/base-passwd/passwd.master").read_text().replace(":*:", ":x:") + DEPLOY_USER)
-    write("etc/group", (tree / "usr/share/base-passwd/group.master").read_text().replace(":*:", ":x:") + "deploy:x:1000:\n")
+    write(
+        "etc/passwd",
+        (tree / "usr/share/base-passwd/passwd.master").read_text().replace(":*:", ":x:") + DEPLOY_USER,
+    )
+    write(
+        "etc/group",
+        (tree / "usr/share/base-passwd/group.master").read_text().replace(":*:", ":x:") + "deploy:x:1000:\n",
+    )
     write("etc/shadow", "root:*:19700:0:99999:7:::\ndeploy:*:19700:0:99999:7:::\n", 0o640)
     write("var/www/html/index.html", "<!doctype html><title>tiny</title><p>The tiny guest answers.</p>\n")
     write("var/lib/dpkg/status", "\n".join(_status(each) for each in fields))

@@ -25,7 +25,9 @@ ExecStart=/bin/sh -c 'touch {ONCE}/started; {ONCE}/script >{ONCE}/stdout 2>{ONCE
 [Install]
 WantedBy=multi-user.target
 """
-CLOUD_CFG = "preserve_hostname: true\nnetwork: {config: disabled}\n"  # what we wrote stays ours at later boots
+CLOUD_CFG = (
+    "preserve_hostname: true\nnetwork: {config: disabled}\n"  # what we wrote stays ours at later boots
+)
 
 
 def prepare_offline(image: Path, wanted: FirstBoot, mac: str) -> Preparation:
@@ -40,7 +42,9 @@ def prepare_offline(image: Path, wanted: FirstBoot, mac: str) -> Preparation:
         done.append(_hostname(change, wanted.hostname))
     done += _network(change, wanted, mac)
     if wanted.kernel_modules:
-        change.write("/etc/modules-load.d/migration-personas.conf", "".join(f"{m}\n" for m in wanted.kernel_modules))
+        change.write(
+            "/etc/modules-load.d/migration-personas.conf", "".join(f"{m}\n" for m in wanted.kernel_modules)
+        )
         done.append(f"modules at every boot: {', '.join(wanted.kernel_modules)}")
     if wanted.once_script:
         (done if _once(change, wanted.once_script) else left).append("script at the first boot")
@@ -107,7 +111,11 @@ def _dhcp(change: Change, name: str | None, mac: str) -> str:
     disk = change.disk
     if disk.kind("/etc/netplan") == "directory" and disk.listing("/etc/netplan"):
         card = f"{{match: {{macaddress: '{mac}'}}, dhcp4: true}}"
-        change.write("/etc/netplan/99-migration-personas.yaml", f"network: {{ethernets: {{migrated: {card}}}}}\n", 0o600)
+        change.write(
+            "/etc/netplan/99-migration-personas.yaml",
+            f"network: {{ethernets: {{migrated: {card}}}}}\n",
+            0o600,
+        )
         return "addresses by DHCP (netplan)"
     if name and disk.kind("/etc/network/interfaces") == "regular":
         text = f"auto lo\niface lo inet loopback\n\nauto {name}\niface {name} inet dhcp\n"

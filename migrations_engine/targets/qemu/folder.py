@@ -1,6 +1,6 @@
 """The folder of one machine: its files, what was done to it, and the lock that keeps two workers apart.
 
-    <root>/<key>/   record.json  disk.raw | disk.qcow2  seed.iso  vars.fd  console.log  qemu.pid  qmp.sock  agent.sock
+<root>/<key>/   record.json  disk.raw | disk.qcow2  seed.iso  vars.fd  console.log  qemu.pid  qmp.sock  agent.sock
 """
 
 import fcntl

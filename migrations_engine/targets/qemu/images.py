@@ -18,10 +18,14 @@ from migrations_engine.targets.qemu import sandbox
 from migrations_engine.targets.qemu.sandbox import Limits, Sandboxed
 
 FORMATS = frozenset({"raw", "qcow2", "vmdk", "vhdx", "vdi", "vpc"})
-MOST_VIRTUAL_BYTES = 16 * 2**40  # what ext4 and our own arithmetic were tried with; a sparse 60 TB image is no VM
+MOST_VIRTUAL_BYTES = (
+    16 * 2**40
+)  # what ext4 and our own arithmetic were tried with; a sparse 60 TB image is no VM
 BLOCK = 4 * 2**20
 PERCENT = re.compile(r"\(([\d.]+)/100%\)")
-COPY_TIMEOUT_S = 24 * 3600  # a copy is watched and cancelled by its caller; this only ends what nobody watches
+COPY_TIMEOUT_S = (
+    24 * 3600
+)  # a copy is watched and cancelled by its caller; this only ends what nobody watches
 
 
 def inspect(path: Path, image_format: str) -> int:
@@ -34,7 +38,9 @@ def inspect(path: Path, image_format: str) -> int:
     if not path.is_file():
         raise ImageRefused(f"{path.name} is no file")
     job = Sandboxed(
-        ("qemu-img", "info", "--output=json", "-U", "-f", image_format, "/source"), read={"/source": path}, limits=Limits(cpu_s=20)
+        ("qemu-img", "info", "--output=json", "-U", "-f", image_format, "/source"),
+        read={"/source": path},
+        limits=Limits(cpu_s=20),
     )
     try:
         ended = sandbox.run(job, timeout_s=30)
@@ -48,18 +54,26 @@ def inspect(path: Path, image_format: str) -> int:
 def _accept(name: str, info: dict) -> int:
     details = info.get("format-specific", {}).get("data", {})
     outside = [info.get("backing-filename"), info.get("full-backing-filename"), details.get("data-file")]
-    outside += [extent["filename"] for extent in details.get("extents", ()) if extent["filename"] != "/source"]
+    outside += [
+        extent["filename"] for extent in details.get("extents", ()) if extent["filename"] != "/source"
+    ]
     if named := next(filter(None, outside), None):
-        raise ImageRefused(f"{name} refers to another file ({named}): only a self-contained image can be copied")
+        raise ImageRefused(
+            f"{name} refers to another file ({named}): only a self-contained image can be copied"
+        )
     if info.get("encrypted"):
         raise ImageRefused(f"{name} is encrypted")
     size = info["virtual-size"]
     if not 0 < size <= MOST_VIRTUAL_BYTES:
-        raise ImageRefused(f"{name} says that it is {size} bytes large, more than the {MOST_VIRTUAL_BYTES} allowed")
+        raise ImageRefused(
+            f"{name} says that it is {size} bytes large, more than the {MOST_VIRTUAL_BYTES} allowed"
+        )
     return size
 
 
-def convert(source: Path, source_format: str, copy: Path, copy_format: str, size: int, progress: Progress) -> None:
+def convert(
+    source: Path, source_format: str, copy: Path, copy_format: str, size: int, progress: Progress
+) -> None:
     """Writes `copy` anew, sparse. `progress` is told bytes of `size`. Raises CopyFailed."""
     copy.unlink(missing_ok=True)
     copy.touch(mode=0o600)
@@ -73,7 +87,9 @@ def convert(source: Path, source_format: str, copy: Path, copy_format: str, size
     _synced(copy)
 
 
-def compare(source: Path, source_format: str, copy: Path, copy_format: str, size: int, progress: Progress) -> None:
+def compare(
+    source: Path, source_format: str, copy: Path, copy_format: str, size: int, progress: Progress
+) -> None:
     """Both hold the same bytes. Raises CopyMismatch."""
     command = ("qemu-img", "compare", "-p", "-f", source_format, "-F", copy_format, "/source", "/copy")
     ended = _watched(Sandboxed(command, read={"/source": source, "/copy": copy}), size, progress)

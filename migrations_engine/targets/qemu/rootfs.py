@@ -13,7 +13,9 @@ from migrations_engine.targets.qemu.sandbox import Limits, Sandboxed
 EXT_MAGIC_AT, EXT_MAGIC = 1024 + 56, b"\x53\xef"
 TOOL_TIMEOUT_S = 600  # e2fsck of a terabyte of ext4
 MOST_LINKS = 16
-MOST_TEXT = 1024 * 1024  # a configuration file is smaller; debugfs' answer is bounded by the sandbox as well
+MOST_TEXT = (
+    512 * 1024
+)  # a configuration file is smaller, and the sandbox keeps twice as much of debugfs' answer
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class Partition:
 
 def partitions(image: Path) -> list[Partition]:
     """In the order of the disk; one without number where there is no partition table. Sizes in bytes."""
-    ended = sandbox.run(Sandboxed(("sfdisk", "--json", "/disk"), read={"/disk": image}, limits=Limits(cpu_s=20)), 30)
+    ended = sandbox.run(
+        Sandboxed(("sfdisk", "--json", "/disk"), read={"/disk": image}, limits=Limits(cpu_s=20)), 30
+    )
     if ended.exit_code:
         return [Partition(None, 0, image.stat().st_size)]
     table = json.loads(ended.stdout)["partitiontable"]
@@ -59,7 +63,9 @@ def find_root(image: Path) -> "Ext4":
             found = Ext4(image, partition)
             if found.kind("/etc") == "directory":
                 return found
-    raise PrepareRefused("no ext4 root file system was found on the disk, and no other kind can be changed offline")
+    raise PrepareRefused(
+        "no ext4 root file system was found on the disk, and no other kind can be changed offline"
+    )
 
 
 def find_boot(image: Path) -> "tuple[Ext4, str] | None":
@@ -85,7 +91,9 @@ class Ext4:
         return f"/disk?offset={self.partition.start}"
 
     def _debugfs(self, request: str) -> sandbox.Ended:
-        job = Sandboxed(("debugfs", "-R", request, self._inside), read={"/disk": self.image}, limits=Limits(cpu_s=60))
+        job = Sandboxed(
+            ("debugfs", "-R", request, self._inside), read={"/disk": self.image}, limits=Limits(cpu_s=60)
+        )
         return sandbox.run(job, 120)
 
     def kind(self, path: str) -> str | None:
@@ -97,7 +105,9 @@ class Ext4:
         if "Type: " not in text:
             return None, ""
         kind = text.split("Type: ", 1)[1].split()[0]
-        target = text.split('Fast link dest: "', 1)[1].split('"\n', 1)[0] if "Fast link dest: " in text else ""
+        target = (
+            text.split('Fast link dest: "', 1)[1].split('"\n', 1)[0] if "Fast link dest: " in text else ""
+        )
         return kind, target
 
     def resolve(self, path: str) -> str:
@@ -114,7 +124,10 @@ class Ext4:
         path = self.resolve(path)
         if self.kind(path) != "regular":
             return None
-        return self._debugfs(f'cat "{path}"').stdout[:MOST_TEXT]
+        text = self._debugfs(f'cat "{path}"').stdout
+        if len(text) >= MOST_TEXT or "\N{REPLACEMENT CHARACTER}" in text:
+            raise PrepareRefused(f"{path} on the disk is no text that could be changed and written back")
+        return text
 
     def listing(self, path: str) -> list[str]:
         """Names in a folder; empty where there is none."""

@@ -108,7 +108,9 @@ def _follow(child: subprocess.Popen, deadline: float, watch: Callable[[str], Non
         if not ready:
             watch("")
     code = child.wait()
-    return Ended(code, *(bytes(kept[pipe]).decode("utf-8", "replace") for pipe in (child.stdout, child.stderr)))
+    return Ended(
+        code, *(bytes(kept[pipe]).decode("utf-8", "replace") for pipe in (child.stdout, child.stderr))
+    )
 
 
 def _kill(child: subprocess.Popen) -> None:

@@ -42,7 +42,9 @@ def _user_data(wanted: FirstBoot) -> dict:
         data["write_files"].append({"path": "/etc/modules-load.d/migration-personas.conf", "content": text})
     if wanted.once_script:
         folder = "/var/lib/migration-personas/first-boot"
-        script = wanted.once_script if wanted.once_script.startswith("#!") else f"#!/bin/sh\n{wanted.once_script}"
+        script = (
+            wanted.once_script if wanted.once_script.startswith("#!") else f"#!/bin/sh\n{wanted.once_script}"
+        )
         data["write_files"].append({"path": f"{folder}/script", "permissions": "0700", "content": script})
         data["runcmd"] = [f"{folder}/script >{folder}/stdout 2>{folder}/stderr; echo $? >{folder}/exit_code"]
     return data

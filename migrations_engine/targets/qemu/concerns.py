@@ -1,0 +1,79 @@
+"""What stands against a machine on this target, said before the run."""
+
+from analyzer.domain.facts import Facts
+from migrations_engine.domain.enforcement import enforcement
+from migrations_engine.domain.machine import Concern, MachineSpec
+from migrations_engine.targets.base import SpecRefused, TargetInfo
+from migrations_engine.targets.qemu.command import qemu_command
+
+NEEDED_DRIVERS = {"virtio": ("virtio_blk",), "scsi": ("virtio_scsi", "sd_mod"), "sata": ("ahci", "sd_mod")}
+
+
+def concerns(
+    spec: MachineSpec, facts: Facts, info: TargetInfo, kernel: str | None = None
+) -> tuple[Concern, ...]:
+    """`kernel` is the one that will boot, None for the disk's default."""
+    found = [*_fits(spec, info), *_models(spec), *_way_in(facts), *_drivers(spec, facts, kernel)]
+    found += [
+        Concern("warning", row.setting, f"{row.value}: nobody enforces it: {row.how}")
+        for row in enforcement(spec, facts)
+        if row.by == "nobody"
+    ]
+    if info.accelerator == "tcg":
+        found.append(
+            Concern(
+                "information", "target", f"machines run by emulation, about ten times slower: {info.detail}"
+            )
+        )
+    return tuple(found)
+
+
+def _fits(spec: MachineSpec, info: TargetInfo) -> list[Concern]:
+    found = []
+    if spec.vcpus > info.vcpus:
+        text = f"{spec.vcpus} virtual processors share the {info.vcpus} of this machine"
+        found.append(Concern("warning", "resources.vcpus", text))
+    if spec.memory_mib > info.memory_mib:
+        text = f"{spec.memory_mib} MiB asked, {info.memory_mib} MiB are free on this machine"
+        found.append(Concern("critical", "resources.memory_mib", text))
+    if spec.firmware not in info.firmwares:
+        text = f"{spec.firmware} firmware is not installed here (Debian package ovmf)"
+        found.append(Concern("critical", "firmware", text))
+    return found
+
+
+def _models(spec: MachineSpec) -> list[Concern]:
+    try:
+        qemu_command(spec, "raw", {}, "tcg")
+    except SpecRefused as error:
+        return [Concern("critical", "devices", str(error))]
+    return []
+
+
+def _way_in(facts: Facts) -> list[Concern]:
+    root = facts.root_filesystem
+    offline = (
+        root is not None and root.kind in ("ext2", "ext3", "ext4") and root.device.startswith(("p", "disk"))
+    )
+    if facts.has_guest_agent:
+        return []
+    if not offline and not facts.has_cloud_init:
+        text = "no way into this guest: no guest agent, no cloud-init, and its root file system cannot be changed offline"
+        return [Concern("critical", "guest", text)]
+    text = "no guest agent: nothing can be verified inside the guest, and scripts run once at the first boot"
+    return [Concern("warning", "guest", text)]
+
+
+def _drivers(spec: MachineSpec, facts: Facts, version: str | None) -> list[Concern]:
+    kernel = (
+        next((each for each in facts.kernels if each.version == version), None)
+        if version
+        else facts.default_kernel
+    )
+    if kernel is None:
+        return []
+    missing = [driver for driver in NEEDED_DRIVERS.get(spec.disk_bus, ()) if driver not in kernel.drivers]
+    if not missing:
+        return []
+    text = f"kernel {kernel.version} has no {', '.join(missing)}, which a {spec.disk_bus} disk needs"
+    return [Concern("critical", "storage.bus", text)]

@@ -1,0 +1,141 @@
+"""Long scripts in the guest: started at most once for a key, followed from anywhere, also by another worker.
+
+Everything that matters lies in files of the guest, so neither the agent's memory nor ours is needed to learn the end:
+
+    /var/lib/migration-personas/jobs/<key>/   script  boot_id  pid  stdout  stderr  timed_out  end ("code began ended")
+"""
+
+import math
+import re
+import secrets
+import time
+
+from migrations_engine.domain.machine import Result
+from migrations_engine.targets.base import (
+    AgentUnavailable,
+    KeepAlive,
+    ScriptInterrupted,
+    TargetError,
+    no_keep_alive,
+)
+from migrations_engine.targets.qemu.agent import Agent
+
+JOBS = "/var/lib/migration-personas/jobs"
+TIMED_OUT = 124  # as coreutils' timeout
+KEPT_BYTES = 128 * 1024  # of each end of an output; what lies between is counted and left out
+SILENCE_S = 90  # how long an agent may be away while a script runs (it may restart it, or load the machine)
+GRACE_S = 15  # the guest's own watchdog ends a script; after this long past its limit we stop asking
+
+START = r"""
+set -eu
+umask 077
+job=$1 limit=$2
+mkdir -p "${job%/*}"
+draft=$(mktemp "${job%/*}/.script.XXXXXX")
+cat > "$draft"
+mkdir "$job" 2>/dev/null || { rm "$draft"; echo known; exit 0; }
+mv "$draft" "$job/script"
+chmod 700 "$job/script"
+cat /proc/sys/kernel/random/boot_id > "$job/boot_id"
+setsid sh -c "$3" watch "$job" "$limit" </dev/null >/dev/null 2>&1 &
+echo started
+"""
+WATCH = r"""
+job=$1 limit=$2
+cd /
+if [ "$(head -c 2 "$job/script")" = '#!' ]; then set -- "$job/script"; else set -- sh "$job/script"; fi
+read -r began rest < /proc/uptime
+setsid "$@" >"$job/stdout" 2>"$job/stderr" </dev/null &
+pid=$!
+echo "$pid" > "$job/pid"
+(
+    waited=0
+    while [ "$waited" -lt "$limit" ]; do sleep 1; waited=$((waited + 1)); done
+    : > "$job/timed_out"
+    kill -TERM "-$pid"; sleep 5; kill -KILL "-$pid"
+) 2>/dev/null &
+watchdog=$!
+wait "$pid"
+code=$?
+kill "$watchdog"
+read -r ended rest < /proc/uptime
+echo "$code $began $ended" > "$job/end.part"
+mv "$job/end.part" "$job/end"
+sync
+"""
+STATE = r"""
+job=$1
+[ -d "$job" ] || { echo unknown; exit 0; }
+[ -s "$job/end" ] && { echo "ended $(cat "$job/end") $([ -e "$job/timed_out" ] && echo yes)"; exit 0; }
+[ "$(cat "$job/boot_id")" = "$(cat /proc/sys/kernel/random/boot_id)" ] && echo running || echo interrupted
+"""
+OUTPUT = r"""
+size=$(wc -c < "$1")
+if [ "$size" -le $(($2 * 2)) ]; then cat "$1"; exit 0; fi
+head -c "$2" "$1"
+printf '\n[... %s bytes left out ...]\n' $((size - $2 * 2))
+tail -c "$2" "$1"
+"""
+STOP = r"""
+pid=$(cat "$1/pid" 2>/dev/null) || exit 0
+[ -s "$1/end" ] && exit 0
+kill -TERM "-$pid" 2>/dev/null; sleep 1; kill -KILL "-$pid" 2>/dev/null
+true
+"""
+
+
+def run_script(
+    agent: Agent,
+    script: str,
+    timeout_s: float,
+    once_key: str | None = None,
+    keep_alive: KeepAlive = no_keep_alive,
+) -> Result:
+    """See `Target.run`. Safe to call again with the same `once_key` after any crash of ours."""
+    job = job_folder(once_key or secrets.token_hex(8))
+    limit = max(1, math.ceil(timeout_s))
+    started = agent.sh(START, job, str(limit), WATCH, text=script)
+    if started.exit_code:
+        raise TargetError(f"the guest could not take the script: {started.stderr.strip()}")
+    state = _wait(agent, job, limit + GRACE_S, keep_alive)
+    code, began, ended = int(state[1]), float(state[2]), float(state[3])
+    timed_out = len(state) > 4
+    stdout, stderr = (
+        agent.sh(OUTPUT, f"{job}/{name}", str(KEPT_BYTES)).stdout for name in ("stdout", "stderr")
+    )
+    return Result(TIMED_OUT if timed_out else code, stdout, stderr, round(ended - began, 2), timed_out)
+
+
+def job_folder(key: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", key):
+        raise ValueError(f"once_key {key!r}: letters, digits, '.', '_' and '-' only")
+    return f"{JOBS}/{key}"
+
+
+def _wait(agent: Agent, job: str, patience_s: float, keep_alive: KeepAlive) -> list[str]:
+    """The words of the state once it ended. Raises AgentUnavailable, ScriptInterrupted."""
+    heard = began = time.monotonic()
+    pause = 0.1
+    while True:
+        keep_alive()
+        try:
+            state = agent.sh(STATE, job, timeout_s=30).stdout.split()
+            heard = time.monotonic()
+        except AgentUnavailable:
+            state = ["silent"]
+            if time.monotonic() - heard > SILENCE_S:
+                raise
+        if state[0] == "ended":
+            return state
+        if state[0] in ("interrupted", "unknown"):
+            raise ScriptInterrupted(
+                "the guest was reset while the script ran, and it is not started a second time"
+            )
+        if time.monotonic() - began > patience_s and state[0] == "running":
+            raise AgentUnavailable("the guest's own watchdog did not end the script in time")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1.0)
+
+
+def stop_script(agent: Agent, once_key: str) -> None:
+    agent.sh(STOP, job_folder(once_key))

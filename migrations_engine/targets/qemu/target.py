@@ -1,0 +1,458 @@
+"""This machine as a target: QEMU, with or without KVM, without root, without libvirt.
+
+A copy is made, grown and prepared as raw and turned into its final format last: debugfs and resize2fs work on raw
+files only, a FUSE export of a qcow2 needs /dev/fuse and a daemon to guard, and converting costs 2 s for 784 MB.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import ClassVar
+
+from analyzer.domain.facts import Facts
+from migrations_engine.domain import enforcement as rows
+from migrations_engine.domain.guest_report import UnreadableReport
+from migrations_engine.domain.machine import (
+    Applied,
+    Concern,
+    DiskRef,
+    Enforcement,
+    FirstBoot,
+    Forward,
+    Growth,
+    GuestReport,
+    MachineRef,
+    MachineSpec,
+    PowerState,
+    Preparation,
+    Result,
+    Rule,
+    SecurityGroup,
+    SourceDisk,
+    Status,
+)
+from migrations_engine.targets.base import (
+    AgentUnavailable,
+    FilesystemDamaged,
+    KeepAlive,
+    KernelUnavailable,
+    MachineFailed,
+    MachineMissing,
+    PrepareRefused,
+    Progress,
+    SpecRefused,
+    TargetError,
+    TargetInfo,
+    no_keep_alive,
+    no_progress,
+)
+from migrations_engine.targets.qemu import images, inside, jobs, process, qmp
+from migrations_engine.targets.qemu.accelerator import Accelerator, accelerator, remember
+from migrations_engine.targets.qemu.agent import Agent
+from migrations_engine.targets.qemu.command import mac_address, qemu_command
+from migrations_engine.targets.qemu.concerns import concerns
+from migrations_engine.targets.qemu.firmware import ovmf
+from migrations_engine.targets.qemu.first_boot import prepare_offline
+from migrations_engine.targets.qemu.folder import Folder
+from migrations_engine.targets.qemu.forwards import allocate
+from migrations_engine.targets.qemu.grow import grow
+from migrations_engine.targets.qemu.seed import write_seed
+from migrations_engine.targets.qemu.wire import WireClosed
+
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+COMPARE_SHARE = 4  # of five parts of a copy's progress four are the copy and one its comparison
+PORT_TRIES = 3
+
+
+class QemuTarget:
+    """See `Target`. Everything lies under `root`, a folder for each key."""
+
+    kind: ClassVar[str] = "qemu"
+    caps: ClassVar[frozenset[str]] = frozenset(
+        {"guest_exec", "console", "security_groups", "qos", "tags", "offline_prepare", "kernels"}
+    )
+
+    def __init__(self, *, root: Path):
+        self.root = Path(root).absolute()
+
+    def probe(self) -> TargetInfo:
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = accelerator(self.root)
+        return TargetInfo(
+            version=process.version(),
+            accelerator=found.name,
+            vcpus=len(os.sched_getaffinity(0)),
+            memory_mib=_available_mib(),
+            free_bytes=shutil.disk_usage(self.root).free,
+            firmwares=("bios", "uefi") if ovmf() else ("bios",),
+            detail=found.reason,
+        )
+
+    def check(self, spec: MachineSpec, facts: Facts, kernel: str | None = None) -> tuple[Concern, ...]:
+        return concerns(spec, facts, self.probe(), kernel)
+
+    def enforcement(self, spec: MachineSpec, facts: Facts) -> tuple[Enforcement, ...]:
+        return rows.enforcement(spec, facts)
+
+    def checksum(self, source: SourceDisk, progress: Progress = no_progress) -> str:
+        return images.checksum(Path(source.path), progress)
+
+    # -- the disk ------------------------------------------------------------------------------------------------
+
+    def copy(self, key: str, source: SourceDisk, progress: Progress = no_progress) -> DiskRef:
+        folder = self._folder(key)
+        with folder.locked(lambda: progress(0, 0)):
+            if (kept := _disk(folder)) is not None:
+                return kept
+            path = Path(source.path)
+            size = images.inspect(path, source.format)
+            part = folder.path / "disk.raw.part"
+            images.convert(path, source.format, part, "raw", size, _first_part(progress))
+            images.compare(path, source.format, part, "raw", size, _last_part(progress))
+            images.rename_durably(part, folder.raw)
+            folder.write(copied={"from": str(path), "format": source.format, "virtual_bytes": size})
+            return _disk(folder)
+
+    def grow(self, disk: DiskRef, size_bytes: int) -> Growth:
+        folder = self._folder(disk.key)
+        with folder.locked(no_keep_alive):
+            record = folder.read()
+            if (known := record.get("grown")) and (record.get("sealed") or known["disk_bytes"] >= size_bytes):
+                return Growth(**known)
+            _require_raw(folder)
+            with _copy_lost_if_damaged(folder):
+                grown = grow(folder.raw, size_bytes)
+            folder.write(grown=asdict(grown))
+            return grown
+
+    def prepare(self, disk: DiskRef, first_boot: FirstBoot) -> Preparation:
+        folder = self._folder(disk.key)
+        wanted = hashlib.sha256(json.dumps(asdict(first_boot), sort_keys=True).encode()).hexdigest()
+        with folder.locked(no_keep_alive):
+            known = folder.read().get("prepared")
+            if known and known["wanted"] == wanted:
+                return Preparation(known["way"], tuple(known["done"]), tuple(known["left"]))
+            _require_raw(folder)
+            with _copy_lost_if_damaged(folder):
+                done = _prepare(folder, first_boot)
+            folder.write(prepared={"wanted": wanted, **asdict(done)})
+            return done
+
+    def install_kernel(self, disk: DiskRef, version: str, keep_alive: KeepAlive = no_keep_alive) -> None:
+        raise KernelUnavailable(
+            f"kernel {version} is not on the disk, and this target cannot install one yet"
+        )
+
+    def seal(self, disk: DiskRef, format: str, progress: Progress = no_progress) -> DiskRef:
+        if format not in ("raw", "qcow2"):
+            raise SpecRefused(f"storage format {format!r}: this target keeps disks as raw or qcow2")
+        folder = self._folder(disk.key)
+        with folder.locked(lambda: progress(0, 0)):
+            if folder.read().get("sealed") is None:
+                _require_raw(folder)
+                if format == "qcow2":
+                    _to_qcow2(folder, progress)
+                folder.write(sealed={"format": format})
+                if format == "qcow2":
+                    folder.raw.unlink()
+            return _disk(folder)
+
+    # -- the machine ---------------------------------------------------------------------------------------------
+
+    def create(self, spec: MachineSpec, disk: DiskRef) -> MachineRef:
+        folder = self._folder(spec.key)
+        with folder.locked(no_keep_alive):
+            if "spec" in folder.read():
+                return _ref(folder)
+            if _disk(folder) is None:
+                raise SpecRefused(f"machine {spec.key} has no disk yet")
+            firmware = ovmf() if spec.firmware == "uefi" else None
+            if spec.firmware == "uefi":
+                if firmware is None:
+                    raise SpecRefused("uefi firmware is not installed here (Debian package ovmf)")
+                shutil.copyfile(firmware.variables, folder.path / "vars.fd")
+            forwards = allocate(spec.forwards)
+            qemu_command(
+                spec, "raw", forwards, "tcg"
+            )  # an unknown model is refused now, not at the first start
+            folder.write(spec=_as_json(spec), forwards=forwards, tags=dict(spec.tags), made_at=time.time())
+            return _ref(folder)
+
+    def machines(self, key: str | None = None) -> tuple[MachineRef, ...]:
+        if not self.root.is_dir():
+            return ()
+        names = [key] if key is not None else sorted(entry.name for entry in self.root.iterdir())
+        folders = (Folder(self.root / name) for name in names if KEY.fullmatch(name))
+        return tuple(_ref(folder) for folder in folders if "spec" in folder.read())
+
+    def power(self, ref: MachineRef, want: PowerState, timeout_s: float = 60, hard: bool = False) -> Status:
+        folder = self._made(ref)
+        with folder.locked(no_keep_alive):
+            if want == "on":
+                self._start(folder)
+            elif process.pid_of(folder) is not None:
+                _stop(folder, 0 if hard else timeout_s)
+        return self.status(ref)
+
+    def _start(self, folder: Folder) -> None:
+        for _ in range(PORT_TRIES):
+            if process.pid_of(folder) is not None:
+                return
+            record = folder.read()
+            spec, found = _spec(record["spec"]), accelerator(self.root)
+            firmware = ovmf() if spec.firmware == "uefi" else None
+            command = qemu_command(
+                spec, _disk(folder).format, record["forwards"], found.name,
+                seed=folder.seed.exists(), firmware_code=firmware.code if firmware else None,
+            )  # fmt: skip
+            try:
+                process.start(folder, command)
+            except process.PortTaken:
+                folder.write(forwards=allocate(spec.forwards))
+                continue
+            folder.write(accelerator=found.name, answered=False)
+            return
+        raise MachineFailed("the ports for this machine were taken again and again")
+
+    def reset(self, ref: MachineRef, timeout_s: float = 60) -> None:
+        folder = self._made(ref)
+        agent, control = _agent(folder), folder.path / "qmp.sock"
+
+        def ask_guest() -> None:
+            try:
+                agent.tell("guest-shutdown", mode="reboot")
+            except AgentUnavailable:
+                qmp.ask(control, "system_reset")
+
+        try:
+            if not qmp.wait_for_event(control, "RESET", ask_guest, timeout_s):
+                qmp.wait_for_event(control, "RESET", lambda: qmp.ask(control, "system_reset"), 20)
+        except WireClosed as error:
+            raise MachineFailed(f"machine {ref.key} is not running") from error
+
+    def status(self, ref: MachineRef) -> Status:
+        folder = Folder(self.root / ref.key)
+        if not folder.path.is_dir() or "spec" not in folder.read():
+            return Status("missing")
+        pid = process.pid_of(folder)
+        if pid is None:
+            return Status("off")
+        return Status("on", _agent(folder).answers(1.0), qmp.run_state(folder.path / "qmp.sock") or "", pid)
+
+    def console(self, ref: MachineRef, max_bytes: int = 65536) -> str:
+        return process.console_end(self._made(ref), max_bytes)
+
+    def wait_ready(self, ref: MachineRef, timeout_s: float, keep_alive: KeepAlive = no_keep_alive) -> None:
+        folder = self._made(ref)
+        deadline = time.monotonic() + timeout_s
+        while not _agent(folder).answers(1.0):
+            keep_alive()
+            if not self._alive(folder):
+                raise MachineFailed(
+                    f"the machine stopped while booting; its console ends: {_console_words(folder)}"
+                )
+            if time.monotonic() > deadline:
+                raise AgentUnavailable(
+                    f"no guest agent within {timeout_s:.0f} s; the console ends: {_console_words(folder)}"
+                )
+            time.sleep(0.2)
+        folder.write(answered=True)
+
+    def _alive(self, folder: Folder) -> bool:
+        """False when QEMU is gone. A guest that died of KVM before it ever answered starts again by emulation."""
+        record = folder.read()
+        state = qmp.run_state(folder.path / "qmp.sock") if process.pid_of(folder) else None
+        if state not in (None, "internal-error"):
+            return True
+        if record.get("accelerator") != "kvm" or record.get("answered"):
+            return state is not None
+        with folder.locked(no_keep_alive):
+            process.kill(folder)
+            remember(self.root, Accelerator("tcg", "a guest died on KVM while it booted"))
+            self._start(folder)
+        return True
+
+    # -- inside the guest ----------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        ref: MachineRef,
+        script: str,
+        timeout_s: float,
+        once_key: str | None = None,
+        keep_alive: KeepAlive = no_keep_alive,
+    ) -> Result:
+        return jobs.run_script(_agent(self._made(ref)), script, timeout_s, once_key, keep_alive)
+
+    def stop_script(self, ref: MachineRef, once_key: str) -> None:
+        jobs.stop_script(_agent(self._made(ref)), once_key)
+
+    def guest_report(self, ref: MachineRef) -> GuestReport:
+        try:
+            return inside.report(_agent(self._made(ref)))
+        except UnreadableReport as error:
+            raise TargetError(str(error)) from error
+
+    def set_default_kernel(self, ref: MachineRef, version: str) -> None:
+        inside.set_default_kernel(_agent(self._made(ref)), version)
+
+    def apply_security_groups(self, ref: MachineRef, groups: tuple[SecurityGroup, ...]) -> Applied:
+        return inside.apply_security_groups(_agent(self._made(ref)), groups)
+
+    def apply_bandwidth(self, ref: MachineRef, mbps: int) -> Applied:
+        return inside.apply_bandwidth(_agent(self._made(ref)), mbps)
+
+    def tag(self, ref: MachineRef, tags: dict[str, str]) -> Applied:
+        folder = self._made(ref)
+        with folder.locked(no_keep_alive):
+            folder.write(tags=dict(tags))
+        observed = folder.read()["tags"]
+        return Applied("monitoring_tags", observed == tags, json.dumps(observed, sort_keys=True))
+
+    def destroy(self, key: str, keep_disks: bool = False) -> tuple[str, ...]:
+        folder = self._folder(key)
+        if not folder.path.is_dir():
+            return ()
+        with folder.locked(no_keep_alive):
+            process.kill(folder)
+            kept = {folder.raw, folder.qcow2} if keep_disks else set()
+            removed = [
+                path for path in sorted(folder.path.iterdir()) if path not in kept and path.name != ".lock"
+            ]
+            for path in removed:
+                path.unlink()
+            (folder.path / ".lock").unlink()
+            if not any(folder.path.iterdir()):
+                folder.path.rmdir()
+        return tuple(path.name for path in removed)
+
+    # -- finding things ------------------------------------------------------------------------------------------
+
+    def _folder(self, key: str) -> Folder:
+        if not KEY.fullmatch(key):
+            raise SpecRefused(f"key {key!r}: letters, digits and '-' only")
+        return Folder(self.root / key)
+
+    def _made(self, ref: MachineRef) -> Folder:
+        folder = self._folder(ref.key)
+        if not folder.path.is_dir() or "spec" not in folder.read():
+            raise MachineMissing(f"no machine here carries {ref.key}")
+        return folder
+
+
+def _disk(folder: Folder) -> DiskRef | None:
+    """The finished disk, whatever state of its way it is in."""
+    record = folder.read()
+    if not record.get("copied"):
+        return None
+    sealed = record.get("sealed", {}).get("format", "raw")
+    path = folder.qcow2 if sealed == "qcow2" else folder.raw
+    if not path.exists():
+        return None
+    size = (record.get("grown") or {}).get("disk_bytes", record["copied"]["virtual_bytes"])
+    return DiskRef(folder.key, str(path), sealed, size)
+
+
+def _require_raw(folder: Folder) -> None:
+    if process.pid_of(folder) is not None:
+        raise PrepareRefused(f"machine {folder.key} is on: its disk cannot be changed from outside")
+    if folder.read().get("sealed") or not folder.raw.exists():
+        raise PrepareRefused(f"the disk of machine {folder.key} is not there to be changed any more")
+
+
+@contextmanager
+def _copy_lost_if_damaged(folder: Folder) -> Iterator[None]:
+    """After damage the next `copy` begins anew, so that a retry of the step can succeed."""
+    try:
+        yield
+    except FilesystemDamaged:
+        folder.write(copied=None, grown=None, prepared=None)
+        raise
+
+
+def _prepare(folder: Folder, wanted: FirstBoot) -> Preparation:
+    mac = mac_address(folder.key)
+    try:
+        return prepare_offline(folder.raw, wanted, mac)
+    except PrepareRefused:
+        if not wanted.cloud_init:
+            raise
+        return write_seed(folder.seed, wanted, folder.key, mac)
+
+
+def _to_qcow2(folder: Folder, progress: Progress) -> None:
+    part, size = folder.path / "disk.qcow2.part", folder.raw.stat().st_size
+    images.convert(folder.raw, "raw", part, "qcow2", size, _first_part(progress))
+    images.compare(folder.raw, "raw", part, "qcow2", size, _last_part(progress))
+    images.rename_durably(part, folder.qcow2)
+
+
+def _first_part(progress: Progress) -> Progress:
+    return lambda done, total: progress(done * COMPARE_SHARE // (COMPARE_SHARE + 1), total)
+
+
+def _last_part(progress: Progress) -> Progress:
+    return lambda done, total: progress((total * COMPARE_SHARE + done) // (COMPARE_SHARE + 1), total)
+
+
+def _stop(folder: Folder, patience_s: float) -> None:
+    if patience_s > 0:
+        try:
+            _agent(folder).tell("guest-shutdown", mode="powerdown")
+        except AgentUnavailable:
+            _tell_qemu(folder, "system_powerdown")  # the power button
+        if process.wait_gone(folder, patience_s):
+            return
+    _tell_qemu(folder, "quit")  # writes out its caches, which a kill does not
+    if not process.wait_gone(folder, 20):
+        process.kill(folder)
+
+
+def _tell_qemu(folder: Folder, command: str) -> None:
+    try:
+        qmp.ask(folder.path / "qmp.sock", command)
+    except (WireClosed, MachineFailed):
+        return  # it is going or hangs: the caller looks whether it is gone and kills it
+
+
+def _agent(folder: Folder) -> Agent:
+    return Agent(folder.path / "agent.sock")
+
+
+def _ref(folder: Folder) -> MachineRef:
+    record = folder.read()
+    return MachineRef(QemuTarget.kind, folder.key, record["spec"]["name"], record["forwards"])
+
+
+def _as_json(spec: MachineSpec) -> dict:
+    return asdict(replace(spec, tags=dict(spec.tags)))
+
+
+def _spec(data: dict) -> MachineSpec:
+    groups = tuple(
+        SecurityGroup(group["name"], tuple(Rule(**rule) for rule in group["rules"]))
+        for group in data["security_groups"]
+    )
+    forwards = tuple(Forward(**forward) for forward in data["forwards"])
+    return MachineSpec(
+        **{**data, "devices": tuple(data["devices"]), "security_groups": groups, "forwards": forwards}
+    )
+
+
+def _console_words(folder: Folder) -> str:
+    lines = [line.strip() for line in process.console_end(folder, 4096).splitlines() if line.strip()]
+    return " / ".join(lines[-4:]) or "(nothing)"
+
+
+def _available_mib() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return 0
