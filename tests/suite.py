@@ -44,6 +44,9 @@ DEPLOY_CHECK = [PYTHON, "manage.py", "check", "--deploy", "--fail-level", "WARNI
 
 def main(command: str, arguments: list[str]) -> int:
     """The exit code for the process: 0 only when every part succeeded."""
+    if command == "test" and {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
     for number in ENDINGS:
         signal.signal(number, interrupt)
     os.chdir(PROJECT)
@@ -104,28 +107,30 @@ class Suite:
     failed: int = 0
     skipped: int = 0
     failures: list[str] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
+    took: dict[str, float] = field(default_factory=dict)  # seconds
 
     def check(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         """One check counts as one test. Its output is shown only where it fails."""
         started = time.monotonic()
         code, output = run(command, environment, captured=True)
-        announce(f"{name}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)")
+        announce(f"{name}: {'ok' if code == 0 else 'FAILED'}")
         if code:
             print(output, flush=True)
-        self.count(name, passed=int(code == 0), failed=int(code != 0))
+        self.count(name, started, passed=int(code == 0), failed=int(code != 0))
 
     def pytest(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
         announce(f"pytest on {name}")
+        started = time.monotonic()
         report = private_dir(REPORTS) / f"{name.split()[0].lower()}.xml"
         report.unlink(missing_ok=True)
         code, _ = run([PYTHON, "-m", "pytest", f"--junitxml={report}", *arguments], environment)
         counts = counted(report)
         if code and not counts["failed"]:
             counts["failed"] = 1  # it broke outside of a test: no report, nothing collected, a skip in CI
-        self.count(f"pytest on {name}", **counts)
+        self.count(f"pytest on {name}", started, **counts)
 
-    def count(self, name: str, *, passed: int, failed: int, skipped: int = 0) -> None:
+    def count(self, name: str, started: float, *, passed: int, failed: int, skipped: int = 0) -> None:
+        self.took[name] = time.monotonic() - started
         self.passed += passed
         self.failed += failed
         self.skipped += skipped
@@ -135,7 +140,8 @@ class Suite:
     def finish(self) -> int:
         if self.failures:
             announce(f"failed: {', '.join(self.failures)}")
-        announce(f"whole run: {time.monotonic() - self.started:.0f} s; checks and both runs together:")
+        announce("took: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.took.items()))
+        announce("all of them together:")
         skips = f", {self.skipped} skipped" if self.skipped else ""
         print(f"{self.passed} passed, {self.failed} failed{skips}", flush=True)
         return 1 if self.failed else 0

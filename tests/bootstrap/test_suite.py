@@ -82,8 +82,8 @@ def test_the_last_line_adds_both_runs_and_the_checks(tmp_path, capsys):
     report = tmp_path / "report.xml"
     report.write_text('<testsuites><testsuite tests="9" failures="1" errors="1" skipped="2"/></testsuites>')
     counting = suite.Suite()
-    counting.count("pytest on SQLite", **suite.counted(report))
-    counting.count("ruff", passed=1, failed=0)
+    counting.count("pytest on SQLite", 0.0, **suite.counted(report))
+    counting.count("ruff", 0.0, passed=1, failed=0)
     assert counting.finish() == 1
     assert capsys.readouterr().out.splitlines()[-1] == "6 passed, 2 failed, 2 skipped"
 
@@ -109,8 +109,7 @@ def test_an_interrupted_command_lets_its_part_clean_up_and_stops_its_servers(end
     part = tmp_path / "part.py"
     part.write_text(
         "import time\n"
-        "print('working', flush=True)\n"
-        "try:\n    time.sleep(600)\n"
+        "try:\n    print('working', flush=True)\n    time.sleep(600)\n"
         "except KeyboardInterrupt:\n    print('cleaned up', flush=True)\n"
     )
     command = (
