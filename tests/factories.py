@@ -55,7 +55,9 @@ def make_source(department=None, **columns):
     return SourceEndpoint.objects.create(department=department or make_department(), **columns)
 
 
-def make_vm(department=None, *, source=None, path="/srv/images/none.raw", format="raw", size=2**30, **columns):
+def make_vm(
+    department=None, *, source=None, path="/srv/images/none.raw", format="raw", size=2**30, **columns
+):
     """A machine with one disk."""
     from analyzer.models import Disk, VirtualMachine
 
@@ -104,3 +106,68 @@ def make_scan(vm=None, *, facts=None, **columns):
     findings_store(scan=scan, facts=facts)
     scan.vm.refresh_from_db()
     return scan
+
+
+# --- migrations_engine -----------------------------------------------------------------------------------------------
+
+
+def make_template(name: str = "", *, department=None, **columns):
+    from django.utils.text import slugify
+
+    from templates_app.models import MigrationTemplate
+
+    name = name or f"Template {next(_numbers)}"
+    slug = columns.pop("slug", slugify(name))
+    return MigrationTemplate.objects.create(name=name, slug=slug, department=department, **columns)
+
+
+def make_target(name: str = "", **columns):
+    """The organisation's target unless `department` says whose."""
+    from migrations_engine.models import TargetEndpoint
+
+    return TargetEndpoint.objects.create(name=name or f"target {next(_numbers)}", **columns)
+
+
+def make_script(
+    name: str = "", *, body: str = "echo hello", interpreter: str = "sh", department=None, **columns
+):
+    """A script with one revision."""
+    import hashlib
+
+    from personas.models import Script, ScriptRevision
+
+    name = name or f"script-{next(_numbers)}"
+    script = Script.objects.create(
+        name=name, slug=columns.pop("slug", name), department=department, **columns
+    )
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    ScriptRevision.objects.create(script=script, number=1, interpreter=interpreter, body=body, sha256=digest)
+    return script
+
+
+# --- templates -------------------------------------------------------------------------------------------------------
+
+
+def make_driver_set(name: str = "", *, department=None, drivers=None, **columns):
+    from django.utils.text import slugify
+
+    from personas.models import DriverSet
+
+    name = name or f"Driver set {next(_numbers)}"
+    drivers = drivers or [{"name": "net", "kernel_modules": ["virtio_net"], "devices": {"nic": "virtio-net-pci"}}]
+    slug = columns.pop("slug", slugify(name))
+    return DriverSet.objects.create(name=name, slug=slug, department=department, drivers=drivers, **columns)
+
+
+def make_template(name: str = "", *, department=None, **columns):
+    """With its first revision, as every template has it."""
+    from personas.domain.canonical import sha256_of
+    from templates_app.models import MigrationTemplate
+
+    name = name or f"Template {next(_numbers)}"
+    template = MigrationTemplate(name=name, department=department, **columns)
+    template.full_clean()
+    template.save()
+    document = template.document()
+    template.revisions.create(number=1, document=document, sha256=sha256_of(document))
+    return template

@@ -1,5 +1,6 @@
 """From merged settings and what is known of the source to the machine to be made."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -89,10 +90,19 @@ def first_boot(settings: Mapping[str, Any], *, facts: Facts | None, kernel: Kern
     booted = booted_kernel(facts, kernel)
     modules = (m for m in leaf(settings, "kernel_modules", []) if not is_known_missing(m, booted))
     return FirstBoot(
+        nic_name=_nic_name(facts),
+        cloud_init=facts is not None and facts.has_cloud_init,
         addressing=leaf(settings, "network.addressing", "keep"),
         kernel=kernel.version if kernel.action in ("switch", "install") else None,
         kernel_modules=tuple(modules),
     )
+
+
+def _nic_name(facts: Facts | None) -> str | None:
+    """What the configuration calls its only card; with several cards nobody can say which one the new card is."""
+    names = {nic.name for nic in facts.nics} if facts else set()
+    name = names.pop() if len(names) == 1 else ""
+    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", name) else None
 
 
 def booted_kernel(facts: Facts | None, choice: KernelChoice) -> Kernel | None:

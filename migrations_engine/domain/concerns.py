@@ -21,6 +21,7 @@ from migrations_engine.domain.settings_path import leaf
 OFFLINE_FILESYSTEMS = frozenset(
     {"ext2", "ext3", "ext4"}
 )  # those that the target can change before the first boot
+SAID_BY_BOTH = frozenset({"guest", "storage.bus", "network.bandwidth_mbps", "network.security_groups"})
 INTERPRETER_PACKAGES = {"python3": ("python3", "python3-minimal", "python3.11"), "bash": ("bash",)}
 
 
@@ -65,8 +66,10 @@ class Outlook:
 
 
 def concerns(outlook: Outlook) -> list[Concern]:
-    """Every concern, the worst first, each once."""
-    found = [concern for rule in RULES for concern in rule(outlook)]
+    """Every concern, the worst first, each once: what a target says of a subject that we spoke of is left out."""
+    ours = [concern for rule in RULES for concern in rule(outlook)]
+    spoken_of = {concern.subject for concern in ours} & SAID_BY_BOTH
+    found = [*ours, *(concern for concern in _target(outlook) if concern.subject not in spoken_of)]
     once = {(concern.id, concern.text): concern for concern in found}
     return sorted(once.values(), key=lambda concern: list(Severity).index(concern.severity))
 
@@ -212,7 +215,7 @@ def _disk(o: Outlook) -> Iterable[Concern]:
                 "disk.would_shrink",
                 "Storage",
                 Severity.WARNING,
-                f"Asked for {asked // GIB} GiB, the disk has {size / GIB:.1f} GiB and keeps it: a disk is never shrunk.",
+                f"Asked for {asked // GIB} GiB, the disk has {size / GIB:.1f} GiB and keeps it: no disk is shrunk.",
                 "Ask for a larger root disk, or make the disk smaller before.",
                 "resources.root_disk_gib",
             )
@@ -249,6 +252,7 @@ def _access(o: Outlook) -> Iterable[Concern]:
         if closed
         else "The guest has no guest agent, so its script cannot be run nor its result be verified from inside.",
         "Install qemu-guest-agent in the machine, then scan it again.",
+        "guest",
     )
 
 
@@ -260,7 +264,7 @@ def _firmware(o: Outlook) -> Iterable[Concern]:
             "firmware.differs",
             "Boot",
             Severity.CRITICAL,
-            f"The disk boots by {o.facts.boot_mode.upper()}, the plan by {o.spec.firmware.upper()}: it would not start.",
+            f"The disk boots by {o.facts.boot_mode.upper()}, the plan by {o.spec.firmware.upper()}: it cannot start.",
             "Set firmware to `keep`.",
             "firmware",
         )
@@ -281,7 +285,7 @@ def _drivers(o: Outlook) -> Iterable[Concern]:
                 Severity.CRITICAL if device == "disk" else Severity.WARNING,
                 f"{kernel.version} has no driver {driver} for the {device} of the plan.",
                 "Choose another driver set or another kernel.",
-                "driver_set",
+                "storage.bus" if device == "disk" else "devices.nic",
             )
 
 
@@ -356,5 +360,5 @@ def _target(o: Outlook) -> Iterable[Concern]:
 
 RULES = (
     _source, _scan, _unknown, _kernel, _distribution, _disk, _access, _firmware, _drivers, _modules, _packages,
-    _scripts, _enforcement, _target,
+    _scripts, _enforcement,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from migrations_engine.domain.settings_path import leaf
 # the machine has. Measured: 40-60 MiB of 512, 130 of 2048.
 MEMORY_KEPT_SHARE = 0.12
 MEMORY_KEPT_MIB = 96
+SEEN_IN_THE_GUEST = frozenset({"resources.vcpus", "resources.memory_mib", "storage.bus", "firmware"})
 FILESYSTEM_SHARE = 0.85  # of the root disk: boot partition, inode tables and journal take the rest
 
 
@@ -164,25 +165,35 @@ def _packages(e: Evidence):
     yield Row("packages", ", ".join(asked), found, _verdict(not missing, Verdict.WARNING), "scan")
 
 
+def _bus(e: Evidence):
+    """The kernel names a disk after its driver: vda on virtio-blk, sda on SCSI and SATA alike."""
+    device = next((line.split()[0] for line in e.report.mounts if line.split()[1:2] == ["/"]), "")
+    kind = {"/dev/vd": ("virtio",), "/dev/sd": ("sata", "scsi")}.get(device[:7])
+    if kind is None:
+        yield Row("storage.bus", e.spec.disk_bus, device or "not known", Verdict.NOT_CHECKED)
+    else:
+        yield Row(
+            "storage.bus",
+            e.spec.disk_bus,
+            f"{device} ({' or '.join(kind)})",
+            _verdict(e.spec.disk_bus in kind),
+        )
+
+
 def _applied(e: Evidence):
+    """What somebody enforces and nobody can see in the guest's own numbers: filters, limits, tags."""
     done = e.applied or {}
     for row in e.enforcement:
-        applied = done.get(row.setting)
+        applied = done.get(row.setting) or done.get(row.setting.partition(".")[0])
+        if row.setting in SEEN_IN_THE_GUEST:
+            continue
         if row.by == "nobody":
             yield Row(row.setting, row.value, row.how, Verdict.WARNING, "nobody")
         elif applied is None:
             yield Row(row.setting, row.value, row.how, Verdict.NOT_CHECKED, row.by)
         else:
-            found = applied.observed or applied.detail or "nothing"
+            found = row.value if applied.ok else applied.detail or applied.observed or "nothing"
             yield Row(row.setting, row.value, found, _verdict(applied.ok), row.by)
-
-
-def _tags(e: Evidence):
-    applied = (e.applied or {}).get("monitoring_tags")
-    already = any(row.setting == "monitoring_tags" for row in e.enforcement)
-    if applied is not None and not already:
-        asked = ", ".join(f"{key}={value}" for key, value in sorted(e.spec.tags.items()))
-        yield Row("monitoring_tags", asked, applied.observed, _verdict(applied.ok), "target")
 
 
 def _units(e: Evidence):
@@ -195,5 +206,5 @@ def _gib(size: int) -> str:
 
 
 CHECKS = (
-    _kernel, _distribution, _modules, _packages, _vcpus, _memory, _disk, _firmware, _applied, _tags, _units,
+    _kernel, _distribution, _modules, _packages, _vcpus, _memory, _disk, _bus, _firmware, _applied, _units,
 )  # fmt: skip

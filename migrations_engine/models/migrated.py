@@ -6,9 +6,11 @@ from django.db import models
 
 from personas.models.owned import OwnedQuerySet
 
+RESOURCE_STATES = [("intended", "Intended"), ("created", "Created"), ("removed", "Removed")]
+
 
 class MigratedVM(models.Model):
-    """`verification`: [{"setting", "asked", "found", "verdict": pass|fail|warning|not_checked, "by"}], from inside the guest."""
+    """`verification`: [{"setting", "asked", "found", "verdict": pass|fail|warning|not_checked, "by"}]."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     department = models.ForeignKey("personas.Department", models.PROTECT, related_name="+")
@@ -38,15 +40,15 @@ class CreatedResource(models.Model):
     run = models.ForeignKey("migrations_engine.MigrationRun", models.CASCADE, related_name="resources")
     kind = models.CharField(max_length=32)
     reference = models.CharField(max_length=500)
-    state = models.CharField(
-        max_length=8, choices=[("intended", "Intended"), ("created", "Created"), ("removed", "Removed")], default="intended"
-    )
+    state = models.CharField(max_length=8, choices=RESOURCE_STATES, default="intended")
     created_at = models.DateTimeField(auto_now_add=True)
     removed_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["run", "id"]
-        constraints = [models.UniqueConstraint(fields=["run", "kind", "reference"], name="one_row_per_resource")]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "kind", "reference"], name="one_row_per_resource")
+        ]
 
     def __str__(self):
         return f"{self.kind} {self.reference}"

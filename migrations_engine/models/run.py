@@ -15,12 +15,14 @@ class MigrationRunQuerySet(OwnedQuerySet):
 
     def unattended(self, now):
         """Runs that are not at an end and on which no living worker works."""
-        held = StepRun.objects.filter(run=models.OuterRef("pk"), state=StepState.RUNNING, lease_until__gte=now)
+        held = StepRun.objects.filter(
+            run=models.OuterRef("pk"), state=StepState.RUNNING, lease_until__gte=now
+        )
         return self.alive().exclude(models.Exists(held))
 
 
 class MigrationRun(models.Model):
-    """`plan` is the snapshot that was launched (see migrations_engine/services/plan.py for its shape); it never changes."""
+    """`plan` is the snapshot that was launched (its shape: migrations_engine/services/plan.py); it never changes."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     department = models.ForeignKey("personas.Department", models.PROTECT, related_name="runs")
@@ -32,15 +34,21 @@ class MigrationRun(models.Model):
     overrides = models.JSONField(default=dict, blank=True)
     plan = models.JSONField()
     plan_sha256 = models.CharField(max_length=64)
-    state = models.CharField(max_length=12, choices=[(s, s) for s in RunState], default=RunState.QUEUED, db_index=True)
+    state = models.CharField(
+        max_length=12, choices=[(s, s) for s in RunState], default=RunState.QUEUED, db_index=True
+    )
     root_cause = models.TextField(blank=True)
     idempotency_key = models.CharField(max_length=200, blank=True)
-    request_sha256 = models.CharField(max_length=64, blank=True, help_text="Of the body that came with the key.")
+    request_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="Of the body that came with the key."
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    dispatched_at = models.DateTimeField(null=True, help_text="When its chain was last sent; the sweeper waits for it.")
+    dispatched_at = models.DateTimeField(
+        null=True, help_text="When its chain was last sent; the sweeper waits for it."
+    )
 
     objects = MigrationRunQuerySet.as_manager()
 
@@ -66,18 +74,22 @@ class MigrationRun(models.Model):
 
 
 class StepRun(models.Model):
-    """One step of a run. `fence` is the token of the worker that holds it; `lease_until` when that worker counts as dead."""
+    """`fence` is the token of the worker that holds the step; `lease_until` when that worker counts as dead."""
 
     run = models.ForeignKey(MigrationRun, models.CASCADE, related_name="steps")
     name = models.CharField(max_length=16, choices=[(s, s) for s in StepName])
     order = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=12, choices=[(s, s) for s in StepState], default=StepState.WAITING)
-    attempt = models.PositiveIntegerField(default=0, help_text="How many workers began it since the last retry.")
+    attempt = models.PositiveIntegerField(
+        default=0, help_text="How many workers began it since the last retry."
+    )
     retries = models.PositiveIntegerField(default=0, help_text="How often a person asked for it again.")
     fence = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True, db_index=True)
     message = models.CharField(max_length=300, blank=True, help_text="What it does right now.")
-    phase_at = models.DateTimeField(null=True, help_text="Since when it does that; rates are drawn from here.")
+    phase_at = models.DateTimeField(
+        null=True, help_text="Since when it does that; rates are drawn from here."
+    )
     bytes_done = models.PositiveBigIntegerField(default=0)
     bytes_total = models.PositiveBigIntegerField(default=0)
     percent = models.FloatField(default=0)

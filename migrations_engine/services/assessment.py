@@ -30,7 +30,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
     settings = document["merged"]["merged"]
     kernel = choose_kernel(settings, facts, target)
     spec = machine_spec(document, facts, key)
-    enforcement, told, free_bytes = _ask(target, spec, facts)
+    enforcement, told, free_bytes = _ask(target, spec, facts, kernel.version)
     disks = document["vm"]["disks"]
     found = concerns(
         Outlook(
@@ -60,7 +60,7 @@ def choose_kernel(settings: dict[str, Any], facts: Facts | None, target: Target)
         intent=leaf(settings, "kernel.intent"),
         installed=[kernel.version for kernel in facts.kernels] if read else None,
         current=default.version if default else None,
-        can_install="kernels" in target.caps,
+        can_install="kernel_install" in target.caps,
     )
 
 
@@ -77,13 +77,13 @@ def machine_spec(document: dict[str, Any], facts: Facts | None, key: str) -> Mac
     )
 
 
-def _ask(target: Target, spec: MachineSpec, facts: Facts | None):
+def _ask(target: Target, spec: MachineSpec, facts: Facts | None, kernel: str | None):
     """(enforcement, the target's concerns, its free bytes). A target that does not answer is a concern, no error."""
     try:
         free_bytes = target.probe().free_bytes
         if facts is None:
             return (), (), free_bytes
-        return tuple(target.enforcement(spec, facts)), tuple(target.check(spec, facts)), free_bytes
+        return tuple(target.enforcement(spec, facts)), tuple(target.check(spec, facts, kernel)), free_bytes
     except (TargetError, OSError) as error:
         return (), (TargetConcern("critical", "unavailable", f"The target does not answer: {error}"),), None
 

@@ -13,7 +13,7 @@ MAX_CHARACTERS = 4000
 
 def tell(run_id: uuid.UUID, text: str, *, step: str = "", level: str = "info") -> RunEvent:
     """`level`: info, warning or error."""
-    log.info("run_event", run_id=str(run_id), step=step, level=level, text=text[:200])
+    log.info("run_event", run_id=str(run_id), step=str(step), level=level, text=text[:200])
     return RunEvent.objects.create(run_id=run_id, step=step, level=level, text=storable(text, MAX_CHARACTERS))
 
 

@@ -1,0 +1,51 @@
+"""A department that can migrate: a member, a scanned machine whose disk is a real file, a template, a persona, a target."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyzer.domain.facts import Kernel
+from analyzer.services.scans import disk_fingerprint
+from tests import factories
+
+DRIVERS = ("virtio_blk", "virtio_net", "virtio_scsi", "ahci", "sd_mod", "e1000e")
+
+
+def facts(**areas):
+    kernels = (
+        Kernel(version="6.1.0-1-amd64", default=True, drivers_module=DRIVERS),
+        Kernel(version="6.1.0-2-amd64", drivers_module=DRIVERS),
+    )
+    packages = tuple(factories.make_package(name) for name in ("base-files", "python3", "bash", "nftables"))
+    standard = {
+        "has_guest_agent": True, "has_nft": True, "has_tc": True, "boot_mode": "bios", "kernels": kernels,
+        "packages": packages,
+    }  # fmt: skip
+    return factories.make_facts(**(standard | areas))
+
+
+@dataclass
+class Estate:
+    department: object
+    operator: object
+    vm: object
+    template: object
+    persona: object
+    target: object
+    scan: object
+
+    def launch(self, **changes):
+        """Keyword arguments of `run_start`."""
+        return {"template": self.template, "vm": self.vm, "personas": [self.persona], "by": self.operator} | changes
+
+
+def make_estate(folder: Path, *, role="operator", facts_found=None, **persona_columns) -> Estate:
+    member = factories.make_member(role=role)
+    department = member.memberships.get().department
+    disk = folder / "web01.raw"
+    disk.write_bytes(b"\x00" * 4096)
+    vm = factories.make_vm(department, path=disk, size=2**30, name="web01", vcpus=1, memory_mib=512)
+    scan = factories.make_scan(vm, facts=facts_found or facts(), disk_fingerprint=disk_fingerprint(vm))
+    template = factories.make_template(department=department)
+    columns = {"default_kernel_version": "6.1.0-2-amd64", "default_kernel_intent": "require"} | persona_columns
+    persona = factories.make_persona("DatabaseAdmin", department=department, **columns)
+    return Estate(department, member, vm, template, persona, factories.make_target(), scan)

@@ -1,0 +1,209 @@
+"""A target that keeps its machines in a dictionary: the protocol faked, the code in between real.
+
+One world for a test (`FakeTarget.world`), as one folder is for QEMU. `world.on["copy"] = callable` runs before that verb:
+to raise, to count, to cancel the run in the middle.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from migrations_engine.domain.enforcement import enforcement
+from migrations_engine.domain.machine import (
+    Applied,
+    DiskRef,
+    Growth,
+    GuestReport,
+    MachineRef,
+    Preparation,
+    Result,
+    Status,
+)
+from migrations_engine.targets.base import (
+    KernelUnavailable,
+    MachineMissing,
+    PrepareRefused,
+    TargetInfo,
+    no_keep_alive,
+    no_progress,
+)
+
+GIB = 2**30
+
+
+@dataclass
+class Machine:
+    disk_bytes: int = 0
+    sealed: str = ""
+    spec: object = None
+    state: str = "off"
+    kernel: str = "6.1.0-1-amd64"
+    modules: tuple = ()
+    tags: dict = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    machines: dict = field(default_factory=dict)
+    calls: list = field(default_factory=list)
+    on: dict[str, Callable] = field(default_factory=dict)
+    scripts: dict = field(default_factory=dict)  # text inside a script's body -> Result
+    started: list = field(default_factory=list)  # once_keys, in the order in which scripts really began
+    finished: dict = field(default_factory=dict)
+    source_sha256: str = "5" * 64
+    free_bytes: int = 100 * GIB
+    memory_mib: int | None = None  # None: what the machine was given
+    kernels: tuple = ("6.1.0-1-amd64", "6.1.0-2-amd64")
+
+
+class FakeTarget:
+    kind: ClassVar[str] = "qemu"
+    caps: ClassVar[frozenset[str]] = frozenset({"guest_exec", "console", "security_groups", "qos", "tags"})
+    world: ClassVar[World] = World()
+
+    def __init__(self, *, root):
+        self.root = root
+
+    def _call(self, verb, *arguments):
+        self.world.calls.append((verb, *arguments))
+        if hook := self.world.on.get(verb):
+            hook()
+
+    def _machine(self, key) -> Machine:
+        if key not in self.world.machines:
+            raise MachineMissing(f"no machine here carries {key}")
+        return self.world.machines[key]
+
+    def probe(self):
+        self._call("probe")
+        return TargetInfo("fake 1", "kvm", 8, 16384, self.world.free_bytes, ("bios", "uefi"))
+
+    def check(self, spec, facts, kernel=None):
+        self._call("check")
+        return ()
+
+    def enforcement(self, spec, facts):
+        return enforcement(spec, facts)
+
+    def checksum(self, source, progress=no_progress):
+        self._call("checksum", source.path)
+        progress(50, 100)
+        return self.world.source_sha256
+
+    def copy(self, key, source, progress=no_progress):
+        machine = self.world.machines.setdefault(key, Machine())
+        self._call("copy", key)
+        for part in range(1, 5):
+            progress(part * GIB // 4, GIB)
+        machine.disk_bytes = machine.disk_bytes or GIB
+        return DiskRef(key, f"/fake/{key}", machine.sealed or "raw", machine.disk_bytes)
+
+    def grow(self, disk, size_bytes):
+        self._call("grow", size_bytes)
+        machine = self._machine(disk.key)
+        machine.disk_bytes = max(machine.disk_bytes, size_bytes)
+        return Growth(machine.disk_bytes, machine.disk_bytes, machine.disk_bytes)
+
+    def prepare(self, disk, first_boot):
+        self._call("prepare", first_boot.kernel)
+        machine = self._machine(disk.key)
+        if machine.state == "on":
+            raise PrepareRefused("the machine is on")
+        if first_boot.kernel and first_boot.kernel not in self.world.kernels:
+            raise KernelUnavailable(first_boot.kernel)
+        machine.kernel = first_boot.kernel or machine.kernel
+        machine.modules = first_boot.kernel_modules
+        return Preparation("offline", (f"kernel {machine.kernel}",))
+
+    def install_kernel(self, disk, version, keep_alive=no_keep_alive):
+        raise KernelUnavailable(version)
+
+    def seal(self, disk, format, progress=no_progress):
+        self._call("seal", format)
+        self._machine(disk.key).sealed = format
+        progress(GIB, GIB)
+        return replace(disk, format=format)
+
+    def create(self, spec, disk):
+        self._call("create", spec.key)
+        machine = self._machine(spec.key)
+        machine.spec = machine.spec or spec
+        return self._ref(spec.key)
+
+    def _ref(self, key):
+        spec = self._machine(key).spec
+        forwards = {f"tcp/{f.guest_port}": 40000 + f.guest_port for f in spec.forwards}
+        return MachineRef("qemu", key, spec.name, forwards)
+
+    def machines(self, key=None):
+        keys = [key] if key else list(self.world.machines)
+        return tuple(self._ref(k) for k in keys if k in self.world.machines and self.world.machines[k].spec)
+
+    def power(self, ref, want, timeout_s=60, hard=False):
+        self._call("power", want)
+        self._machine(ref.key).state = want
+        return self.status(ref)
+
+    def reset(self, ref, timeout_s=60):
+        self._call("reset")
+
+    def status(self, ref):
+        machine = self.world.machines.get(ref.key)
+        return Status(machine.state, machine.state == "on") if machine else Status("missing")
+
+    def console(self, ref, max_bytes=65536):
+        self._machine(ref.key)
+        return "login: \x00"
+
+    def wait_ready(self, ref, timeout_s, keep_alive=no_keep_alive):
+        self._call("wait_ready")
+        keep_alive()
+
+    def run(self, ref, script, timeout_s, once_key=None, keep_alive=no_keep_alive):
+        self._call("run", once_key)
+        if once_key is None:
+            return Result(0, "bios\n", "", 0.1)
+        if once_key not in self.world.finished:
+            self.world.started.append(once_key)
+            found = (result for text, result in self.world.scripts.items() if text in script)
+            self.world.finished[once_key] = next(found, Result(0, "done\n", "", 1.5))
+        keep_alive()
+        return self.world.finished[once_key]
+
+    def stop_script(self, ref, once_key):
+        self._call("stop_script", once_key)
+
+    def guest_report(self, ref):
+        machine = self._machine(ref.key)
+        return GuestReport(
+            kernel=machine.kernel,
+            vcpus=machine.spec.vcpus,
+            memory_mib=self.world.memory_mib or machine.spec.memory_mib - 50,
+            root_disk_bytes=machine.disk_bytes,
+            root_filesystem_bytes=machine.disk_bytes,
+            hostname="web01",
+            os_release={"ID": "debian", "VERSION_ID": "12"},
+            modules=machine.modules,
+            mounts=("/dev/vda2 / ext4",),
+            failed_units=(),
+            kernels=self.world.kernels,
+        )
+
+    def set_default_kernel(self, ref, version):
+        self._call("set_default_kernel", version)
+
+    def apply_security_groups(self, ref, groups):
+        self._call("apply_security_groups", tuple(group.name for group in groups))
+        return Applied("network.security_groups", True, "table inet personas")
+
+    def apply_bandwidth(self, ref, mbps):
+        self._call("apply_bandwidth", mbps)
+        return Applied("network.bandwidth_mbps", True, f"rate {mbps}Mbit")
+
+    def tag(self, ref, tags):
+        self._machine(ref.key).tags = dict(tags)
+        return Applied("monitoring_tags", True, str(tags))
+
+    def destroy(self, key, keep_disks=False):
+        self._call("destroy", key)
+        return ("disk", "machine") if self.world.machines.pop(key, None) else ()

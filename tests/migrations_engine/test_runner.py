@@ -1,0 +1,378 @@
+"""A run from launch to end, with the target faked at its protocol."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from migrations_engine import pipeline, runner
+from migrations_engine.domain.machine import Result
+from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
+from migrations_engine.models import MigratedVM, StepRun
+from migrations_engine.services import claims
+from migrations_engine.steps.base import Alive
+from migrations_engine.targets.base import CopyMismatch, MachineFailed
+from tests import factories
+
+
+def states(run):
+    return [step.state for step in run.steps.order_by("order")]
+
+
+def begin(estate, **changes):
+    """A queued run that no worker has touched; the message is never sent."""
+    return pipeline.run_start(**estate.launch(**changes))
+
+
+def expire(run, name):
+    StepRun.objects.filter(run=run, name=name).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_run_goes_through_four_steps_to_a_verified_machine(estate, world, run_all):
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert run.root_cause == ""
+    assert run.state == RunState.SUCCEEDED
+    assert states(run) == [StepState.SUCCEEDED] * 4
+    machine = MigratedVM.objects.get(run=run)
+    found = {row["setting"]: (row["found"], row["verdict"]) for row in machine.verification}
+    assert found["kernel.version"] == ("6.1.0-2-amd64", "pass")
+    assert machine.power_state == "on"
+    assert world.machines[str(run.pk)].state == "on"
+    assert run.resources.filter(state="created").count() == 2
+
+
+def test_steps_run_in_order_only(estate):
+    run = begin(estate)
+    runner.execute(run_id=run.pk, name=StepName.MIGRATE)
+    assert states(run) == [StepState.WAITING] * 4
+    run.refresh_from_db()
+    assert run.state == RunState.QUEUED
+
+
+def test_step_that_succeeded_is_not_run_again(estate, world):
+    run = begin(estate)
+    for name in STEPS:
+        for _ in range(2):
+            runner.execute(run_id=run.pk, name=name)
+    assert [call[0] for call in world.calls].count("copy") == 1
+    assert [step.attempt for step in run.steps.all()] == [1, 1, 1, 1]
+
+
+def test_only_one_worker_claims_a_step(estate):
+    run = begin(estate)
+    first = claims.take(run_id=run.pk, name=StepName.ANALYZE)
+    assert first is not None
+    assert claims.take(run_id=run.pk, name=StepName.ANALYZE) is None
+
+
+def test_expired_lease_is_taken_over_and_the_first_worker_is_fenced(estate):
+    run = begin(estate)
+    first = claims.take(run_id=run.pk, name=StepName.ANALYZE)
+    expire(run, StepName.ANALYZE)
+    second = claims.take(run_id=run.pk, name=StepName.ANALYZE)
+    assert second.attempt == 2
+    with pytest.raises(claims.LostClaim):
+        claims.renew(first)
+    with pytest.raises(claims.LostClaim):
+        claims.settle(first, StepState.SUCCEEDED, result={"by": "the first"})
+    claims.settle(second, StepState.SUCCEEDED, result={"by": "the second"})
+    assert run.steps.get(name=StepName.ANALYZE).result == {"by": "the second"}
+
+
+def test_worker_that_lost_its_claim_writes_nothing_and_leaves_the_run_alone(estate, world):
+    run = begin(estate)
+
+    def another_worker_takes_over():
+        expire(run, StepName.ANALYZE)
+        assert claims.take(run_id=run.pk, name=StepName.ANALYZE)
+
+    world.on["checksum"] = another_worker_takes_over
+    runner.execute(run_id=run.pk, name=StepName.ANALYZE)
+    step = run.steps.get(name=StepName.ANALYZE)
+    assert (step.state, step.attempt, step.result) == (StepState.RUNNING, 2, None)
+    run.refresh_from_db()
+    assert run.state == RunState.RUNNING
+
+
+def test_failed_step_fails_the_run_with_its_own_words(estate, world, run_all):
+    world.on["power"] = lambda: (_ for _ in ()).throw(MachineFailed("qemu: no such device 'virtio-blk'"))
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert run.state == RunState.FAILED
+    assert run.root_cause == "qemu: no such device 'virtio-blk'"
+    assert states(run) == ["succeeded", "succeeded", "failed", "waiting"]
+
+
+def test_retry_goes_on_at_the_failed_step(estate, world, run_all):
+    world.on["power"] = lambda: (_ for _ in ()).throw(MachineFailed("no memory"))
+    run = run_all(pipeline.run_start, **estate.launch())
+    world.on.clear()
+    plan = run.plan
+    run = run_all(pipeline.run_retry, run=run, by=estate.operator)
+    assert (run.state, run.root_cause) == (RunState.SUCCEEDED, "")
+    assert run.plan == plan
+    assert [call[0] for call in world.calls].count("copy") == 1  # the machine was there already
+
+
+def test_unforeseen_error_fails_the_run_and_leaves_its_trace(estate, world, run_all):
+    world.on["grow"] = lambda: {}["surprise"]
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert run.state == RunState.FAILED
+    assert "KeyError" in run.root_cause
+    assert run.events.filter(level="error", text__contains="Traceback").exists()
+
+
+def test_damaged_copy_is_thrown_away_before_a_retry(estate, world, run_all):
+    world.on["grow"] = lambda: (_ for _ in ()).throw(CopyMismatch("the copy differs"))
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert run.state == RunState.FAILED
+    assert world.machines == {}
+
+
+def test_source_that_changes_while_it_is_copied_fails_the_run(estate, world, run_all):
+    world.on["copy"] = lambda: setattr(world, "source_sha256", "6" * 64)
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert "written to while it was copied" in run.root_cause
+
+
+def test_machine_that_is_not_what_was_asked_for_fails_the_run(estate, world, run_all):
+    world.memory_mib = 128
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert run.state == RunState.FAILED
+    assert "resources.memory_mib: asked for 512 MiB, found 128 MiB" in run.root_cause
+    assert MigratedVM.objects.get(run=run).verification
+
+
+def test_new_critical_finding_of_the_scan_stops_the_run(estate, run_all):
+    from tests.migrations_engine.estate import facts
+
+    run = begin(estate)
+    estate.scan.facts = facts(has_guest_agent=False).model_dump(mode="json")
+    estate.scan.save()
+    for name in STEPS:
+        runner.execute(run_id=run.pk, name=name)
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert "guest agent" in run.root_cause
+
+
+# --- cancel ----------------------------------------------------------------------------------------------------------
+
+
+def test_cancel_before_the_first_step_ends_the_run(estate, world, run_all):
+    run = begin(estate)
+    run = run_all(pipeline.run_cancel, run=run, by=estate.operator)
+    assert run.state == RunState.CANCELLED
+    assert states(run) == [StepState.CANCELLED] * 4
+
+
+def during_in_this_thread(alive, call, *arguments, **options):
+    result = call(*arguments, **options)
+    alive()
+    return result
+
+
+@pytest.mark.parametrize("verb", ["checksum", "check", "copy", "grow", "create", "wait_ready", "run"])
+def test_cancel_in_the_middle_stops_and_removes_what_was_made(estate, world, verb, monkeypatch):
+    monkeypatch.setattr("migrations_engine.steps.base.WRITE_EVERY_S", 0)
+    monkeypatch.setattr(Alive, "during", during_in_this_thread)  # the hooks below write to the test's database
+    estate.persona.post_migration_script = factories.make_script("tune")
+    estate.persona.save()
+    run = begin(estate)
+    world.on[verb] = lambda: pipeline.run_cancel(run=run, by=estate.operator)
+    for name in STEPS:
+        runner.execute(run_id=run.pk, name=name)
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLED
+    assert world.machines == {}
+    assert not run.resources.exclude(state="removed").exists()
+    assert StepState.CANCELLED in states(run)
+
+
+def test_cancelled_run_starts_no_further_step(estate, world):
+    run = begin(estate)
+    runner.execute(run_id=run.pk, name=StepName.ANALYZE)
+    pipeline.run_cancel(run=run, by=estate.operator)
+    calls = len(world.calls)
+    assert claims.take(run_id=run.pk, name=StepName.MERGE) is None
+    runner.execute(run_id=run.pk, name=StepName.MERGE)
+    assert [call[0] for call in world.calls[calls:]] == ["destroy"]
+
+
+def test_cancel_of_a_dead_workers_run_is_concluded_by_the_sweeper(estate, world):
+    run = begin(estate)
+    zombie = claims.take(run_id=run.pk, name=StepName.ANALYZE)
+    pipeline.run_cancel(run=run, by=estate.operator)
+    pipeline.sweep()
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLING  # the worker may still live
+    expire(run, StepName.ANALYZE)
+    pipeline.sweep()
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLED
+    with pytest.raises(claims.LostClaim):
+        claims.renew(zombie)
+
+
+def test_clean_up_that_fails_is_told_and_can_be_asked_for_again(estate, world, run_all):
+    run = begin(estate)
+    world.on["destroy"] = lambda: (_ for _ in ()).throw(OSError("disk is busy"))
+    run = run_all(pipeline.run_cancel, run=run, by=estate.operator)
+    assert run.state == RunState.FAILED
+    assert "disk is busy" in run.root_cause
+    world.on.clear()
+    run = run_all(pipeline.run_cancel, run=run, by=estate.operator)
+    assert run.state == RunState.CANCELLED
+
+
+# --- sweeper ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Ids of the runs that were dispatched."""
+    ids = []
+    monkeypatch.setattr(pipeline, "start", ids.append)
+    return ids
+
+
+def test_sweeper_sends_a_run_whose_message_was_lost(estate, sent):
+    run = begin(estate)
+    pipeline.sweep()
+    assert sent == [run.pk]
+
+
+def test_sweeper_gives_a_message_time_to_arrive(estate, sent):
+    begin(estate)
+    pipeline.sweep()
+    pipeline.sweep()
+    assert len(sent) == 1
+
+
+def test_sweeper_leaves_a_living_worker_alone(estate, sent):
+    run = begin(estate)
+    claims.take(run_id=run.pk, name=StepName.ANALYZE)
+    pipeline.sweep()
+    assert sent == []
+
+
+def test_sweeper_takes_up_an_expired_lease(estate, sent):
+    run = begin(estate)
+    claims.take(run_id=run.pk, name=StepName.ANALYZE)
+    expire(run, StepName.ANALYZE)
+    pipeline.sweep()
+    assert sent == [run.pk]
+
+
+def test_run_that_kills_every_worker_fails_with_that_cause(estate, sent):
+    run = begin(estate)
+    for _ in range(claims.MAX_ATTEMPTS):
+        assert claims.take(run_id=run.pk, name=StepName.ANALYZE)
+        expire(run, StepName.ANALYZE)
+    assert claims.take(run_id=run.pk, name=StepName.ANALYZE) is None
+    pipeline.sweep()
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert "6 workers died" in run.root_cause
+
+
+def test_chain_holds_only_what_is_left(estate, world, run_all):
+    run = begin(estate)
+    runner.execute(run_id=run.pk, name=StepName.ANALYZE)
+    world.calls.clear()
+    run_all(lambda: pipeline.start(run.pk) or run)
+    run.refresh_from_db()
+    assert run.state == RunState.SUCCEEDED
+    assert world.calls[0][0] == "probe"  # merge, not analyze
+
+
+def test_unreachable_broker_does_not_lose_the_run(estate, monkeypatch, django_capture_on_commit_callbacks):
+    from kombu.exceptions import OperationalError
+
+    monkeypatch.setattr("celery.canvas._chain.apply_async", lambda *a, **k: (_ for _ in ()).throw(OperationalError()))
+    with django_capture_on_commit_callbacks(execute=True):
+        run = begin(estate)
+    run.refresh_from_db()
+    assert run.state == RunState.QUEUED
+
+
+# --- scripts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scripted(estate):
+    """The persona with the script `tune`, revision 1."""
+    estate.persona.post_migration_script = factories.make_script("tune", body="echo tuning")
+    estate.persona.save()
+    return estate
+
+
+def test_script_output_is_kept(scripted, world, run_all):
+    world.scripts["echo tuning"] = Result(0, "tuned 4 things\n", "a warning", 2.25)
+    run = run_all(pipeline.run_start, **scripted.launch())
+    (kept,) = run.steps.get(name="post_script").result["scripts"]
+    assert kept | {"revision": 1, "timed_out": False} == {
+        "name": "tune", "revision": 1, "exit_code": 0, "stdout": "tuned 4 things\n", "stderr": "a warning",
+        "duration_s": 2.25, "timed_out": False,
+    }  # fmt: skip
+
+
+def test_script_that_fails_is_the_root_cause_in_its_own_words(scripted, world, run_all):
+    world.scripts["echo tuning"] = Result(7, "working", "line 1\nline 2\nno such\x00 database\n", 1.0)
+    run = run_all(pipeline.run_start, **scripted.launch())
+    assert run.state == RunState.FAILED
+    assert run.root_cause.startswith("tune ended with exit code 7: line 1 / line 2 / no such")
+    assert "\x00" not in run.root_cause
+
+
+def test_script_that_may_fail_lets_the_run_go_on(scripted, world, run_all):
+    world.scripts["echo tuning"] = Result(7, "", "oh", 1.0)
+    scripted.persona.script_must_pass = False
+    scripted.persona.save()
+    run = run_all(pipeline.run_start, **scripted.launch())
+    assert run.state == RunState.SUCCEEDED
+    assert run.steps.get(name="post_script").result["scripts"][0]["exit_code"] == 7
+
+
+def test_script_is_not_started_again_by_a_takeover(scripted, world):
+    run = begin(scripted)
+    for name in STEPS[:3]:
+        runner.execute(run_id=run.pk, name=name)
+
+    def die():
+        raise SystemExit  # as kill -9: nothing of ours runs after it
+
+    world.on["run"] = lambda: world.started and die()
+    world.scripts["echo tuning"] = Result(0, "once", "", 1.0)
+    claim = claims.take(run_id=run.pk, name=StepName.POST_SCRIPT)
+    target = runner._prepare(claim).target
+    from migrations_engine.domain.machine import MachineRef
+
+    ref = MachineRef(**run.steps.get(name="migrate").result["machine"])
+    target.run(ref, "echo tuning", 5, once_key="tune-r1-t0")  # the dead worker's doing
+    expire(run, StepName.POST_SCRIPT)
+    world.on.clear()
+    runner.execute(run_id=run.pk, name=StepName.POST_SCRIPT)
+    run.refresh_from_db()
+    assert run.state == RunState.SUCCEEDED
+    assert world.started == ["tune-r1-t0"]
+
+
+def test_script_runs_again_when_a_person_asks(scripted, world, run_all):
+    world.scripts["echo tuning"] = Result(1, "", "database is down", 1.0)
+    run = run_all(pipeline.run_start, **scripted.launch())
+    world.scripts["echo tuning"] = Result(0, "ok", "", 1.0)
+    run = run_all(pipeline.run_retry, run=run, by=scripted.operator)
+    assert run.state == RunState.SUCCEEDED
+    assert world.started == ["tune-r1-t0", "tune-r1-t1"]
+
+
+def test_run_keeps_the_text_of_the_script_that_it_was_launched_with(scripted, world, run_all):
+    from personas.models import ScriptRevision
+
+    run = begin(scripted)
+    script = scripted.persona.post_migration_script
+    ScriptRevision.objects.create(script=script, number=2, body="rm -rf /", sha256="0" * 64)
+    world.scripts["echo tuning"] = Result(0, "the old text", "", 1.0)
+    for name in STEPS:
+        runner.execute(run_id=run.pk, name=name)
+    assert run.steps.get(name="post_script").result["scripts"][0]["stdout"] == "the old text"
