@@ -70,7 +70,7 @@ def _response(code: int, detail: str, headers: dict | None = None, **extra: Any)
 def _flat(detail: Any, pointer: str = "#"):
     if isinstance(detail, dict):
         for key, value in detail.items():
-            at = pointer if key in ("non_field_errors", "__all__") else f"{pointer}/{key.replace('.', '/')}"
+            at = pointer if key in ("non_field_errors", "__all__") else f"{pointer}/{str(key).replace('.', '/')}"
             yield from _flat(value, at)
     elif isinstance(detail, list):
         for index, value in enumerate(detail):

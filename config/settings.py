@@ -235,6 +235,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"IntentEnum": "personas.models.settings_columns.INTENTS"},
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
 

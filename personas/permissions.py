@@ -48,3 +48,10 @@ class DepartmentPermission(IsAuthenticated):
         if request.method in SAFE_METHODS:
             return bool(scopes)
         return getattr(view, "write_scope", Scope.WRITE) in scopes
+
+
+class OwnTokensPermission(IsAuthenticated):
+    """Everyone has tokens of his own, whatever his role; a token needs the scope write to revoke one."""
+
+    def has_permission(self, request, view):
+        return super().has_permission(request, view) and DepartmentPermission._scope_allows(request, view)

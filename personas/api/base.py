@@ -1,8 +1,9 @@
-"""What every API resource of a tenant shares: rows that the reader may see, relations that the writer may use, ETags."""
+"""What every API resource of a tenant shares: rows the reader may see, relations the writer may use, ETags."""
 
 import hashlib
 import json
 
+from django.db import transaction
 from rest_framework import serializers, viewsets
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
@@ -58,23 +59,31 @@ class OwnedViewSet(viewsets.ModelViewSet):
 
 
 class ETagMixin:
-    """ETag on reads; PUT, PATCH and DELETE ask for If-Match (428 without, 412 when it has changed)."""
+    """ETag on reads; PUT, PATCH and DELETE ask for If-Match (428 without, 412 when it has changed).
+
+    The row is locked before the comparison and until the write is committed: of two writers who read the same state, one
+    gets 412.
+    """
 
     def retrieve(self, request, *args, **kwargs):
         data = self.get_serializer(self.get_object()).data
         return Response(data, headers={"ETag": etag(data)})
 
+    @transaction.atomic
     def update(self, request, *args, **kwargs):
         self._require_match(request)
         response = super().update(request, *args, **kwargs)
         response["ETag"] = etag(response.data)
         return response
 
+    @transaction.atomic
     def destroy(self, request, *args, **kwargs):
         self._require_match(request)
         return super().destroy(request, *args, **kwargs)
 
     def _require_match(self, request):
+        row = self.get_object()  # 404 and 403 come before anything else
+        type(row)._base_manager.select_for_update().filter(pk=row.pk).first()
         current = etag(self.get_serializer(self.get_object()).data)
         asked = request.headers.get("If-Match")
         if asked is None:
