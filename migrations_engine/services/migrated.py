@@ -1,5 +1,6 @@
 """The machines that runs have made: their power, console, removal."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
@@ -67,12 +68,35 @@ def migrated_vm_power(*, migrated_vm: MigratedVM, want: str, by) -> MigratedVM:
     status = _asked(open_endpoint(migrated_vm.run.target).power, machine_ref(migrated_vm), want)
     with transaction.atomic():
         before, migrated_vm.power_state = migrated_vm.power_state, status.state
-        migrated_vm.save(update_fields=["power_state"])
+        migrated_vm.wanted_power = want
+        migrated_vm.save(update_fields=["power_state", "wanted_power"])
         record(
             by=by, action=f"migrated_vm.power_{want}", obj=migrated_vm,
             before={"power_state": before}, after={"power_state": status.state},
         )  # fmt: skip
     return migrated_vm
+
+
+def machines_pause(tell: Callable[[MigratedVM], None]) -> None:
+    """Powers off every machine that runs, as a shutdown of this computer would: what people want stays `on`."""
+    for row in _present():
+        if migrated_vm_refresh(migrated_vm=row).power_state == "on":
+            tell(row)
+            _asked(open_endpoint(row.run.target).power, machine_ref(row), "off")
+            migrated_vm_refresh(migrated_vm=row)
+
+
+def machines_resume(tell: Callable[[MigratedVM], None]) -> None:
+    """Powers on again what `machines_pause` (or a crash of this computer) left off."""
+    for row in _present().filter(wanted_power="on"):
+        if migrated_vm_refresh(migrated_vm=row).power_state == "off":
+            tell(row)
+            _asked(open_endpoint(row.run.target).power, machine_ref(row), "on")
+            migrated_vm_refresh(migrated_vm=row)
+
+
+def _present():
+    return MigratedVM.objects.filter(removed_at__isnull=True).exclude(run__state__in=RUN_ALIVE)
 
 
 def migrated_vm_remove(*, migrated_vm: MigratedVM, by) -> MigratedVM:
