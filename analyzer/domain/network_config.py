@@ -96,33 +96,36 @@ def netplan(document: object) -> Iterator[dict]:
     for kind in ("ethernets", "bonds", "bridges", "vlans", "wifis"):
         group = network.get(kind) if isinstance(network, dict) else None
         for name, values in group.items() if isinstance(group, dict) else ():
-            if isinstance(values, dict):
-                yield _netplan_nic(str(name), values)
+            if isinstance(name, str) and isinstance(values, dict):
+                yield _netplan_nic(name, values)
 
 
 def _netplan_nic(name: str, values: dict) -> dict:
     # an address may be a map whose one key is the address: {"10.0.0.5/24": {"label": "eth0:1"}}
     entries = _list(values.get("addresses"))
-    addresses = [str(next(iter(each), "") if isinstance(each, dict) else each) for each in entries]
+    addresses = _texts([next(iter(each), None) if isinstance(each, dict) else each for each in entries])
     routes = [each for each in _list(values.get("routes")) if isinstance(each, dict)]
-    gateways = [each.get("via") for each in routes if str(each.get("to")) in ("default", "0.0.0.0/0", "::/0")]
-    gateway = values.get("gateway4") or next(iter(gateways), None)
-    match, names = values.get("match"), values.get("nameservers")
+    defaults = [each.get("via") for each in routes if each.get("to") in ("default", "0.0.0.0/0", "::/0")]
+    gateways = _texts([values.get("gateway4"), *defaults])
+    match, servers = values.get("match"), values.get("nameservers")
     mac = match.get("macaddress") if isinstance(match, dict) else values.get("macaddress")
     return nic(
         name,
-        mac=str(mac).lower() if mac else None,
+        mac=mac.lower() if isinstance(mac, str) else None,
         addressing=_addressing(addresses, values.get("dhcp4") or values.get("dhcp6")),
-        addresses=addresses[:64],
-        gateway=str(gateway) if gateway else None,
-        nameservers=[
-            str(each) for each in _list(names.get("addresses") if isinstance(names, dict) else None)
-        ],
+        addresses=addresses,
+        gateway=gateways[0] if gateways else None,
+        nameservers=_texts(_list(servers.get("addresses") if isinstance(servers, dict) else None)),
     )
 
 
 def _list(value: object) -> list:
     return value if isinstance(value, list) else []
+
+
+def _texts(values: list) -> list[str]:
+    """Only the texts: `str()` of nested YAML aliases can be larger than any memory."""
+    return [each for each in values if isinstance(each, str)]
 
 
 def network_manager(text: str, name: str) -> Iterator[dict]:

@@ -1,0 +1,259 @@
+"""Disk images made by the tests themselves, in well under a second each and without root.
+
+tree = lay_out(tmp_path / "tree", DEBIAN)
+disk = make_disk(tmp_path / "web01.raw", tree)                  # GPT, bios-boot, ext4
+other = converted(disk, "vmdk", subformat="streamOptimized")
+"""
+
+import shutil
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+MIB = 1 << 20
+ROOT_AT = 2 * MIB
+
+OS_RELEASE = """\
+PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+NAME="Debian GNU/Linux"
+VERSION_ID="12"
+VERSION_CODENAME=bookworm
+ID=debian
+"""
+
+DEBIAN = {  # path -> text; a value that starts with "-> " is a symlink
+    "etc/os-release": "-> ../usr/lib/os-release",
+    "usr/lib/os-release": OS_RELEASE,
+    "etc/hostname": "web01\n",
+    "etc/passwd": "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/bash\n",
+    "etc/fstab": "LABEL=root / ext4 defaults 0 1\n",
+    "lib": "-> usr/lib",
+    "var/lib/dpkg/status": (
+        "Package: nginx\nStatus: install ok installed\nSection: httpd\nArchitecture: amd64\nVersion: 1.22.1-9\n\n"
+        "Package: libc6\nStatus: install ok installed\nSection: libs\nArchitecture: amd64\nVersion: 2.36-9\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n"
+    ),
+    "var/lib/apt/extended_states": "Package: libc6\nArchitecture: amd64\nAuto-Installed: 1\n",
+    "usr/lib/systemd/system/nginx.service": "[Service]\nExecStart=nginx\n[Install]\nWantedBy=multi-user.target\n",
+    "etc/systemd/system/multi-user.target.wants/nginx.service": "-> /lib/systemd/system/nginx.service",
+    "sbin/init": "-> /lib/systemd/systemd",
+    "usr/lib/systemd/systemd": "\x7fELF",
+    "etc/nginx/nginx.conf": "http {\n  server { listen 8080; }\n}\n",
+}
+
+
+def lay_out(folder: Path, files: dict[str, str | bytes]) -> Path:
+    """Writes `files` below `folder`, links included, and returns it."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str) and content.startswith("-> "):
+            path.symlink_to(content[3:])
+        else:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def make_disk(
+    path: Path, tree: Path, *, table: str = "gpt", kind: str = "ext4", size: int = 64 * MIB
+) -> Path:
+    """A raw disk whose last partition holds `tree`; table "none": the file system starts at byte 0."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    start = ROOT_AT
+    if table == "gpt":
+        partition(path, "label: gpt\n2048,2048,21686148-6449-6E6F-744E-656564454649\n4096,,L\n")
+    elif table == "mbr":
+        partition(path, "label: dos\n4096,,83,*\n")
+    else:
+        start = 0
+    # the backup GPT takes the last 33 sectors
+    make_filesystem(path, tree, kind, start, size - start - (MIB if start else 0))
+    return path
+
+
+def partition(path: Path, script: str) -> None:
+    run("sfdisk", "--quiet", path, stdin=script)
+
+
+def make_filesystem(path: Path, tree: Path | None, kind: str, start: int, size: int) -> None:
+    """ext2/3/4 in place; XFS through a file of its own, because mkfs.xfs knows no offset."""
+    if kind == "xfs":
+        _make_xfs(path, tree, start, size)
+        return
+    content = ["-d", tree] if tree else []
+    run(
+        "mke2fs",
+        "-q",
+        "-F",
+        "-t",
+        kind,
+        "-L",
+        "root",
+        *content,
+        "-E",
+        f"offset={start}",
+        path,
+        f"{size // 1024}k",
+    )
+
+
+def _make_xfs(path: Path, tree: Path | None, start: int, size: int) -> None:
+    alone, proto = path.with_suffix(".xfs"), path.with_suffix(".proto")
+    alone.unlink(missing_ok=True)
+    with alone.open("wb") as file:
+        file.truncate(size)
+    proto.write_text("/dev/null\n0 0\n" + "\n".join(_proto(tree)) + "\n")
+    run("mkfs.xfs", "-q", "-L", "root", "-p", proto, alone)
+    run(
+        "dd",
+        f"if={alone}",
+        f"of={path}",
+        "bs=1M",
+        f"seek={start // MIB}",
+        "conv=notrunc,sparse",
+        "status=none",
+    )
+    alone.unlink()
+
+
+def _proto(folder: Path):
+    """The lines of mkfs.xfs's prototype file for a directory."""
+    yield "d--755 0 0"
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink():
+            yield f"{path.name} l--777 0 0 {path.readlink()}"
+        elif path.is_dir():
+            first, *rest = _proto(path)
+            yield f"{path.name} {first}"
+            yield from rest
+        else:
+            yield f"{path.name} ---644 0 0 {path}"
+    yield "$"
+
+
+def make_lvm_disk(path: Path, tree: Path, *, kind: str = "ext4", size: int = 64 * MIB) -> Path:
+    """A disk with one MBR partition of type LVM: group "vg-main", volumes "root" (with `tree`) and "empty"."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    partition(path, "label: dos\n4096,,8e\n")
+    volume = path.with_suffix(".lv")
+    extents = (size - ROOT_AT - 2 * MIB) // (4 * MIB) - 1
+    with volume.open("wb") as file:
+        file.truncate(extents * 4 * MIB)
+    make_filesystem(volume, tree, kind, 0, extents * 4 * MIB)
+    with path.open("r+b") as file:
+        file.seek(ROOT_AT)
+        file.write(_physical_volume(size - ROOT_AT, extents))
+    run("dd", f"if={volume}", f"of={path}", "bs=1M", "seek=3", "conv=notrunc,sparse", "status=none")
+    volume.unlink()
+    return path
+
+
+def _physical_volume(size: int, extents: int) -> bytes:
+    """The first MiB of a physical volume: label, header, one metadata area (LVM2 `lib/format_text/layout.h`)."""
+    identity = b"0" * 32
+    header = identity + struct.pack("<Q", size)
+    header += struct.pack("<QQ", MIB, 0) + bytes(16)  # data begins at 1 MiB; end of list
+    header += struct.pack("<QQ", 4096, MIB - 4096) + bytes(16)  # metadata area; end of list
+    rest = (struct.pack("<I", 32) + b"LVM2 001" + header).ljust(512 - 20, b"\0")
+    label = b"LABELONE" + struct.pack("<Q", 1) + struct.pack("<I", _lvm_crc(rest)) + rest
+    text = (
+        _LVM_TEXT.format(id=_LVM_ID, sectors=size // 512, count=extents + 1, extents=extents).encode() + b"\0"
+    )
+    area = b" LVM2 x[5A%r0N*>" + struct.pack("<IQQ", 1, 4096, MIB - 4096)
+    area += struct.pack("<QQII", 512, len(text), _lvm_crc(text), 0)
+    area = area.ljust(512 - 4, b"\0")
+    metadata = struct.pack("<I", _lvm_crc(area)) + area + text
+    return (bytes(512) + label).ljust(4096, b"\0") + metadata.ljust(MIB - 4096, b"\0")
+
+
+def _lvm_crc(data: bytes) -> int:
+    """CRC-32 that starts at LVM's own value and is not inverted at the end."""
+    return zlib.crc32(data, 0xF597A6CF ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
+
+
+_LVM_ID = "000000-0000-0000-0000-0000-0000-000000"
+_LVM_TEXT = """\
+vg-main {{
+id = "{id}"
+seqno = 1
+format = "lvm2"
+status = ["RESIZEABLE", "READ", "WRITE"]
+flags = []
+extent_size = 8192
+max_lv = 0
+max_pv = 0
+metadata_copies = 0
+physical_volumes {{
+pv0 {{
+id = "{id}"
+device = "/dev/vda1"
+status = ["ALLOCATABLE"]
+flags = []
+dev_size = {sectors}
+pe_start = 2048
+pe_count = {count}
+}}
+}}
+logical_volumes {{
+root {{
+id = "100000-0000-0000-0000-0000-0000-000000"
+status = ["READ", "WRITE", "VISIBLE"]
+flags = []
+segment_count = 1
+segment1 {{
+start_extent = 0
+extent_count = {extents}
+type = "striped"
+stripe_count = 1
+stripes = [
+"pv0", 0
+]
+}}
+}}
+empty {{
+id = "200000-0000-0000-0000-0000-0000-000000"
+status = ["READ", "WRITE", "VISIBLE"]
+flags = []
+segment_count = 1
+segment1 {{
+start_extent = 0
+extent_count = 1
+type = "striped"
+stripe_count = 1
+stripes = [
+"pv0", {extents}
+]
+}}
+}}
+}}
+}}
+contents = "Text Format Volume Group"
+version = 1
+description = ""
+creation_host = "test"
+creation_time = 1700000000
+"""
+
+
+def converted(
+    disk: Path, image_format: str, *, name: str | None = None, compress: bool = False, **options: str
+) -> Path:
+    """The same disk in another format, beside it."""
+    path = disk.with_name(name or f"{disk.stem}.{image_format}")
+    switches = [*(["-c"] if compress else []), *(f"-o{key}={value}" for key, value in options.items())]
+    run("qemu-img", "convert", "-f", "raw", "-O", image_format, *switches, disk, path)
+    return path
+
+
+def run(*command: object, stdin: str | None = None) -> str:
+    """The program's output; fails the test with what it said when it fails. /sbin is not on everybody's PATH."""
+    program = shutil.which(str(command[0]), path="/usr/sbin:/usr/bin:/sbin:/bin")
+    assert program, f"{command[0]} is missing: see config/bootstrap/debian.py"
+    done = subprocess.run(
+        [program, *map(str, command[1:])], input=stdin, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command[0]}: {done.stderr}"
+    return done.stdout
