@@ -1,10 +1,12 @@
 """Security groups as an nftables ruleset, written as `nft list` shows it, so that the two can be compared line by line."""
 
 import ipaddress
+import re
 
 from migrations_engine.domain.machine import Rule, SecurityGroup
 
 TABLE = "inet migration_personas"
+NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58"}  # a guest without /etc/protocols knows no names
 ALWAYS_IN = (
     "ct state established,related accept",
     'iif "lo" accept',
@@ -50,9 +52,9 @@ def _what(rule: Rule) -> list[str]:
     if rule.protocol == "any":
         return []
     if rule.protocol == "icmp":
-        return ["meta l4proto { icmp, ipv6-icmp }"]
+        return ["meta l4proto { 1, 58 }"]
     if rule.port_from is None:
-        return [f"meta l4proto {rule.protocol}"]
+        return [f"meta l4proto {NUMBERS[rule.protocol]}"]
     ports = str(rule.port_from) if rule.port_from == rule.port_to else f"{rule.port_from}-{rule.port_to}"
     return [f"{rule.protocol} dport {ports}"]
 
@@ -64,8 +66,12 @@ def _label(name: str) -> str:
 
 def missing_lines(wanted: str, listed: str) -> list[str]:
     """Lines of the ruleset that the guest does not list."""
-    seen = {" ".join(line.split()) for line in listed.splitlines()}
-    lines = (" ".join(line.split()) for line in wanted.splitlines())
-    return [
-        line for line in lines if line and line not in seen and not line.startswith(("delete ", "table "))
-    ]
+    seen = {_plain(line) for line in listed.splitlines()}
+    lines = (_plain(line) for line in wanted.splitlines())
+    return [line for line in lines if line and line not in seen and not line.startswith(("delete ", "table "))]
+
+
+def _plain(line: str) -> str:
+    """One space between words; protocols by number, which nft lists by name where the guest knows the name."""
+    head, found, tail = " ".join(line.split()).partition("meta l4proto ")
+    return head + found + re.sub(r"\b(icmp|tcp|udp|ipv6-icmp)\b(?=[, ])", lambda name: NUMBERS[name[1]], tail, count=2)

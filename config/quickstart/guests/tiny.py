@@ -15,11 +15,12 @@ from config.quickstart.guests.initramfs import write_initramfs
 from config.quickstart.guests.kernels import newest_two
 
 SIZE_MIB = 192
-PROGRAMS = ["base-files", "base-passwd", "busybox-static", "qemu-guest-agent", "nftables", "iproute2"]
+# dash, because busybox as sh would run its own applets in place of other packages' programs (its tc for iproute2's)
+PROGRAMS = ["base-files", "base-passwd", "dash", "busybox-static", "qemu-guest-agent", "nftables", "iproute2"]
 # what their dependencies bring for installing and configuring, which nothing here runs
 LEFT_OUT = (
     "dpkg", "tar", "perl", "libperl", "libfile-", "libtext-", "libnumber-", "libgdbm", "libdb5", "usrmerge", "debconf",
-    "init-system-helpers", "libcap2-bin", "gcc-", "mawk", "libdebconfclient", "libbz2",
+    "init-system-helpers", "libcap2-bin", "gcc-", "mawk", "libdebconfclient", "libbz2", "debianutils",
 )  # fmt: skip
 INITRAMFS_MODULES = ("virtio_pci", "virtio_blk")
 GUEST_MODULES = (
