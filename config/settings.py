@@ -235,7 +235,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"IntentEnum": "personas.models.settings_columns.INTENTS"},
+    "ENUM_NAME_OVERRIDES": {
+        "IntentEnum": "personas.models.settings_columns.INTENTS",
+        "RunStateEnum": "migrations_engine.domain.states.RunState",
+        "TargetKindEnum": "templates_app.models.template.TargetKind",
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
 

@@ -1,4 +1,13 @@
 """What this app adds to API v1: `ROUTES` for viewsets (prefix, viewset, basename), `PATHS` for single endpoints."""
 
-ROUTES: list = []
-PATHS: list = []
+from django.urls import path
+
+from migrations_engine.api.machines import MigratedVMViewSet, TargetViewSet
+from migrations_engine.api.runs import PlanView, RunViewSet
+
+ROUTES: list = [
+    ("migrations", RunViewSet, "migration"),
+    ("migrated-vms", MigratedVMViewSet, "migrated-vm"),
+    ("targets", TargetViewSet, "target"),
+]
+PATHS: list = [path("plans/", PlanView.as_view(), name="plan")]

@@ -1,12 +1,15 @@
 """Target endpoints: rows, and the drivers behind them."""
 
+from dataclasses import asdict
+from typing import Any
+
 from django.conf import settings
 from django.db import models, transaction
 
 from migrations_engine.models import MigrationRun, TargetEndpoint
-from migrations_engine.targets.base import Target
+from migrations_engine.targets.base import Target, TargetError
 from migrations_engine.targets.registry import open_target
-from personas.errors import InUse
+from personas.errors import InUse, Refused
 from personas.models import Department, Role
 from personas.services.access import require
 from personas.services.audit import record
@@ -24,6 +27,14 @@ def default_target(*, department: Department | None, by) -> TargetEndpoint | Non
     rows = TargetEndpoint.objects.visible_to(by)
     ours = rows.filter(models.Q(department=department) | models.Q(department__isnull=True))
     return ours.order_by(models.F("department").asc(nulls_last=True), "created_at").first()
+
+
+def target_probe(*, target: TargetEndpoint) -> dict[str, Any]:
+    """What it is able to do right now, as plain JSON. Raises Refused where it does not answer."""
+    try:
+        return asdict(open_endpoint(target).probe())
+    except (TargetError, OSError) as error:
+        raise Refused(f"The target does not answer: {error}") from error
 
 
 def target_create(

@@ -1,0 +1,127 @@
+"""`/api/v1/migrated-vms/` and `/api/v1/targets/`: what runs have made, and where."""
+
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from migrations_engine.api.fields import VerificationSerializer
+from migrations_engine.filters import MigratedVMFilter, TargetFilter
+from migrations_engine.models import MigratedVM, TargetEndpoint
+from migrations_engine.services import migrated, targets
+from personas.api.base import DepartmentField, OwnedViewSet
+from personas.models import Role
+from personas.models.token import Scope
+
+
+class MigratedVMSerializer(serializers.ModelSerializer):
+    verification = serializers.SerializerMethodField()
+    forwards = serializers.SerializerMethodField(help_text='`{"tcp/80": port on 127.0.0.1}`')
+
+    class Meta:
+        model = MigratedVM
+        fields = [
+            "id", "name", "department", "run", "power_state", "forwards", "facts", "verification", "tags", "created_at",
+            "removed_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(VerificationSerializer(many=True))
+    def get_verification(self, row):
+        return row.verification
+
+    @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
+    def get_forwards(self, row):
+        return row.reference.get("forwards", {})
+
+
+class PowerSerializer(serializers.Serializer):
+    power = serializers.ChoiceField(choices=migrated.POWER)
+
+
+class ConsoleSerializer(serializers.Serializer):
+    text = serializers.CharField(help_text="The end of what the guest wrote on its serial line.")
+
+
+class MigratedVMViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet
+):
+    queryset = MigratedVM.objects.select_related("run__target", "department")
+    serializer_class = MigratedVMSerializer
+    filterset_class = MigratedVMFilter
+    filter_backends = [DjangoFilterBackend]
+    write_role = Role.OPERATOR
+    write_scope = Scope.MIGRATE
+
+    def get_queryset(self):
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset().none()
+        return super().get_queryset().visible_to(self.request.user)
+
+    def perform_destroy(self, row):
+        migrated.migrated_vm_remove(migrated_vm=row, by=self.request.user)
+
+    @extend_schema(
+        request=PowerSerializer, responses=MigratedVMSerializer, summary="Switch it on, or shut it down"
+    )
+    @action(detail=True, methods=["post"])
+    def power(self, request, pk=None):
+        asked = PowerSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        row = migrated.migrated_vm_power(
+            migrated_vm=self.get_object(), want=asked.validated_data["power"], by=request.user
+        )
+        return Response(self.get_serializer(row).data)
+
+    @extend_schema(responses=ConsoleSerializer, summary="Its console log")
+    @action(detail=True)
+    def console(self, request, pk=None):
+        return Response({"text": migrated.migrated_vm_console(migrated_vm=self.get_object())})
+
+
+class TargetSerializer(serializers.ModelSerializer):
+    department = DepartmentField(
+        allow_null=True, required=False, help_text="Owner; null: the organisation's."
+    )
+
+    class Meta:
+        model = TargetEndpoint
+        fields = ["id", "name", "kind", "department", "created_at", "updated_at"]
+        read_only_fields = ["id", "created_at", "updated_at"]
+        validators: list = []
+
+    def create(self, validated_data):
+        return targets.target_create(by=self.context["request"].user, **validated_data)
+
+    def update(self, instance, validated_data):
+        for fixed in ("department", "kind"):
+            if validated_data.get(fixed, getattr(instance, fixed)) != getattr(instance, fixed):
+                raise serializers.ValidationError({fixed: "It stays what it is; create another target."})
+        name = validated_data.get("name", instance.name)
+        return targets.target_update(target=instance, name=name, by=self.context["request"].user)
+
+
+class TargetStateSerializer(serializers.Serializer):
+    version = serializers.CharField()
+    accelerator = serializers.CharField(help_text="kvm, or tcg (emulation).")
+    vcpus = serializers.IntegerField()
+    memory_mib = serializers.IntegerField(help_text="Free right now.")
+    free_bytes = serializers.IntegerField()
+    firmwares = serializers.ListField(child=serializers.CharField())
+    detail = serializers.CharField()
+
+
+class TargetViewSet(OwnedViewSet):
+    queryset = TargetEndpoint.objects.select_related("department")
+    serializer_class = TargetSerializer
+    filterset_class = TargetFilter
+    filter_backends = [DjangoFilterBackend]
+
+    def perform_destroy(self, row):
+        targets.target_delete(target=row, by=self.request.user)
+
+    @extend_schema(responses=TargetStateSerializer, summary="What it is able to do right now")
+    @action(detail=True)
+    def probe(self, request, pk=None):
+        return Response(targets.target_probe(target=self.get_object()))

@@ -1,0 +1,263 @@
+"""`/api/v1/migrations/` and `/api/v1/plans/`: MigrateVM(TemplateID, VMID, PersonaID), its preview, its steering."""
+
+from django.urls import reverse
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from migrations_engine import pipeline
+from migrations_engine.api.fields import ChangeSerializer, ConcernSerializer, NamedSerializer, StepSerializer
+from migrations_engine.filters import RunFilter
+from migrations_engine.models import MigrationRun, RunEvent
+from migrations_engine.services.launch import launch_arguments
+from migrations_engine.services.plan import plan_make
+from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
+from migrations_engine.services.receipt import receipt_of
+from personas.models import Role
+from personas.models.token import Scope
+from templates_app.permissions import AskPermission
+
+MAX_KEY_CHARACTERS = 200
+
+
+class LaunchSerializer(serializers.Serializer):
+    """Ids that are well-formed but unknown, or not yours, are answered with 404."""
+
+    template = serializers.UUIDField(help_text="TemplateID")
+    vm = serializers.UUIDField(help_text="VMID")
+    persona = serializers.UUIDField(required=False, help_text="PersonaID")
+    personas = serializers.ListField(
+        child=serializers.UUIDField(), required=False, max_length=20, help_text="Several, the last one wins."
+    )
+    use_case = serializers.CharField(
+        required=False, max_length=80, help_text="Takes the personas that the machine carries for it."
+    )
+    overrides = serializers.DictField(required=False, help_text="A settings document; beats every layer.")
+    target = serializers.UUIDField(
+        required=False, help_text="The department's own, or the organisation's, if left out."
+    )
+
+    def validate(self, attrs):
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise serializers.ValidationError(dict.fromkeys(unknown, "Not known here."))
+        return attrs
+
+
+class StartSerializer(LaunchSerializer):
+    plan_sha256 = serializers.RegexField(
+        "^[0-9a-f]{64}$",
+        required=False,
+        help_text="Of the plan that you saw: 409 where it is another one now.",
+    )
+
+
+class PlanSerializer(serializers.Serializer):
+    sha256 = serializers.CharField()
+    launchable = serializers.BooleanField(help_text="No concern is critical.")
+    concerns = ConcernSerializer(many=True)
+    changes = ChangeSerializer(many=True, help_text="From the machine as it is to the machine as planned.")
+    merged = serializers.DictField(
+        help_text="As `POST /merge/` answers: merged, origin, conflicts, refused, sha256."
+    )
+    machine = serializers.DictField(allow_null=True)
+    kernel = serializers.DictField(allow_null=True)
+    enforcement = serializers.ListField(child=serializers.DictField())
+    scripts = serializers.ListField(child=serializers.DictField())
+
+
+class RunSerializer(serializers.ModelSerializer):
+    vm = serializers.SerializerMethodField()
+    template = serializers.SerializerMethodField()
+    personas = serializers.SerializerMethodField()
+    created_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    percent = serializers.SerializerMethodField()
+    elapsed_s = serializers.SerializerMethodField()
+
+    class Meta:
+        model = MigrationRun
+        fields = [
+            "id", "state", "percent", "elapsed_s", "root_cause", "department", "vm", "template", "personas", "use_case",
+            "target", "plan_sha256", "created_by", "created_at", "started_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(NamedSerializer)
+    def get_vm(self, run):
+        return _named(run.plan["vm"])
+
+    @extend_schema_field(NamedSerializer)
+    def get_template(self, run):
+        return _named(run.plan["template"])
+
+    @extend_schema_field(NamedSerializer(many=True))
+    def get_personas(self, run):
+        return [_named(persona) for persona in run.plan["personas"]]
+
+    def get_percent(self, run) -> float:
+        return run_percent(run)
+
+    def get_elapsed_s(self, run) -> float | None:
+        return run_elapsed_s(run)
+
+
+def _named(document) -> dict:
+    return {"id": document["id"], "name": document["name"]}
+
+
+class EventSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = RunEvent
+        fields = ["at", "step", "level", "text"]
+
+
+class RunDetailSerializer(RunSerializer):
+    steps = serializers.SerializerMethodField()
+    events = EventSerializer(many=True)
+    merged = serializers.SerializerMethodField(
+        help_text="Settings with the origin of each, as they were launched."
+    )
+    concerns = serializers.SerializerMethodField()
+    changes = serializers.SerializerMethodField()
+    scripts = serializers.SerializerMethodField(
+        help_text="Exit code, stdout, stderr and duration of each script."
+    )
+    receipt = serializers.SerializerMethodField()
+    migrated_vm = serializers.SerializerMethodField()
+
+    class Meta(RunSerializer.Meta):
+        fields = [
+            *RunSerializer.Meta.fields, "overrides", "steps", "events", "merged", "concerns", "changes", "scripts",
+            "receipt", "migrated_vm",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(StepSerializer(many=True))
+    def get_steps(self, run):
+        return [step_progress(step) for step in run.steps.all()]
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_merged(self, run):
+        return run.plan["merged"]
+
+    @extend_schema_field(ConcernSerializer(many=True))
+    def get_concerns(self, run):
+        return run.plan["concerns"]
+
+    @extend_schema_field(ChangeSerializer(many=True))
+    def get_changes(self, run):
+        return run.plan["changes"]
+
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
+    def get_scripts(self, run):
+        kept = (step.result or {} for step in run.steps.all() if step.name == "post_script")
+        return next(kept, {}).get("scripts", [])
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_receipt(self, run):
+        return receipt_of(run)
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_migrated_vm(self, run):
+        machine = getattr(run, "migrated_vm", None)
+        return str(machine.pk) if machine else None
+
+
+class PlanView(APIView):
+    permission_classes = [AskPermission]
+
+    @extend_schema(
+        operation_id="plan",
+        summary="What a migration would do; nothing is stored",
+        request=LaunchSerializer,
+        responses=PlanSerializer,
+    )
+    def post(self, request):
+        asked = LaunchSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        plan = plan_make(**launch_arguments(asked.validated_data, by=request.user))
+        shown = {name: plan.document[name] for name in PlanSerializer().fields if name in plan.document}
+        return Response({**shown, "sha256": plan.sha256, "launchable": not plan.blockers})
+
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="The same key replays the first answer; with another body 422.",
+)
+
+
+class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    queryset = MigrationRun.objects.select_related("created_by")
+    serializer_class = RunSerializer
+    filterset_class = RunFilter
+    filter_backends = [DjangoFilterBackend]
+    write_role = Role.OPERATOR
+    write_scope = Scope.MIGRATE
+
+    def get_queryset(self):
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset().none()
+        return with_progress(super().get_queryset().visible_to(self.request.user))
+
+    @extend_schema(responses=RunDetailSerializer)
+    def retrieve(self, request, *args, **kwargs):
+        return Response(RunDetailSerializer(self.get_object()).data)
+
+    @extend_schema(
+        summary="MigrateVM(TemplateID, VMID, PersonaID)",
+        request=StartSerializer,
+        responses={202: RunSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        examples=[
+            OpenApiExample(
+                "By persona",
+                value={"template": "1b9d…", "vm": "58ad…", "persona": "c09f…"},
+                request_only=True,
+            )
+        ],
+    )
+    def create(self, request):
+        asked = StartSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        run = pipeline.run_start(
+            **launch_arguments(asked.validated_data, by=request.user),
+            plan_sha256=asked.validated_data.get("plan_sha256"),
+            idempotency_key=_key(request),
+        )
+        return self._accepted(run)
+
+    @extend_schema(
+        request=None,
+        responses={202: RunSerializer},
+        summary="Stop it, or give it up; what it made is removed",
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request, pk=None):
+        return self._accepted(pipeline.run_cancel(run=self.get_object(), by=request.user))
+
+    @extend_schema(
+        request=None,
+        responses={202: RunSerializer},
+        summary="The failed step once more, on the same snapshot",
+    )
+    @action(detail=True, methods=["post"])
+    def retry(self, request, pk=None):
+        return self._accepted(pipeline.run_retry(run=self.get_object(), by=request.user))
+
+    def _accepted(self, run) -> Response:
+        run = self.get_queryset().get(pk=run.pk)
+        place = self.request.build_absolute_uri(reverse("migration-detail", args=[run.pk]))
+        return Response(RunSerializer(run).data, status=status.HTTP_202_ACCEPTED, headers={"Location": place})
+
+
+def _key(request) -> str:
+    key = request.headers.get("Idempotency-Key", "").strip().strip('"')
+    if len(key) > MAX_KEY_CHARACTERS:
+        raise serializers.ValidationError({"Idempotency-Key": f"At most {MAX_KEY_CHARACTERS} characters."})
+    return key
