@@ -239,10 +239,10 @@ creation_time = 1700000000
 
 
 def converted(
-    disk: Path, image_format: str, *, name: str | None = None, compress: bool = False, **options: str
+    disk: Path, image_format: str, path: Path | None = None, *, compress: bool = False, **options: str
 ) -> Path:
-    """The same disk in another format, beside it."""
-    path = disk.with_name(name or f"{disk.stem}.{image_format}")
+    """The same disk in another format; beside it if no `path` is given."""
+    path = path or disk.with_name(f"{disk.stem}.{image_format}")
     switches = [*(["-c"] if compress else []), *(f"-o{key}={value}" for key, value in options.items())]
     run("qemu-img", "convert", "-f", "raw", "-O", image_format, *switches, disk, path)
     return path
