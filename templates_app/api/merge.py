@@ -18,7 +18,7 @@ class MergeRequestSerializer(serializers.Serializer):
     template = serializers.JSONField(required=False, help_text="TemplateID, or a document.")
     personas = serializers.JSONField(
         required=False,
-        help_text="List of PersonaIDs, documents, or {id | document, name, priority}; by priority, then name, later wins.",
+        help_text="List of PersonaIDs, documents, {id | document, name, priority}; by priority, then name; later wins.",
     )
     persona = serializers.JSONField(required=False, help_text="The same for one persona.")
     department = serializers.UUIDField(
@@ -33,7 +33,7 @@ class MergeRequestSerializer(serializers.Serializer):
     def validate(self, attrs):
         unknown = sorted(set(self.initial_data) - set(self.fields))
         if unknown:
-            raise serializers.ValidationError({name: "Not known here." for name in unknown})
+            raise serializers.ValidationError(dict.fromkeys(unknown, "Not known here."))
         return attrs
 
 

@@ -3,8 +3,9 @@
 from django.urls import path
 
 from templates_app.api.merge import MergeView, SettingsSchemaView
+from templates_app.api.templates import TemplateViewSet
 
-ROUTES: list = []
+ROUTES: list = [("templates", TemplateViewSet, "template")]
 PATHS: list = [
     path("merge/", MergeView.as_view(), name="merge"),
     path("settings-schema/", SettingsSchemaView.as_view(), name="settings-schema"),

@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ('source_kind', models.CharField(choices=[('any', 'Any source'), ('images', 'Disk images')], default='any', max_length=16)),
                 ('target_kind', models.CharField(choices=[('qemu', 'This machine (QEMU)')], default='qemu', max_length=16)),
                 ('locks', models.JSONField(blank=True, default=list, help_text='Settings that no persona or override may change.')),
-                ('archived_at', models.DateTimeField(blank=True, null=True)),
+                ('archived_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('default_driver_set', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='%(class)s_users', to='personas.driverset')),
                 ('department', models.ForeignKey(blank=True, help_text="Empty: the organisation's, seen by all.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='personas.department')),
                 ('network_profile', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='%(class)s_users', to='personas.networkprofile')),

@@ -73,8 +73,8 @@ class _Gathered:
         else:
             document, wrapper = _unwrapped(place, asked)
             layer = Layer(Kind.PERSONA, _name(wrapper, place), None, document)
-            place = f"{place}.document" if "document" in wrapper else place
-        self.take_layer(place, replace(layer, priority=_priority(place, wrapper)))
+        layer = replace(layer, priority=_priority(place, wrapper))
+        self.take_layer(f"{place}.document" if "document" in wrapper else place, layer)
 
     def take_department(self, asked: Any) -> None:
         if asked is None:
@@ -111,11 +111,12 @@ def _personas_of(asked: Mapping[str, Any]) -> list[tuple[str, Any]]:
         raise BadInput({"persona": ["Give either `persona` or `personas`."]})
     if single is not None:
         return [("persona", single)]
-    if not isinstance(several or [], list):
+    several = [] if several is None else several
+    if not isinstance(several, list):
         raise BadInput({"personas": ["Give a list."]})
-    if len(several or []) > MOST_PERSONAS:
+    if len(several) > MOST_PERSONAS:
         raise BadInput({"personas": [f"At most {MOST_PERSONAS}."]})
-    return [(f"personas.{index}", persona) for index, persona in enumerate(several or [])]
+    return [(f"personas.{index}", persona) for index, persona in enumerate(several)]
 
 
 def _unwrapped(place: str, asked: Any) -> tuple[dict, Mapping[str, Any]]:
@@ -164,10 +165,11 @@ def _found(place: str, model, asked: Any, by):
 
 
 def _driver_sets(asked: Any) -> dict[str, list[dict]]:
-    if not isinstance(asked or {}, dict):
+    asked = {} if asked is None else asked
+    if not isinstance(asked, dict):
         raise BadInput({"driver_sets": ["Give a mapping of slug to drivers."]})
     found, wrong = {}, {}
-    for slug, drivers in (asked or {}).items():
+    for slug, drivers in asked.items():
         try:
             found[slug] = dump_drivers(parse_drivers(drivers))
         except InvalidSettings as error:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
 from personas.domain.canonical import sha256_of
-from personas.errors import InUse
+from personas.errors import InUse, Refused
 from personas.models import Department, Role
 from personas.services import audit
 from personas.services.access import require
@@ -92,8 +92,13 @@ def _locked(template: MigrationTemplate) -> MigrationTemplate:
 
 
 def _saved(template: MigrationTemplate, by) -> MigrationTemplate:
-    template.full_clean()
-    template.save()
+    template.full_clean(
+        validate_constraints=False
+    )  # clean() says which row has the name; the database has the last word
+    try:
+        template.save()
+    except IntegrityError:
+        raise Refused(f"Somebody has just taken the name {template.name}.") from None
     document, newest = template.document(), template.revisions.first()
     digest = sha256_of(document)
     if newest is None or newest.sha256 != digest:

@@ -52,8 +52,11 @@ VALUES = {
     ),
     "post_migration.timeout_s": st.integers(1, 3600),
     "post_migration.must_pass": st.booleans(),
-    "monitoring_tags": st.dictionaries(st.sampled_from(TAGS), TAG_VALUES | st.none(), max_size=3),
+    "monitoring_tags": st.dictionaries(st.sampled_from(TAGS), TAG_VALUES, max_size=3),
     "acceptance_checks": st.lists(CHECKS, max_size=3),
+}
+OR_NULL = {
+    "monitoring_tags": st.dictionaries(st.sampled_from(TAGS), TAG_VALUES | st.none(), max_size=3) | st.none()
 }
 PATHS = sorted(VALUES)
 SCALARS = sorted(set(LEAVES) - LIST_LEAVES - MAP_LEAVES)
@@ -82,7 +85,7 @@ def placed(said: dict) -> dict:
 @st.composite
 def documents(draw, nulls=True):
     paths = draw(st.lists(st.sampled_from(PATHS), unique=True, max_size=12))
-    values = {path: VALUES[path] | st.none() if nulls else VALUES[path] for path in paths}
+    values = {path: OR_NULL.get(path, VALUES[path] | st.none()) if nulls else VALUES[path] for path in paths}
     return validate_document(placed({path: draw(value) for path, value in values.items()}))
 
 

@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from personas.domain.settings import LEAVES, LIST_LEAVES, MAP_LEAVES, SYSTEM_DEFAULTS, validate_document
@@ -30,10 +30,6 @@ def at(settings, path):
 
 def said(settings):
     return {path: at(settings, path) for path in LEAVES if at(settings, path) is not ABSENT}
-
-
-def says_null(value):
-    return any(says_null(inner) for inner in value.values()) if isinstance(value, dict) else value is None
 
 
 def leaves_of(settings):
@@ -86,13 +82,6 @@ def test_merging_twice_changes_nothing(layers, driver_sets):
     outcome = Layer("template", "Merged", None, placed({**said(first.settings), **unsaid}))
     again = merge([outcome, *(layer for layer in layers if layer.kind != "template")], driver_sets)
     assert (again.settings, again.sha256) == (first.settings, first.sha256)
-
-
-@given(stacks(locked=False), DRIVER_SETS)
-def test_what_was_merged_stands_without_any_other_layer(layers, driver_sets):
-    assume(not any(says_null(layer.document) for layer in layers))  # else an un-said default comes back
-    first = merge(layers, driver_sets)
-    assert merge([Layer("template", "Merged", None, first.settings)], driver_sets).settings == first.settings
 
 
 @given(stacks(), DRIVER_SETS, st.randoms(use_true_random=False))

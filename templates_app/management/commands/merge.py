@@ -14,9 +14,9 @@ from templates_app.services.document_files import UnreadableDocument, driver_set
 
 class Command(BaseCommand):
     help = (
-        "Merge a template, personas and overrides from JSON or YAML files and print the effective settings, who set each "
-        "value and what it beat. Personas are ordered by priority, then by name; the later one wins. A file holds a bare "
-        "document, or {name:, priority:, settings:}; without a name the file's own is taken."
+        "Merge a template, personas and overrides from JSON or YAML files and print the effective settings, who set "
+        "each value and what it beat. Personas are ordered by priority, then by name; the later one wins. A file holds "
+        "a bare document, or {name:, priority:, settings:}; without a name the file's own is taken."
     )
     requires_system_checks: list = []
 
