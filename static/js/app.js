@@ -21,6 +21,21 @@
     }
   });
 
+  /* --- the user's menu closes when something else is pressed ------------------------------------------------------ */
+
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.user-menu-more[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && event.target.closest("details.user-menu-more[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
   /* --- copy: <button data-copy> beside a <pre> ------------------------------------------------------------------ */
 
   document.addEventListener("click", async (event) => {

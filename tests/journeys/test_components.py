@@ -169,5 +169,6 @@ def test_the_side_bar_leads_everywhere_by_keyboard(page, screen, anna):
 
 
 def test_logging_out_ends_at_the_login_page(page, anna):
+    page.locator("summary", has_text="anna").click()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()

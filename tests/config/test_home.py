@@ -1,0 +1,150 @@
+"""Home: every number and row is what the reader may see, and what waits for somebody is there."""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from analyzer.models import Recommendation, Scan, SourceEndpoint, VirtualMachine
+from analyzer.models.scan import ScanState
+from config.attention import attention, estate, first_steps
+from config.navigation import GROUPS, USER_LINKS
+from migrations_engine.domain.states import RunState
+from migrations_engine.models import MigrationRun, TargetEndpoint
+from personas.models import Department, Membership, Role
+from templates_app.models import MigrationTemplate
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def finance(db):
+    return Department.objects.create(name="Finance", slug="finance")
+
+
+@pytest.fixture
+def anna(django_user_model, finance):
+    anna = django_user_model.objects.create_user("anna", password="x")
+    Membership.objects.create(user=anna, department=finance, role=Role.ADMIN)
+    return anna
+
+
+@pytest.fixture
+def charlie(django_user_model):
+    """A member of another department."""
+    charlie = django_user_model.objects.create_user("charlie", password="x")
+    other = Department.objects.create(name="Marketing", slug="marketing")
+    Membership.objects.create(user=charlie, department=other, role=Role.ADMIN)
+    return charlie
+
+
+@pytest.fixture
+def make_vm(finance):
+    source = SourceEndpoint.objects.create(name="images", location="/images", department=finance)
+
+    def make(name, **fields):
+        return VirtualMachine.objects.create(
+            source=source, external_id=name, name=name, department=finance, **fields
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_run(finance, anna):
+    template = MigrationTemplate.objects.create(name="Standard", slug="standard", department=finance)
+    target = TargetEndpoint.objects.create(name="here", department=finance)
+
+    def make(vm, state, **fields):
+        return MigrationRun.objects.create(
+            department=finance, vm=vm, template=template, target=target, plan={}, plan_sha256="0" * 64, state=state,
+            created_by=anna, finished_at=timezone.now() if state in ("failed", "succeeded") else None, **fields,
+        )
+
+    return make
+
+
+def test_a_stranger_sees_none_of_it(make_vm, make_run, anna, charlie):
+    vm = make_vm("db-1")
+    make_run(vm, RunState.FAILED)
+    assert estate(anna, timezone.now()).machines == 1
+    assert len(attention(anna).failed) == 1
+    assert estate(charlie, timezone.now()).machines == 0
+    assert attention(charlie).nothing
+    assert estate(charlie, timezone.now()).ended_lately == 0
+
+
+def test_a_machine_without_a_scan_waits_for_one(make_vm, anna):
+    vm = make_vm("db-1")
+    make_vm("gone", missing_since=timezone.now())
+    assert [each.name for each in attention(anna).unscanned] == ["db-1"]
+    Scan.objects.create(vm=vm, state=ScanState.COMPLETE)
+    assert attention(anna).unscanned == []
+    assert estate(anna, timezone.now()).scanned == 1
+
+
+def test_an_unreadable_disk_waits_until_a_later_scan(make_vm, anna):
+    vm = make_vm("db-1")
+    Scan.objects.create(vm=vm, state=ScanState.UNREADABLE, message="no partition table")
+    assert [scan.message for scan in attention(anna).unreadable] == ["no partition table"]
+    Scan.objects.create(vm=vm, state=ScanState.COMPLETE)
+    assert attention(anna).unreadable == []
+
+
+def test_a_failed_run_waits_until_the_machine_is_tried_again(make_vm, make_run, anna):
+    vm = make_vm("db-1")
+    failed = make_run(vm, RunState.FAILED)
+    assert attention(anna).failed == [failed]
+    again = make_run(vm, RunState.RUNNING)
+    assert attention(anna).failed == []
+    assert attention(anna).running == [again]
+
+
+def test_an_open_suggestion_waits_for_an_answer(make_vm, anna):
+    vm = make_vm("db-1")
+    scan = Scan.objects.create(vm=vm, state=ScanState.COMPLETE)
+    Recommendation.objects.create(vm=vm, scan=scan, score=0.9, ranking=[], model_version="1")
+    Recommendation.objects.create(vm=vm, scan=scan, score=0.9, ranking=[], model_version="1", state="dismissed")
+    assert attention(anna).suggestion_count == 1
+
+
+def test_an_empty_instance_says_what_to_do_first(anna, finance):
+    steps = first_steps(anna, estate(anna, timezone.now()))
+    assert [step.title for step in steps if step.done] == ["Belong to a department"]
+    assert [step.title for step in steps if step.next] == ["Say where the machines are"]
+
+
+def test_home_shows_the_cause_of_a_failure(client, anna, make_vm, make_run):
+    make_run(make_vm("db-1"), RunState.FAILED, root_cause="No space left on the target.")
+    client.force_login(anna)
+    page = client.get("/").content.decode()
+    assert "No space left on the target." in page
+    assert "db-1" in page
+
+
+def test_home_asks_for_itself_only_while_something_runs(client, anna, make_vm, make_run):
+    client.force_login(anna)
+    run = make_run(make_vm("db-1"), RunState.RUNNING)
+    assert 'hx-trigger="every 3s"' in client.get("/").content.decode()
+    MigrationRun.objects.filter(pk=run.pk).update(state=RunState.SUCCEEDED)
+    assert 'hx-trigger="every 3s"' not in client.get("/").content.decode()
+
+
+def test_home_needs_a_login(client):
+    assert client.get("/").headers["Location"] == "/login/?next=/"
+
+
+def test_the_admin_is_offered_to_staff_only(client, anna, admin_user):
+    client.force_login(anna)
+    assert 'href="/admin/"' not in client.get("/").content.decode()
+    client.force_login(admin_user)
+    assert 'href="/admin/"' in client.get("/").content.decode()
+
+
+def test_every_entry_of_the_side_bar_leads_somewhere():
+    names = [name for _, rows in GROUPS for _, name, _ in rows] + [name for _, name, _ in USER_LINKS]
+    assert all(reverse(name) for name in names)
+
+
+def test_the_page_that_is_open_is_marked_once(client, anna):
+    client.force_login(anna)
+    assert client.get("/").content.decode().count('aria-current="page"') == 1
