@@ -1,4 +1,25 @@
 """What this app adds to API v1: `ROUTES` for viewsets (prefix, viewset, basename), `PATHS` for single endpoints."""
 
-ROUTES: list = []
-PATHS: list = []
+from django.urls import path
+
+from analyzer.api.machines import MachineViewSet
+from analyzer.api.of_machine import PackagesOfMachine, RecommendationsOfMachine, ServicesOfMachine
+from analyzer.api.recommendations import FeedbackViewSet, RecommendationViewSet, VMPersonaViewSet
+from analyzer.api.scans import ScanViewSet
+from analyzer.api.sources import SourceViewSet
+from analyzer.api.usage import UsageViewSet
+
+ROUTES: list = [
+    ("sources", SourceViewSet, "source"),
+    ("machines", MachineViewSet, "machine"),
+    ("scans", ScanViewSet, "scan"),
+    ("recommendations", RecommendationViewSet, "recommendation"),
+    ("feedback", FeedbackViewSet, "feedback"),
+    ("vm-personas", VMPersonaViewSet, "vm-persona"),
+    ("usage", UsageViewSet, "usage"),
+]
+PATHS: list = [
+    path("machines/<uuid:pk>/packages/", PackagesOfMachine.as_view(), name="machine-packages"),
+    path("machines/<uuid:pk>/services/", ServicesOfMachine.as_view(), name="machine-services"),
+    path("machines/<uuid:pk>/recommendations/", RecommendationsOfMachine.as_view(), name="machine-recommendations"),
+]

@@ -3,8 +3,29 @@
 import uuid
 
 from django.db import models
+from django.db.models import OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.urls import reverse
 
+from analyzer.models.recommendation import Recommendation, RecommendationState
+from analyzer.models.scan import Scan
 from personas.models.owned import Owned, OwnedQuerySet
+
+
+class VirtualMachineQuerySet(OwnedQuerySet):
+    def with_overview(self):
+        """What a list shows of each: scan_state, scanned_at, coverage_stars of the newest scan (None: never asked for),
+        disk_bytes, and suggested (a persona's name) where a suggestion is open."""
+        newest = Scan.objects.filter(vm=OuterRef("pk")).order_by("-created_at")
+        open_ones = Recommendation.objects.filter(vm=OuterRef("pk"), state=RecommendationState.ACTIVE)
+        size = Disk.objects.filter(vm=OuterRef("pk")).order_by().values("vm")
+        return self.annotate(
+            scan_state=Subquery(newest.values("state")[:1]),
+            scanned_at=Subquery(newest.values("finished_at")[:1]),
+            coverage_stars=Subquery(newest.values("coverage_stars")[:1]),
+            disk_bytes=Coalesce(Subquery(size.annotate(total=Sum("virtual_size_bytes")).values("total")), 0),
+            suggested=Subquery(open_ones.values("persona__name")[:1]),
+        )
 
 
 class VirtualMachine(Owned):
@@ -25,12 +46,17 @@ class VirtualMachine(Owned):
     tags = models.JSONField(default=dict, blank=True)
     missing_since = models.DateTimeField(null=True, blank=True, help_text="Not seen by the last discovery.")
 
+    objects = VirtualMachineQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="one_vm_per_external_id")]
 
     def __str__(self):
         return self.name
+
+    def get_absolute_url(self):
+        return reverse("analyzer:vm_detail", args=[self.pk])
 
 
 class Disk(models.Model):

@@ -18,7 +18,10 @@ class SourceEndpoint(Owned):
     discovered_at = models.DateTimeField(null=True, blank=True, editable=False)
     discovery_error = models.CharField(max_length=500, blank=True, editable=False)
     discovery_report = models.JSONField(
-        default=dict, blank=True, editable=False, help_text="{found, added, moved, kept, missing, skipped: [{name, reason}]}"
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="{found, added, moved, kept, missing, skipped: [{name, reason}]}",
     )
 
     class Meta:

@@ -53,8 +53,8 @@ def discoveries_overdue() -> list[uuid.UUID]:
 
 
 def source_discover(*, source: SourceEndpoint, by) -> dict:
-    """Looks now: {"found", "added", "moved", "kept", "missing", "skipped": [{"name", "reason"}]}. Raises Refused when the
-    source does not answer; what is known of its machines then stays as it is."""
+    """Looks now: {"found", "added", "moved", "kept", "missing", "skipped": [{"name", "reason"}]}. Raises Refused
+    when the source does not answer; what is known of its machines then stays as it is."""
     require(by=by, department=source.department, role=Role.OPERATOR)
     return _discover(source, by)
 

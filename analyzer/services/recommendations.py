@@ -1,12 +1,13 @@
 """Suggestions: made from a scan, answered by people. The answers are kept for the learning that comes later."""
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q
 
 from analyzer.domain.facts import Facts
-from analyzer.domain.recommend import Candidate, Ranking, Size, recommend
+from analyzer.domain.recommend import Candidate, Ranking, recommend
 from analyzer.models import Feedback, Recommendation, Scan, VirtualMachine
 from analyzer.models.recommendation import RecommendationState, Verdict
+from analyzer.services.machines import size_of
 from analyzer.services.usage import usage_summary
 from analyzer.services.vm_personas import vm_persona_assign
 from personas.errors import BadInput, Refused
@@ -23,9 +24,7 @@ def ranking_of(*, vm: VirtualMachine, facts: Facts) -> Ranking:
     personas = Persona.objects.active().filter(own).select_related(
         "default_driver_set", "resource_allocation_profile", "network_profile"
     )
-    disk_bytes = vm.disks.aggregate(total=Sum("virtual_size_bytes"))["total"]
-    size = Size(vcpus=vm.vcpus, memory_mib=vm.memory_mib, disk_bytes=disk_bytes)
-    return recommend(facts, [candidate_of(p) for p in personas], size=size, usage=usage_summary(vm))
+    return recommend(facts, [candidate_of(p) for p in personas], size=size_of(vm), usage=usage_summary(vm))
 
 
 def candidate_of(persona: Persona) -> Candidate:

@@ -61,7 +61,7 @@ def disk_fingerprint(vm: VirtualMachine) -> str:
 
 @transaction.atomic
 def scan_start(*, vm: VirtualMachine, by) -> Scan:
-    """A queued scan; the one that is under way when there is one. The caller sends its message (analyzer.tasks.send)."""
+    """A queued scan; the one that is under way when there is one. The caller sends its message (send_scan)."""
     require(by=by, department=vm.department, role=Role.OPERATOR)
     scan = _queue(vm, by)
     record(by=by, action="scan.start", obj=vm, after={"scan": str(scan.pk)})

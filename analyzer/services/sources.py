@@ -6,13 +6,13 @@ from django.db import transaction
 
 from analyzer.models import SourceEndpoint
 from analyzer.services.image_roots import checked_directory
-from analyzer.services.references import delete_unless_used
 from analyzer.sources.base import SourceError
 from analyzer.sources.registry import source_of_kind
 from personas.errors import BadInput, Refused
 from personas.models import Department, Role
 from personas.services.access import require
 from personas.services.audit import record
+from personas.services.rows import refuse_in_use
 
 
 @transaction.atomic
@@ -45,10 +45,11 @@ def source_update(*, source: SourceEndpoint, by, name: str | None = None, locati
 def source_delete(*, source: SourceEndpoint, by) -> None:
     """Its machines go with it, unless one of them has been migrated: then InUse lists the runs."""
     require(by=by, department=source.department, role=Role.ADMIN)
-    before = {**_told(source), "machines": source.machines.count()}
-    record(by=by, action="source.delete", obj=source, before=before)
-    for machine in source.machines.all():
-        delete_unless_used(machine)
+    machines = list(source.machines.all())
+    for machine in machines:
+        refuse_in_use(machine, by=by)
+    record(by=by, action="source.delete", obj=source, before={**_told(source), "machines": len(machines)})
+    source.machines.all().delete()
     source.delete()
 
 

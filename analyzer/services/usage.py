@@ -64,7 +64,7 @@ def _check_push(metric: str, start: datetime, step_s: int, values: Sequence[floa
             if value is not None and not numbers.is_possible(metric, value):
                 errors[f"values.{index}"] = [f"{value} is not possible for {metric}"]
     end_s = start.timestamp() + max(0, step_s) * len(values)
-    if not EARLIEST_S <= start.timestamp() or end_s > _latest_s():
+    if start.timestamp() < EARLIEST_S or end_s > _latest_s():
         errors["start"] = ["lies before 2000, or the series ends in the future"]
     if errors:
         raise BadInput(dict(list(errors.items())[:50]))
@@ -130,7 +130,8 @@ def usage_store_found(*, vm: VirtualMachine, facts: Facts) -> None:
             continue
         metric, factor = FOUND_ON_DISK[series.metric]
         told = [(at - series.step_s, value * factor) for at, value in series.samples]
-        samples[metric] = [(at, v) for at, v in told if numbers.is_possible(metric, v) and EARLIEST_S <= at < _latest_s()]
+        possible = [(at, value) for at, value in told if numbers.is_possible(metric, value)]
+        samples[metric] = [(at, value) for at, value in possible if EARLIEST_S <= at < _latest_s()]
         steps[metric] = min(numbers.STEPS_S, key=lambda step, own=series.step_s: abs(step - own))
     usage_store(vm=vm, samples=samples, steps=steps)
 

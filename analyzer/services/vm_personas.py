@@ -41,7 +41,7 @@ def vm_persona_unassign(*, vm_persona: VMPersona, by) -> None:
 
 
 def personas_for(vm: VirtualMachine, use_case: str = DEFAULT_USE_CASE) -> list[Persona]:
-    """The personas for this use case, lowest first: each next one wins over those before it. Archived ones are left out."""
+    """The personas for this use case, lowest first: each wins over those before it. Archived ones are left out."""
     rows = VMPersona.objects.filter(vm=vm, use_case=use_case, persona__archived_at__isnull=True)
     return [row.persona for row in rows.select_related("persona").order_by("priority", "persona__name", "persona_id")]
 

@@ -1,0 +1,95 @@
+"""`/api/v1/recommendations/`, `/feedback/`, `/vm-personas/`: suggestions, answers, and what machines carry."""
+
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from analyzer.api.serializers import (
+    AcceptSerializer,
+    ChooseSerializer,
+    DismissSerializer,
+    FeedbackSerializer,
+    PrioritySerializer,
+    RecommendationSerializer,
+    VMPersonaSerializer,
+)
+from analyzer.filters import FeedbackFilter, RecommendationFilter, VMPersonaFilter
+from analyzer.models import Feedback, Recommendation, VMPersona
+from analyzer.permissions import OperatorWrites
+from analyzer.services.recommendations import (
+    recommendation_accept,
+    recommendation_choose_other,
+    recommendation_dismiss,
+)
+from analyzer.services.vm_personas import vm_persona_assign, vm_persona_unassign
+from personas.api.base import OwnedViewSet
+
+
+class RecommendationViewSet(OperatorWrites, viewsets.ReadOnlyModelViewSet):
+    queryset = Recommendation.objects.select_related("vm", "persona")
+    serializer_class = RecommendationSerializer
+    filterset_class = RecommendationFilter
+    filter_backends = [DjangoFilterBackend]
+    get_queryset = OwnedViewSet.get_queryset
+
+    @extend_schema(request=AcceptSerializer, responses=RecommendationSerializer)
+    @action(detail=True, methods=["post"])
+    def accept(self, request, pk=None):
+        return self._answer(request, AcceptSerializer, recommendation_accept)
+
+    @extend_schema(request=ChooseSerializer, responses=RecommendationSerializer)
+    @action(detail=True, methods=["post"])
+    def choose(self, request, pk=None):
+        return self._answer(request, ChooseSerializer, recommendation_choose_other)
+
+    @extend_schema(request=DismissSerializer, responses=RecommendationSerializer)
+    @action(detail=True, methods=["post"])
+    def dismiss(self, request, pk=None):
+        return self._answer(request, DismissSerializer, recommendation_dismiss)
+
+    def _answer(self, request, serializer, service):
+        asked = serializer(data=request.data, context=self.get_serializer_context())
+        recommendation = self.get_object()
+        asked.is_valid(raise_exception=True)
+        answered = service(recommendation=recommendation, by=request.user, **asked.validated_data)
+        return Response(RecommendationSerializer(answered).data)
+
+
+class FeedbackViewSet(viewsets.ReadOnlyModelViewSet):
+    queryset = Feedback.objects.select_related("by")
+    serializer_class = FeedbackSerializer
+    filterset_class = FeedbackFilter
+    filter_backends = [DjangoFilterBackend]
+    get_queryset = OwnedViewSet.get_queryset
+
+
+class VMPersonaViewSet(
+    OperatorWrites,
+    mixins.CreateModelMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.DestroyModelMixin,
+    viewsets.GenericViewSet,
+):
+    """Which personas a machine carries, for which use case. Assigning again changes the priority."""
+
+    queryset = VMPersona.objects.select_related("vm", "persona")
+    serializer_class = VMPersonaSerializer
+    filterset_class = VMPersonaFilter
+    filter_backends = [DjangoFilterBackend]
+    get_queryset = OwnedViewSet.get_queryset
+
+    def perform_destroy(self, instance):
+        vm_persona_unassign(vm_persona=instance, by=self.request.user)
+
+    @extend_schema(request=PrioritySerializer, responses=VMPersonaSerializer)
+    def partial_update(self, request, pk=None):
+        row = self.get_object()
+        asked = PrioritySerializer(row, data=request.data)
+        asked.is_valid(raise_exception=True)
+        changed = vm_persona_assign(
+            vm=row.vm, persona=row.persona, use_case=row.use_case, by=request.user, **asked.validated_data
+        )
+        return Response(VMPersonaSerializer(changed).data, status=status.HTTP_200_OK)

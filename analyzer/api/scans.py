@@ -1,0 +1,22 @@
+"""`/api/v1/scans/`: what was read, when, and the facts."""
+
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import viewsets
+
+from analyzer.api.serializers import ScanDetailSerializer, ScanSerializer
+from analyzer.filters import ScanFilter
+from analyzer.models import Scan
+from personas.api.base import OwnedViewSet
+
+
+class ScanViewSet(viewsets.ReadOnlyModelViewSet):
+    queryset = Scan.objects.all()
+    filterset_class = ScanFilter
+    filter_backends = [DjangoFilterBackend]
+
+    def get_queryset(self):
+        rows = OwnedViewSet.get_queryset(self)
+        return rows if self.action == "retrieve" else rows.defer("facts")  # megabytes that a list does not show
+
+    def get_serializer_class(self):
+        return ScanDetailSerializer if self.action == "retrieve" else ScanSerializer
