@@ -28,3 +28,7 @@ from config.settings import *  # noqa: E402, F403  after the line above: they re
 
 # Argon2 is slow on purpose; a test that is about passwords sets the product's list again
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]  # noqa: F405
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # in memory, SQLite's threads share one cache and never wait for each other; in a file they behave as the product's
+    DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # noqa: F405
