@@ -20,6 +20,7 @@ from personas.models import (
     NetworkProfile,
     Persona,
     ResourceProfile,
+    Role,
     Script,
 )
 from personas.permissions import DepartmentPermission, OwnTokensPermission
@@ -192,7 +193,7 @@ class DepartmentViewSet(OwnedViewSet):
         return Response(serializers.MembershipSerializer(member).data)
 
     @extend_schema(parameters=[OpenApiParameter("user", int, OpenApiParameter.PATH)], responses={204: None})
-    @action(detail=True, methods=["delete"], url_path=r"members/(?P<user>[0-9]+)")
+    @action(detail=True, methods=["delete"], url_path=r"members/(?P<user>[0-9]+)", write_role=Role.VIEWER)
     def member(self, request, pk=None, user=None):
         """Removes a member; the last admin stays."""
         department = get_object_or_404(self.get_queryset(), pk=pk)  # a viewer may leave: the service decides
