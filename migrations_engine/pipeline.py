@@ -29,7 +29,7 @@ TASKS = {
 
 
 def run_start(**launch) -> MigrationRun:
-    """`runs.run_create`, and the chain of its steps as soon as the row is committed."""
+    """MigrateVM(TemplateID, VMID, PersonaID): `runs.run_create`, and its chain as soon as that is committed."""
     with transaction.atomic():
         run = runs.run_create(**launch)
         if run.state == RunState.QUEUED:
