@@ -37,13 +37,13 @@ mkdir "$job" 2>/dev/null || { rm "$draft"; echo known; exit 0; }
 mv "$draft" "$job/script"
 chmod 700 "$job/script"
 cat /proc/sys/kernel/random/boot_id > "$job/boot_id"
-setsid sh -c "$3" watch "$job" "$limit" </dev/null >/dev/null 2>&1 &
+setsid /bin/sh -c "$3" watch "$job" "$limit" </dev/null >/dev/null 2>&1 &
 echo started
 """
 WATCH = r"""
 job=$1 limit=$2
 cd /
-if [ "$(head -c 2 "$job/script")" = '#!' ]; then set -- "$job/script"; else set -- sh "$job/script"; fi
+if [ "$(head -c 2 "$job/script")" = '#!' ]; then set -- "$job/script"; else set -- /bin/sh "$job/script"; fi
 read -r began rest < /proc/uptime
 setsid "$@" >"$job/stdout" 2>"$job/stderr" </dev/null &
 pid=$!
