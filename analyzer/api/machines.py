@@ -18,6 +18,7 @@ from analyzer.api.serializers import (
     UsageSummariesSerializer,
     summary_json,
 )
+from analyzer.api.visible import VisibleRows
 from analyzer.filters import MachineFilter
 from analyzer.models import VirtualMachine
 from analyzer.models.usage import Metric
@@ -26,7 +27,6 @@ from analyzer.services.machines import persona_from_vm, vm_forget
 from analyzer.services.scans import facts_of, newest_readable, scan_start
 from analyzer.services.usage import usage_chart, usage_summary, usage_upload
 from analyzer.tasks import send_scan
-from personas.api.base import OwnedViewSet
 from personas.errors import BadInput
 from personas.models import Role
 
@@ -35,6 +35,7 @@ METRIC = OpenApiParameter("metric", enum=Metric.values, required=True)
 
 class MachineViewSet(
     OperatorWrites,
+    VisibleRows,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     mixins.UpdateModelMixin,
@@ -47,7 +48,6 @@ class MachineViewSet(
     filterset_class = MachineFilter
     filter_backends = [DjangoFilterBackend]
     http_method_names = ["get", "patch", "post", "delete", "head", "options"]
-    get_queryset = OwnedViewSet.get_queryset
 
     @property
     def write_role(self):

@@ -15,6 +15,7 @@ from analyzer.api.serializers import (
     RecommendationSerializer,
     VMPersonaSerializer,
 )
+from analyzer.api.visible import VisibleRows
 from analyzer.filters import FeedbackFilter, RecommendationFilter, VMPersonaFilter
 from analyzer.models import Feedback, Recommendation, VMPersona
 from analyzer.permissions import OperatorWrites
@@ -24,15 +25,13 @@ from analyzer.services.recommendations import (
     recommendation_dismiss,
 )
 from analyzer.services.vm_personas import vm_persona_assign, vm_persona_unassign
-from personas.api.base import OwnedViewSet
 
 
-class RecommendationViewSet(OperatorWrites, viewsets.ReadOnlyModelViewSet):
+class RecommendationViewSet(OperatorWrites, VisibleRows, viewsets.ReadOnlyModelViewSet):
     queryset = Recommendation.objects.select_related("vm", "persona")
     serializer_class = RecommendationSerializer
     filterset_class = RecommendationFilter
     filter_backends = [DjangoFilterBackend]
-    get_queryset = OwnedViewSet.get_queryset
 
     @extend_schema(request=AcceptSerializer, responses=RecommendationSerializer)
     @action(detail=True, methods=["post"])
@@ -57,16 +56,16 @@ class RecommendationViewSet(OperatorWrites, viewsets.ReadOnlyModelViewSet):
         return Response(RecommendationSerializer(answered).data)
 
 
-class FeedbackViewSet(viewsets.ReadOnlyModelViewSet):
+class FeedbackViewSet(VisibleRows, viewsets.ReadOnlyModelViewSet):
     queryset = Feedback.objects.select_related("by")
     serializer_class = FeedbackSerializer
     filterset_class = FeedbackFilter
     filter_backends = [DjangoFilterBackend]
-    get_queryset = OwnedViewSet.get_queryset
 
 
 class VMPersonaViewSet(
     OperatorWrites,
+    VisibleRows,
     mixins.CreateModelMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -79,7 +78,6 @@ class VMPersonaViewSet(
     serializer_class = VMPersonaSerializer
     filterset_class = VMPersonaFilter
     filter_backends = [DjangoFilterBackend]
-    get_queryset = OwnedViewSet.get_queryset
 
     def perform_destroy(self, instance):
         vm_persona_unassign(vm_persona=instance, by=self.request.user)

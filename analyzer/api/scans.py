@@ -4,18 +4,18 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import viewsets
 
 from analyzer.api.serializers import ScanDetailSerializer, ScanSerializer
+from analyzer.api.visible import VisibleRows
 from analyzer.filters import ScanFilter
 from analyzer.models import Scan
-from personas.api.base import OwnedViewSet
 
 
-class ScanViewSet(viewsets.ReadOnlyModelViewSet):
+class ScanViewSet(VisibleRows, viewsets.ReadOnlyModelViewSet):
     queryset = Scan.objects.all()
     filterset_class = ScanFilter
     filter_backends = [DjangoFilterBackend]
 
     def get_queryset(self):
-        rows = OwnedViewSet.get_queryset(self)
+        rows = super().get_queryset()
         return rows if self.action == "retrieve" else rows.defer("facts")  # megabytes that a list does not show
 
     def get_serializer_class(self):

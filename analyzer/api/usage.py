@@ -6,19 +6,18 @@ from rest_framework import mixins, status, viewsets
 from rest_framework.response import Response
 
 from analyzer.api.serializers import UsagePushSerializer, UsageSeriesSerializer, UsageStoredSerializer
+from analyzer.api.visible import VisibleRows
 from analyzer.filters import UsageFilter
 from analyzer.models import UsageSeries
 from analyzer.permissions import OperatorWrites
 from analyzer.services.usage import usage_push
-from personas.api.base import OwnedViewSet
 
 
-class UsageViewSet(OperatorWrites, mixins.ListModelMixin, viewsets.GenericViewSet):
+class UsageViewSet(OperatorWrites, VisibleRows, mixins.ListModelMixin, viewsets.GenericViewSet):
     queryset = UsageSeries.objects.all()
     serializer_class = UsageSeriesSerializer
     filterset_class = UsageFilter
     filter_backends = [DjangoFilterBackend]
-    get_queryset = OwnedViewSet.get_queryset
 
     @extend_schema(
         request=UsagePushSerializer,
