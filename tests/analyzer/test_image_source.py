@@ -185,6 +185,7 @@ def test_an_ova_tells_size_processors_and_memory(debian, tmp_path):
         (OVF.replace("<File ", '<File ovf:compression="gzip" '), "its disks are compressed a second time"),
         ("", "the OVF names no disk"),
     ],
+    ids=["path outside", "compressed twice", "empty"],
 )
 def test_a_hostile_ova_is_skipped(debian, tmp_path, description, reason):
     ova(tmp_path / "bad.ova", debian, description)
