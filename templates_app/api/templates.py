@@ -1,29 +1,31 @@
 """`/api/v1/templates/`: templates, their documents and revisions."""
 
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
 from rest_framework.response import Response
 
 from personas.api.base import DepartmentField, ETagMixin, OwnedViewSet, ScopedRelatedField
-from personas.models import DriverSet, NetworkProfile, Persona, ResourceProfile, Role, Script
+from personas.api.fields import ChecksField, DocumentField, MapField, WordsField, department_for
+from personas.models import DriverSet, NetworkProfile, Persona, ResourceProfile, Script
+from personas.services.rows import used_by
 from templates_app.filters import TemplateFilter
 from templates_app.models import MigrationTemplate, MigrationTemplateRevision
 from templates_app.services import templates
+from templates_app.services.template_document import template_export, template_import
 
 
 class TemplateSerializer(serializers.ModelSerializer):
     department = DepartmentField(
-        allow_null=True, help_text="Owner; null: the organisation's. It stays what it is."
+        required=False, allow_null=True, help_text="Empty: the organisation's, seen by all."
     )
     persona = ScopedRelatedField(
         queryset=Persona.objects.all(),
         allow_null=True,
         required=False,
-        help_text="PersonaID; used when a launch names none.",
+        help_text="PersonaID; when a launch names none.",
     )
     default_driver_set = ScopedRelatedField(queryset=DriverSet.objects.all(), allow_null=True, required=False)
     resource_allocation_profile = ScopedRelatedField(
@@ -33,35 +35,52 @@ class TemplateSerializer(serializers.ModelSerializer):
         queryset=NetworkProfile.objects.all(), allow_null=True, required=False
     )
     post_migration_script = ScopedRelatedField(queryset=Script.objects.all(), allow_null=True, required=False)
+    kernel_modules = WordsField(required=False)
+    packages = WordsField(required=False)
+    monitoring_tags = MapField(required=False)
+    acceptance_checks = ChecksField(required=False)
+    unset = WordsField(required=False, help_text="Settings that the template un-says.")
+    locks = WordsField(required=False, help_text="Settings that no persona or override may change.")
     revision = serializers.IntegerField(read_only=True)
-    document = serializers.DictField(read_only=True, help_text="The same in the words of the vocabulary.")
+    document = DocumentField(read_only=True, help_text="The template in the words of the vocabulary.")
 
     class Meta:
         model = MigrationTemplate
         exclude: list = []
-        read_only_fields = ["id", "archived_at", "created_at", "updated_at"]
-        validators: list = []  # uniqueness is the service's to tell, with the row that has the name
+        read_only_fields = ["archived_at"]
+        validators: list = []  # the row's own clean() tells which other row has the name
+        extra_kwargs = {"id": {"help_text": "TemplateID."}}
 
-    def create(self, validated_data):
-        return templates.template_create(by=self.context["request"].user, **validated_data)
+    def create(self, validated):
+        user = self.context["request"].user
+        return templates.template_create(by=user, department=department_for(user, validated), **validated)
 
-    def update(self, instance, validated_data):
-        asked = validated_data.pop("department", instance.department)
-        if asked != instance.department:
-            raise serializers.ValidationError(
-                {"department": "A template stays in its department; clone it instead."}
-            )
-        return templates.template_update(template=instance, by=self.context["request"].user, **validated_data)
+    def update(self, template, validated):
+        return templates.template_update(template=template, by=self.context["request"].user, **validated)
 
 
-class CloneSerializer(serializers.Serializer):
-    name = serializers.CharField(max_length=80)
-    department = DepartmentField(
-        allow_null=True, required=False, help_text="Where the copy goes; the same when left out."
-    )
+class TemplateCloneSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=80, required=False)
+    department = DepartmentField(required=False, allow_null=True)
+
+
+class TemplateDocumentSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    slug = serializers.CharField(required=False)
+    description = serializers.CharField(required=False, allow_blank=True)
+    source_kind = serializers.CharField(required=False)
+    target_kind = serializers.CharField(required=False)
+    persona = serializers.CharField(required=False, allow_null=True, help_text="Slug.")
+    settings = DocumentField(required=False)
+
+
+class TemplateImportSerializer(serializers.Serializer):
+    department = DepartmentField(required=False, allow_null=True)
+    document = serializers.JSONField(help_text="What `document/` gave.")
 
 
 class TemplateRevisionSerializer(serializers.ModelSerializer):
+    document = DocumentField()
     created_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
 
     class Meta:
@@ -69,9 +88,14 @@ class TemplateRevisionSerializer(serializers.ModelSerializer):
         fields = ["number", "document", "sha256", "created_by", "created_at"]
 
 
+class TemplateUsersSerializer(serializers.Serializer):
+    used_by = serializers.ListField(child=serializers.DictField())
+    hidden = serializers.IntegerField(help_text="Rows of other departments.")
+
+
 class TemplateViewSet(ETagMixin, OwnedViewSet):
     queryset = MigrationTemplate.objects.select_related(
-        "department",
+        "persona",
         "default_driver_set",
         "resource_allocation_profile",
         "network_profile",
@@ -80,26 +104,26 @@ class TemplateViewSet(ETagMixin, OwnedViewSet):
     serializer_class = TemplateSerializer
     filterset_class = TemplateFilter
     filter_backends = [DjangoFilterBackend]
-    write_role = Role.ADMIN
 
-    def perform_destroy(self, instance):
-        templates.template_delete(template=instance, by=self.request.user)
+    def perform_destroy(self, template):
+        templates.template_delete(template=template, by=self.request.user)
 
-    @extend_schema(request=CloneSerializer, responses={201: TemplateSerializer})
+    @extend_schema(request=TemplateCloneSerializer, responses={201: TemplateSerializer})
     @action(detail=True, methods=["post"])
     def clone(self, request, pk=None):
-        source = get_object_or_404(self.get_queryset(), pk=pk)  # whoever sees a template may copy it
-        asked = CloneSerializer(data=request.data, context=self.get_serializer_context())
-        asked.is_valid(raise_exception=True)
-        department = asked.validated_data.get("department", source.department)
-        made = templates.template_clone(
-            template=source, by=request.user, department=department, name=asked.validated_data["name"]
-        )
-        return Response(self.get_serializer(made).data, status=201)
+        """A copy with a name of its own, in the department that you name."""
+        source = get_object_or_404(
+            self.get_queryset(), pk=pk
+        )  # who may read it may copy it to where he may write
+        given = self._asked(TemplateCloneSerializer)
+        department = department_for(request.user, given)
+        made = templates.template_clone(template=source, by=request.user, department=department, **given)
+        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=None, responses=TemplateSerializer)
     @action(detail=True, methods=["post"])
     def archive(self, request, pk=None):
+        """Offered nowhere from now on; runs that used it keep it."""
         row = templates.template_archive(template=self.get_object(), by=request.user)
         return Response(self.get_serializer(row).data)
 
@@ -109,14 +133,35 @@ class TemplateViewSet(ETagMixin, OwnedViewSet):
         row = templates.template_restore(template=self.get_object(), by=request.user)
         return Response(self.get_serializer(row).data)
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, filters=False)
+    @extend_schema(responses=TemplateDocumentSerializer, filters=False)
     @action(detail=True, methods=["get"])
     def document(self, request, pk=None):
-        """The template as a document: what `manage.py merge --template` reads."""
-        return Response(self.get_object().document())
+        """The template as a document that `import/` takes, and (name and settings) `manage.py merge`."""
+        return Response(template_export(self.get_object()))
+
+    @extend_schema(request=TemplateImportSerializer, responses={201: TemplateSerializer})
+    @action(detail=False, methods=["post"], url_path="import", url_name="import")
+    def import_document(self, request):
+        given = self._asked(TemplateImportSerializer)
+        department = department_for(request.user, given)
+        made = template_import(data=given["document"], by=request.user, department=department)
+        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(responses=TemplateRevisionSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)
     def revisions(self, request, pk=None):
+        """Every document that it was, the newest first."""
         rows = self.get_object().revisions.select_related("created_by")
         return Response(TemplateRevisionSerializer(rows, many=True).data)
+
+    @extend_schema(responses=TemplateUsersSerializer, filters=False)
+    @action(detail=True, methods=["get"], url_path="used-by", pagination_class=None)
+    def used_by(self, request, pk=None):
+        """What needs it; as long as anything does, it can't be deleted."""
+        users, hidden = used_by(self.get_object(), by=request.user)
+        return Response({"used_by": users, "hidden": hidden})
+
+    def _asked(self, serializer) -> dict:
+        asked = serializer(data=self.request.data, context=self.get_serializer_context())
+        asked.is_valid(raise_exception=True)
+        return dict(asked.validated_data)

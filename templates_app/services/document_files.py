@@ -11,6 +11,10 @@ from templates_app.domain.drivers import DriverSets
 from templates_app.domain.layers import Layer
 
 MOST_BYTES = 1024 * 1024
+WRAPPER = {
+    *("name", "priority", "settings"),  # what counts here
+    *("slug", "description", "hints", "persona", "source_kind", "target_kind"),  # what an export says besides
+}
 
 
 class UnreadableDocument(ValueError):
@@ -71,11 +75,9 @@ def layer_in(path: str, kind: str) -> Layer:
 
 def _wrapped(path: str, kind: str, wrapper: dict) -> Layer:
     name, priority = wrapper.get("name", Path(path).stem), wrapper.get("priority", 0)
-    unknown = sorted(set(wrapper) - {"name", "priority", "settings"})
-    if unknown:
-        raise UnreadableDocument(
-            f"{path}: {', '.join(unknown)}: not known beside settings (known: name, priority)"
-        )
+    if unknown := sorted(set(wrapper) - WRAPPER):
+        known = ", ".join(sorted(WRAPPER - {"settings"}))
+        raise UnreadableDocument(f"{path}: {', '.join(unknown)}: not known beside settings (known: {known})")
     if not isinstance(name, str) or type(priority) is not int:
         raise UnreadableDocument(f"{path}: name must be a text and priority a whole number")
     return Layer(kind, name, None, wrapper["settings"], priority)

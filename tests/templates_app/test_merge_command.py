@@ -10,6 +10,8 @@ import pytest
 from django.core.management import call_command
 
 from personas.domain.canonical import sha256_of
+from templates_app.services.template_document import template_export
+from tests.factories import make_template
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -107,7 +109,7 @@ def test_unknown_driver_set_names_the_known_ones(write, capsys):
         ("a: &x [1]\nb: *x\n", ":2: aliases (*x) are not read"),
         ("resources: {vcpus: 1", ":1: expected ',' or '}', but got '<stream end>'"),
         ("{name: P, priority: high, settings: {}}", ": name must be a text and priority a whole number"),
-        ("{title: P, settings: {}}", ": title: not known beside settings (known: name, priority)"),
+        ("{title: P, settings: {}}", ": title: not known beside settings (known: description, "),
         ("1: {}", ":1: the key 1 is no text"),
         ("[" * 5000, ": nested too deeply"),
         ("a: !!python/object/apply:os.system [id]", ":1: could not determine a constructor for the tag"),
@@ -151,3 +153,12 @@ def test_command_runs_where_there_is_no_database(write, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["merged"]["machine"] == "q35"
+
+
+@pytest.mark.django_db
+def test_command_reads_what_the_api_exports(write, capsys):
+    template = make_template("Debian", machine="pc", locks=["machine"])
+    exported = write("export.json", json.dumps(template_export(template)))
+    told = merged_by_command(capsys, "--template", exported, "--persona", write("p.yaml", "machine: q35"))
+    assert told["merged"]["machine"] == "pc"
+    assert [row["locked_by"] for row in told["refused"]] == ["template:Debian"]
