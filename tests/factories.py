@@ -4,6 +4,7 @@ only the tests that need it."""
 import itertools
 
 _numbers = itertools.count(1)
+PASSWORD = "correct horse battery"
 
 
 def make_user(name: str = "", *, superuser: bool = False, **columns):
@@ -11,7 +12,7 @@ def make_user(name: str = "", *, superuser: bool = False, **columns):
 
     name = name or f"user{next(_numbers)}"
     user = get_user_model()(username=name, is_superuser=superuser, is_staff=superuser, **columns)
-    user.set_password("correct horse battery")
+    user.set_password(PASSWORD)
     user.save()
     return user
 

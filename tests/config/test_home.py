@@ -4,49 +4,37 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from analyzer.models import Recommendation, Scan, SourceEndpoint, VirtualMachine
+from analyzer.models import Recommendation, Scan
 from analyzer.models.scan import ScanState
 from config.attention import attention, estate, first_steps
 from config.navigation import GROUPS, USER_LINKS
-from migrations_engine.domain.states import RunState
+from migrations_engine.domain.states import RUN_ENDED, RunState
 from migrations_engine.models import MigrationRun, TargetEndpoint
-from personas.models import Department, Membership, Role
 from templates_app.models import MigrationTemplate
+from tests.factories import make_department, make_member, make_vm
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def finance(db):
-    return Department.objects.create(name="Finance", slug="finance")
+    return make_department("Finance")
 
 
 @pytest.fixture
-def anna(django_user_model, finance):
-    anna = django_user_model.objects.create_user("anna", password="x")
-    Membership.objects.create(user=anna, department=finance, role=Role.ADMIN)
-    return anna
+def anna(finance):
+    return make_member(finance, "admin", "anna")
 
 
 @pytest.fixture
-def charlie(django_user_model):
+def charlie(db):
     """A member of another department."""
-    charlie = django_user_model.objects.create_user("charlie", password="x")
-    other = Department.objects.create(name="Marketing", slug="marketing")
-    Membership.objects.create(user=charlie, department=other, role=Role.ADMIN)
-    return charlie
+    return make_member(make_department("Marketing"), "admin", "charlie")
 
 
 @pytest.fixture
-def make_vm(finance):
-    source = SourceEndpoint.objects.create(name="images", location="/images", department=finance)
-
-    def make(name, **fields):
-        return VirtualMachine.objects.create(
-            source=source, external_id=name, name=name, department=finance, **fields
-        )
-
-    return make
+def vm(finance):
+    return make_vm(finance, name="db-1")
 
 
 @pytest.fixture
@@ -55,16 +43,16 @@ def make_run(finance, anna):
     target = TargetEndpoint.objects.create(name="here", department=finance)
 
     def make(vm, state, **fields):
+        ended_at = timezone.now() if state in RUN_ENDED else None
+        fixed = {"department": finance, "template": template, "target": target, "created_by": anna}
         return MigrationRun.objects.create(
-            department=finance, vm=vm, template=template, target=target, plan={}, plan_sha256="0" * 64, state=state,
-            created_by=anna, finished_at=timezone.now() if state in ("failed", "succeeded") else None, **fields,
+            vm=vm, state=state, plan={}, plan_sha256="0" * 64, finished_at=ended_at, **fixed, **fields
         )
 
     return make
 
 
-def test_a_stranger_sees_none_of_it(make_vm, make_run, anna, charlie):
-    vm = make_vm("db-1")
+def test_a_stranger_sees_none_of_it(vm, make_run, anna, charlie):
     make_run(vm, RunState.FAILED)
     assert estate(anna, timezone.now()).machines == 1
     assert len(attention(anna).failed) == 1
@@ -73,25 +61,22 @@ def test_a_stranger_sees_none_of_it(make_vm, make_run, anna, charlie):
     assert estate(charlie, timezone.now()).ended_lately == 0
 
 
-def test_a_machine_without_a_scan_waits_for_one(make_vm, anna):
-    vm = make_vm("db-1")
-    make_vm("gone", missing_since=timezone.now())
+def test_a_machine_without_a_scan_waits_for_one(vm, anna):
+    make_vm(source=vm.source, name="gone", missing_since=timezone.now())
     assert [each.name for each in attention(anna).unscanned] == ["db-1"]
     Scan.objects.create(vm=vm, state=ScanState.COMPLETE)
     assert attention(anna).unscanned == []
     assert estate(anna, timezone.now()).scanned == 1
 
 
-def test_an_unreadable_disk_waits_until_a_later_scan(make_vm, anna):
-    vm = make_vm("db-1")
+def test_an_unreadable_disk_waits_until_a_later_scan(vm, anna):
     Scan.objects.create(vm=vm, state=ScanState.UNREADABLE, message="no partition table")
     assert [scan.message for scan in attention(anna).unreadable] == ["no partition table"]
     Scan.objects.create(vm=vm, state=ScanState.COMPLETE)
     assert attention(anna).unreadable == []
 
 
-def test_a_failed_run_waits_until_the_machine_is_tried_again(make_vm, make_run, anna):
-    vm = make_vm("db-1")
+def test_a_failed_run_waits_until_the_machine_is_tried_again(vm, make_run, anna):
     failed = make_run(vm, RunState.FAILED)
     assert attention(anna).failed == [failed]
     again = make_run(vm, RunState.RUNNING)
@@ -99,8 +84,7 @@ def test_a_failed_run_waits_until_the_machine_is_tried_again(make_vm, make_run, 
     assert attention(anna).running == [again]
 
 
-def test_an_open_suggestion_waits_for_an_answer(make_vm, anna):
-    vm = make_vm("db-1")
+def test_an_open_suggestion_waits_for_an_answer(vm, anna):
     scan = Scan.objects.create(vm=vm, state=ScanState.COMPLETE)
     Recommendation.objects.create(vm=vm, scan=scan, score=0.9, ranking=[], model_version="1")
     Recommendation.objects.create(vm=vm, scan=scan, score=0.9, ranking=[], model_version="1", state="dismissed")
@@ -113,17 +97,17 @@ def test_an_empty_instance_says_what_to_do_first(anna, finance):
     assert [step.title for step in steps if step.next] == ["Say where the machines are"]
 
 
-def test_home_shows_the_cause_of_a_failure(client, anna, make_vm, make_run):
-    make_run(make_vm("db-1"), RunState.FAILED, root_cause="No space left on the target.")
+def test_home_shows_the_cause_of_a_failure(client, anna, vm, make_run):
+    make_run(vm, RunState.FAILED, root_cause="No space left on the target.")
     client.force_login(anna)
     page = client.get("/").content.decode()
     assert "No space left on the target." in page
     assert "db-1" in page
 
 
-def test_home_asks_for_itself_only_while_something_runs(client, anna, make_vm, make_run):
+def test_home_asks_for_itself_only_while_something_runs(client, anna, vm, make_run):
     client.force_login(anna)
-    run = make_run(make_vm("db-1"), RunState.RUNNING)
+    run = make_run(vm, RunState.RUNNING)
     assert 'hx-trigger="every 3s"' in client.get("/").content.decode()
     MigrationRun.objects.filter(pk=run.pk).update(state=RunState.SUCCEEDED)
     assert 'hx-trigger="every 3s"' not in client.get("/").content.decode()

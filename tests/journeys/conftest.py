@@ -6,6 +6,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.factories import PASSWORD
 from tests.journeys.browser import CHROMIUM_ARGS, DESKTOP, Watch
 
 # Playwright's synchronous interface runs an event loop in this thread, and Django would refuse the database there
@@ -56,26 +57,13 @@ def page(chromium, live_server, screen, watch):
 
 @pytest.fixture
 def login(page):
-    """`login(user)` through the login form. Give users made elsewhere `PASSWORD`."""
+    """`login(user)` through the login form, for a user of tests/factories.py; ends on home."""
 
-    def through_the_form(user, password=PASSWORD):
+    def through_the_form(user):
         page.goto("/login/")
         page.get_by_label("Username").fill(user.get_username())
-        page.get_by_label("Password").fill(password)
+        page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
 
     return through_the_form
-
-
-PASSWORD = "a long enough password"
-
-
-@pytest.fixture
-def make_user(django_user_model):
-    """`make_user("anna")`, `make_user("root", is_superuser=True)`: with the password that `login` types."""
-
-    def make(username, **fields):
-        return django_user_model.objects.create_user(username=username, password=PASSWORD, **fields)
-
-    return make

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.factories import make_user
 from tests.journeys.browser import (
     accessibility_violations,
     both_widths,
@@ -15,14 +16,14 @@ pytestmark = [pytest.mark.urls("tests.journeys.gallery.urls"), pytest.mark.djang
 
 
 @pytest.fixture
-def anna(make_user, login):
-    anna = make_user("anna", is_superuser=True, is_staff=True)
+def anna(login):
+    anna = make_user("anna", superuser=True)
     login(anna)
     return anna
 
 
 @pytest.fixture
-def people(make_user, django_user_model):
+def people(django_user_model):
     django_user_model.objects.bulk_create(
         django_user_model(username=f"person-{n:02}", is_staff=n % 2 == 0) for n in range(23)
     )
@@ -38,7 +39,7 @@ def test_a_page_is_accessible_and_fits_its_screen(page, anna, people, path):
 
 
 @every_screen
-def test_the_login_page_is_accessible_and_says_what_is_wrong(page, make_user):
+def test_the_login_page_is_accessible_and_says_what_is_wrong(page):
     make_user("anna")
     page.goto("/login/")
     assert accessibility_violations(page) == []
@@ -172,3 +173,9 @@ def test_logging_out_ends_at_the_login_page(page, anna):
     page.locator("summary", has_text="anna").click()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/auth/user/", "/api/docs/"])
+def test_what_is_not_ours_keeps_to_our_content_security_policy(page, anna, path):
+    page.goto(path)
+    expect(page.get_by_role("heading").first).to_be_visible()
