@@ -81,8 +81,8 @@ def _rpm_rows(database: Path, notes: Notes) -> list[dict]:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_HEADER)
     connection.set_progress_handler(stop, 100_000)
     connection.execute("PRAGMA trusted_schema = OFF")
-    if connection.execute("SELECT type FROM sqlite_schema WHERE name = 'Packages'").fetchone() != ("table",):
-        raise sqlite3.DatabaseError("there is no table Packages in it")
+    if not _is_plain_table(connection):
+        raise sqlite3.DatabaseError("it has no table Packages as rpm makes it")
     for (blob,) in connection.execute("SELECT blob FROM Packages LIMIT ?", (MOST_PACKAGES,)):
         try:
             package = rpm.parse_header(blob) if isinstance(blob, bytes) else None
@@ -93,6 +93,13 @@ def _rpm_rows(database: Path, notes: Notes) -> list[dict]:
             packages.append(package)
     connection.close()
     return packages
+
+
+def _is_plain_table(connection: sqlite3.Connection) -> bool:
+    """Neither a view nor computed columns: their expressions would be somebody else's program."""
+    kind = connection.execute("SELECT type FROM sqlite_schema WHERE name = 'Packages'").fetchone()
+    columns = connection.execute("SELECT name, hidden FROM pragma_table_xinfo('Packages')").fetchall()
+    return kind == ("table",) and sorted(columns) == [("blob", 0), ("hnum", 0)]
 
 
 def _apk(tree: Tree) -> list[dict]:
