@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from config.quickstart.guests.full import build_full
+from config.quickstart.guests.apt import run
+from config.quickstart.guests.full import as_every_user, build_full
 from config.quickstart.guests.tiny import build_tiny
 
 Progress = Callable[[float, str], None]  # (0.0 to 1.0, what is being done)
@@ -72,7 +73,9 @@ def _build(name: str, image: Path, progress: Progress) -> None:
     began = time.monotonic()
     part = image.with_suffix(".raw.part")
     root_uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, image.name))
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=image.parent) as scratch:
+    for left in image.parent.glob(f".building-{name}-*"):  # by a build that was killed
+        run([*as_every_user(), "rm", "-rf", str(left)])
+    with tempfile.TemporaryDirectory(prefix=f".building-{name}-", dir=image.parent) as scratch:
         built = BUILDERS[name](part, Path(scratch), image.parent, root_uuid, progress)
     with open(part, "rb") as file:
         os.fsync(file.fileno())

@@ -1,0 +1,32 @@
+"""Real guests and a real QEMU: built once (kept in `var/cache`), every machine removed at the end."""
+
+import pytest
+from django.conf import settings
+
+from config.quickstart.guests import build_guest
+from migrations_engine.domain.machine import SourceDisk
+from migrations_engine.targets.registry import open_target
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return build_guest("tiny", settings.CACHE_DIR / "guests")
+
+
+@pytest.fixture(scope="session")
+def full():
+    return build_guest("full", settings.CACHE_DIR / "guests")
+
+
+@pytest.fixture(scope="module")
+def qemu(tmp_path_factory):
+    """The target "this machine", in a folder of its own."""
+    target = open_target("qemu", root=tmp_path_factory.mktemp("machines"))
+    yield target
+    for machine in target.machines():
+        target.destroy(machine.key)
+
+
+@pytest.fixture(scope="session")
+def source(tiny):
+    return SourceDisk(str(tiny.path), tiny.format)
