@@ -13,7 +13,7 @@ STARTERS: list[dict[str, Any]] = [
     {
         "slug": "debian-server",
         "name": "Debian server to QEMU",
-        "description": "For Debian and Ubuntu servers: virtio devices, sparse disks, the source's boot mode and addresses.",
+        "description": "For Debian and Ubuntu servers: virtio, sparse disks, the source's boot mode and addresses.",
         "driver_set": "virtio",
         "disk_format": "qcow2",
         "disk_bus": "virtio",
@@ -26,7 +26,7 @@ STARTERS: list[dict[str, Any]] = [
     {
         "slug": "desktop",
         "name": "Desktop",
-        "description": "For workstations: memory that the host can take back, host entropy; a failing script only warns.",
+        "description": "For workstations: memory that the host can take back; a failing script only warns.",
         "driver_set": "virtio-complete",
         "disk_format": "qcow2",
         "disk_bus": "virtio",

@@ -85,7 +85,7 @@ def test_a_name_that_is_taken_is_told(api, admin, department):
     make_template("Debian", department=department)
     response = api(admin).post(URL, {"department": str(department.pk), "name": "debian"})
     assert response.status_code == 400
-    assert pointers(response) == {"#/name"}
+    assert "#/name" in pointers(response)
 
 
 def test_delete_goes_with_an_audit_row(api, admin, department):
