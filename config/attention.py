@@ -29,6 +29,7 @@ class Estate:
     personas: int
     templates: int
     sources: int
+    runs: int
     succeeded_lately: int
     ended_lately: int
 
@@ -72,6 +73,7 @@ def estate(user: Any, now: datetime) -> Estate:
         personas=Persona.objects.visible_to(user).active().count(),
         templates=MigrationTemplate.objects.visible_to(user).active().count(),
         sources=SourceEndpoint.objects.visible_to(user).count(),
+        runs=MigrationRun.objects.visible_to(user).count(),
         succeeded_lately=lately.filter(state=RunState.SUCCEEDED).count(),
         ended_lately=lately.filter(state__in=(RunState.SUCCEEDED, RunState.FAILED)).count(),
     )
@@ -127,7 +129,7 @@ def first_steps(user: Any, have: Estate) -> list[FirstStep]:
         FirstStep(
             "Migrate it",
             "You see the plan, who set each value and what speaks against it, before anything runs.",
-            "migrations_engine:run_create", "Migrate a machine", have.migrated > 0,
+            "migrations_engine:run_create", "Migrate a machine", have.runs > 0,
         ),
     ]
     for step in steps:

@@ -108,6 +108,12 @@ def _word(value: Any) -> str:
 
 
 @register.filter
+def words(value: Any) -> str:
+    """A name of the code as a person would write it: `post_script` is "Post script"."""
+    return str(value).replace("_", " ").capitalize()
+
+
+@register.filter
 def pretty_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
 

@@ -29,6 +29,10 @@
     }
   });
 
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches("details.user-menu-more[open]")) event.target.scrollIntoView({ block: "nearest" });
+  }, true);
+
   document.addEventListener("keydown", (event) => {
     const menu = event.key === "Escape" && event.target.closest("details.user-menu-more[open]");
     if (!menu) return;

@@ -27,11 +27,11 @@
     return [{ ...look, values: CLOCK }, { ...look, size: 56, values: (_, splits) => splits.map((v) => say(v, unit === "%" ? "%" : "")) }];
   }
 
-  /* the day is written where it changes, as uPlot's own formats do, but with 24 hours and ISO dates */
-  const DAY = "\n{YYYY}-{MM}-{DD}";
+  /* the day is written where it changes, as uPlot's own formats do, but with 24 hours */
+  const DAY = "\n{D} {MMM}";
   const CLOCK = [
     [86400 * 28, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
-    [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+    [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
     [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
     [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
   ];

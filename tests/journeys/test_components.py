@@ -148,14 +148,18 @@ def test_a_confirmation_is_a_dialog_that_can_be_left_by_keyboard(page, anna):
     expect(page.get_by_role("status")).to_contain_text("Gone.")
 
 
-def test_the_theme_is_kept(page, anna):
+def test_the_theme_is_kept_and_shared_with_the_admin(page, anna):
     page.goto("/gallery/list/")
     html = page.locator("html")
     expect(html).to_have_attribute("data-bs-theme", "light")
     page.get_by_role("button", name="Dark theme").click()
     expect(html).to_have_attribute("data-bs-theme", "dark")
-    page.reload()
+    page.goto("/admin/")
+    expect(html).to_have_attribute("data-theme", "dark")
+    page.goto("/gallery/list/")
     expect(html).to_have_attribute("data-bs-theme", "dark")
+    page.get_by_role("button", name="Light theme").click()
+    expect(html).to_have_attribute("data-bs-theme", "light")
 
 
 @both_widths
