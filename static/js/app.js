@@ -101,7 +101,34 @@
   document.addEventListener("htmx:afterSettle", (event) => {
     labelCells(document);
     logsIn(document).forEach(restoreLog);
+    if (event.detail.elt.id === "list") sayCount();
     document.dispatchEvent(new CustomEvent("contentchange", { detail: event.detail.elt }));
+  });
+
+  /* who cannot see the list change hears how many rows are left */
+  function sayCount() {
+    const status = document.getElementById("list-status");
+    if (status) status.textContent = `${document.getElementById("list").dataset.count} found`;
+  }
+
+  /* what went wrong behind the page is said on it, and taken back when an answer comes again */
+  function sayTrouble(text) {
+    let alert = document.getElementById("trouble");
+    if (!alert) {
+      alert = document.createElement("div");
+      alert.id = "trouble";
+      alert.className = "alert message-error";
+      document.getElementById("messages").append(alert);
+    }
+    if (alert.textContent !== text) alert.textContent = text;
+  }
+
+  document.addEventListener("htmx:sendError", () => sayTrouble("The server does not answer. This page tries again by itself."));
+  document.addEventListener("htmx:responseError", (event) => {
+    sayTrouble(`The server answered ${event.detail.xhr.status} to this page's last request. Reload the page to see why.`);
+  });
+  document.addEventListener("htmx:afterOnLoad", (event) => {
+    if (event.detail.xhr.status < 400) document.getElementById("trouble")?.remove();
   });
 
   /* --- keys: "/" goes to the search box ------------------------------------------------------------------------------- */

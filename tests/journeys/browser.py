@@ -47,6 +47,11 @@ class Watch:
     def expect(self, *statuses: int) -> None:
         self.expected.update(statuses)
 
+    def take(self) -> list[str]:
+        """The troubles so far, for a journey that brings them about; they no longer fail it."""
+        taken, self.troubles = self.troubles, []
+        return taken
+
     def follow(self, page) -> None:
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.troubles.append(f"script error: {error}"))

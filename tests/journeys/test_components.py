@@ -94,6 +94,7 @@ def test_searching_renews_the_list_and_the_address(page, anna, people):
     page.keyboard.press("/")
     page.keyboard.type("person-07")
     expect(page.get_by_text("1–1 of 1")).to_be_visible()
+    expect(page.locator("#list-status")).to_have_text("1 found")
     expect(page).to_have_url("/gallery/list/?search=person-07")
     page.reload()
     expect(page.get_by_text("1–1 of 1")).to_be_visible()
@@ -183,3 +184,17 @@ def test_logging_out_ends_at_the_login_page(page, anna):
 def test_what_is_not_ours_keeps_to_our_content_security_policy(page, anna, path):
     page.goto(path)
     expect(page.get_by_role("heading").first).to_be_visible()
+
+
+def test_a_server_that_is_gone_is_said_and_taken_back(page, watch, anna):
+    page.goto("/gallery/list/")
+    page.route("**/gallery/list/?*", lambda route: route.abort("connectionrefused"))
+    page.get_by_label("Search").fill("a")
+    trouble = page.get_by_text("The server does not answer.")
+    expect(trouble).to_be_visible()
+    page.unroute("**/gallery/list/?*")
+    page.get_by_label("Search").fill("an")
+    expect(trouble).to_be_hidden()
+    told = watch.take()
+    assert any("ERR_CONNECTION_REFUSED" in each for each in told)
+    assert all("ERR_CONNECTION_REFUSED" in each or "htmx:" in each for each in told), told
