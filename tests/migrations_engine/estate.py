@@ -35,7 +35,12 @@ class Estate:
 
     def launch(self, **changes):
         """Keyword arguments of `run_start`."""
-        return {"template": self.template, "vm": self.vm, "personas": [self.persona], "by": self.operator} | changes
+        return {
+            "template": self.template,
+            "vm": self.vm,
+            "personas": [self.persona],
+            "by": self.operator,
+        } | changes
 
 
 def make_estate(folder: Path, *, role="operator", facts_found=None, **persona_columns) -> Estate:
@@ -46,6 +51,9 @@ def make_estate(folder: Path, *, role="operator", facts_found=None, **persona_co
     vm = factories.make_vm(department, path=disk, size=2**30, name="web01", vcpus=1, memory_mib=512)
     scan = factories.make_scan(vm, facts=facts_found or facts(), disk_fingerprint=disk_fingerprint(vm))
     template = factories.make_template(department=department)
-    columns = {"default_kernel_version": "6.1.0-2-amd64", "default_kernel_intent": "require"} | persona_columns
+    columns = {
+        "default_kernel_version": "6.1.0-2-amd64",
+        "default_kernel_intent": "require",
+    } | persona_columns
     persona = factories.make_persona("DatabaseAdmin", department=department, **columns)
     return Estate(department, member, vm, template, persona, factories.make_target(), scan)

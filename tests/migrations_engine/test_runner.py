@@ -174,7 +174,9 @@ def during_in_this_thread(alive, call, *arguments, **options):
 @pytest.mark.parametrize("verb", ["checksum", "check", "copy", "grow", "create", "wait_ready", "run"])
 def test_cancel_in_the_middle_stops_and_removes_what_was_made(estate, world, verb, monkeypatch):
     monkeypatch.setattr("migrations_engine.steps.base.WRITE_EVERY_S", 0)
-    monkeypatch.setattr(Alive, "during", during_in_this_thread)  # the hooks below write to the test's database
+    monkeypatch.setattr(
+        Alive, "during", during_in_this_thread
+    )  # the hooks below write to the test's database
     estate.persona.post_migration_script = factories.make_script("tune")
     estate.persona.save()
     run = begin(estate)
@@ -288,7 +290,9 @@ def test_chain_holds_only_what_is_left(estate, world, run_all):
 def test_unreachable_broker_does_not_lose_the_run(estate, monkeypatch, django_capture_on_commit_callbacks):
     from kombu.exceptions import OperationalError
 
-    monkeypatch.setattr("celery.canvas._chain.apply_async", lambda *a, **k: (_ for _ in ()).throw(OperationalError()))
+    monkeypatch.setattr(
+        "celery.canvas._chain.apply_async", lambda *a, **k: (_ for _ in ()).throw(OperationalError())
+    )
     with django_capture_on_commit_callbacks(execute=True):
         run = begin(estate)
     run.refresh_from_db()

@@ -1,0 +1,296 @@
+"""The pages as plain requests: what is shown, to whom, and what a button does."""
+
+import pytest
+from django.urls import reverse
+
+from migrations_engine import pipeline
+from migrations_engine.domain.machine import Result
+from migrations_engine.domain.states import RunState
+from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
+from tests import factories
+
+
+@pytest.fixture
+def alice(client, estate):
+    client.force_login(estate.operator)
+    return client
+
+
+@pytest.fixture
+def charlie(client, estate):
+    """A member of another department."""
+    client.force_login(factories.make_member(role="admin"))
+    return client
+
+
+@pytest.fixture
+def done(estate, world, run_all):
+    """A migrated machine's run, with a script."""
+    estate.persona.post_migration_script = factories.make_script("tune", body="echo tuning")
+    estate.persona.save()
+    world.scripts["echo tuning"] = Result(0, "shared_buffers = 128MB\n", "", 1.5)
+    return run_all(pipeline.run_start, **estate.launch())
+
+
+@pytest.fixture
+def failed(estate, world, run_all):
+    def break_down():
+        raise OSError("disk full")
+
+    world.on["copy"] = break_down
+    run = run_all(pipeline.run_start, **estate.launch())
+    world.on.clear()
+    return run
+
+
+def page(name, *arguments, query=""):
+    return reverse(f"migrations_engine:{name}", args=arguments) + query
+
+
+def text(response):
+    assert response.status_code == 200, response.content[:500]
+    return response.content.decode()
+
+
+def test_run_list_shows_and_finds_runs(alice, done):
+    assert "web01" in text(alice.get(page("run_list")))
+    assert "web01" in text(
+        alice.get(page("run_list", query="?search=web&state=succeeded&ordering=-created_at"))
+    )
+    assert "web01" not in text(alice.get(page("run_list", query="?state=failed")))
+
+
+def test_run_page_shows_steps_verification_script_and_origins(alice, done):
+    shown = text(alice.get(page("run_detail", done.pk)))
+    for expected in ("Post-migration script", "kernel.version", "shared_buffers = 128MB", "DatabaseAdmin"):
+        assert expected in shown
+    assert "hx-get" not in shown  # an ended run is not polled
+
+
+def test_live_part_of_an_ended_run_stops_the_polling(alice, done):
+    assert alice.get(page("run_live", done.pk)).status_code == 286
+
+
+def test_live_part_of_a_running_run_goes_on(alice, estate):
+    run = pipeline.run_start(**estate.launch())
+    assert "hx-get" in text(alice.get(page("run_detail", run.pk)))
+    assert alice.get(page("run_live", run.pk)).status_code == 200
+
+
+def test_failed_run_tells_its_root_cause_and_offers_a_retry(alice, failed):
+    shown = text(alice.get(page("run_detail", failed.pk)))
+    assert "disk full" in shown
+    assert page("run_retry", failed.pk) in shown
+    assert "disk full" in text(alice.get(page("run_retry", failed.pk)))
+    alice.post(page("run_retry", failed.pk))
+    failed.refresh_from_db()
+    assert failed.state == RunState.QUEUED
+
+
+def test_cancel_asks_first(alice, estate):
+    run = pipeline.run_start(**estate.launch())
+    assert "Cancel the migration of web01?" in text(alice.get(page("run_cancel", run.pk)))
+    run.refresh_from_db()
+    assert run.state == RunState.QUEUED
+    alice.post(page("run_cancel", run.pk))
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLING
+
+
+def test_refused_cancel_is_told_on_the_page_that_follows(alice, done):
+    assert "has succeeded" in text(alice.post(page("run_cancel", done.pk), follow=True))
+
+
+def test_receipt_is_a_file(alice, done):
+    response = alice.get(page("run_receipt", done.pk))
+    assert response.json()["state"] == "succeeded"
+    assert "attachment" in response["Content-Disposition"]
+
+
+def test_machine_page_shows_what_was_found(alice, done):
+    machine = MigratedVM.objects.get(run=done)
+    shown = text(alice.get(page("migratedvm_detail", machine.pk)))
+    assert "6.1.0-2-amd64" in shown
+    assert "Shut down" in shown
+    assert "web01" in text(alice.get(page("migratedvm_list")))
+
+
+def test_machine_is_shut_down_and_switched_on(alice, done, world):
+    machine = MigratedVM.objects.get(run=done)
+    for want in ("off", "on"):
+        assert alice.get(page("migratedvm_power", machine.pk, want)).status_code == 200
+        alice.post(page("migratedvm_power", machine.pk, want))
+        assert world.machines[str(done.pk)].state == want
+    assert alice.get(page("migratedvm_power", machine.pk, "sideways")).status_code == 404
+
+
+def test_console_is_shown_without_control_characters(alice, done):
+    machine = MigratedVM.objects.get(run=done)
+    shown = text(alice.get(page("migratedvm_console", machine.pk)))
+    assert "login:" in shown
+    assert "\x00" not in shown
+    assert "<html" not in text(
+        alice.get(page("migratedvm_console", machine.pk), headers={"HX-Request": "true"})
+    )
+
+
+def test_removed_machine_stays_as_history(alice, done, world):
+    machine = MigratedVM.objects.get(run=done)
+    assert "cannot be undone" in text(alice.get(page("migratedvm_delete", machine.pk)))
+    shown = text(alice.post(page("migratedvm_delete", machine.pk), follow=True))
+    assert "Removed" in shown
+    assert world.machines == {}
+    assert "Switch on" not in shown
+
+
+def test_target_is_created_renamed_and_deleted(client, estate):
+    admin = factories.make_member(estate.department, role="admin")
+    client.force_login(admin)
+    client.post(page("target_create"), {"name": "rack 2", "kind": "qemu", "department": estate.department.pk})
+    target = TargetEndpoint.objects.get(name="rack 2")
+    assert "fake 1" in text(client.get(page("target_detail", target.pk)))
+    client.post(page("target_edit", target.pk), {"name": "rack 3"})
+    target.refresh_from_db()
+    assert target.name == "rack 3"
+    assert "rack 3" in text(client.get(page("target_list", query="?search=rack")))
+    client.post(page("target_delete", target.pk))
+    assert not TargetEndpoint.objects.filter(pk=target.pk).exists()
+
+
+def test_target_name_that_is_taken_is_told_and_kept(client, estate):
+    client.force_login(factories.make_member(estate.department, role="admin"))
+    form = {"name": "rack 2", "kind": "qemu", "department": estate.department.pk}
+    client.post(page("target_create"), form)
+    shown = text(client.post(page("target_create"), form))
+    assert "already exists" in shown
+    assert 'value="rack 2"' in shown
+
+
+# --- the wizard ------------------------------------------------------------------------------------------------------
+
+
+def test_wizard_goes_from_machine_to_a_started_run(alice, estate):
+    new = page("run_create")
+    assert "web01" in text(alice.get(new, {"search": "web"}))
+    assert "DatabaseAdmin" in text(alice.get(new, {"vm": estate.vm.pk}))
+    picked = alice.get(
+        new, {"vm": estate.vm.pk, "pick": [estate.persona.pk], f"order-{estate.persona.pk}": "1"}
+    )
+    assert f"persona={estate.persona.pk}" in picked["Location"]
+    assert estate.template.name in text(alice.get(picked["Location"]))
+    plan_url = f"{picked['Location']}&template={estate.template.pk}"
+    shown = alice.get(plan_url)
+    assert "6.1.0-2-amd64" in text(shown)
+    form = {"target": estate.target.pk, "overrides": "", "action": "start"}
+    form |= {"plan_sha256": shown.context["plan_sha256"], "launch_key": shown.context["launch_key"]}
+    started = alice.post(plan_url, form)
+    run = MigrationRun.objects.get()
+    assert started["Location"] == page("run_detail", run.pk)
+    assert alice.post(plan_url, form)["Location"] == started["Location"]  # pressed twice: one run
+    assert MigrationRun.objects.count() == 1
+
+
+def plan_query(estate):
+    return f"?vm={estate.vm.pk}&persona={estate.persona.pk}&template={estate.template.pk}"
+
+
+def test_wizard_orders_several_personas(alice, estate):
+    other = factories.make_persona("WebDev", department=estate.department)
+    query = {"vm": estate.vm.pk, "pick": [estate.persona.pk, other.pk]}
+    orders = {f"order-{estate.persona.pk}": "2", f"order-{other.pk}": "1"}
+    location = alice.get(page("run_create"), query | orders)["Location"]
+    assert location.index(str(other.pk)) < location.index(str(estate.persona.pk))
+
+
+def test_wizard_shows_overrides_in_the_plan(alice, estate):
+    url = page("run_create", query=plan_query(estate))
+    form = {"target": estate.target.pk, "overrides": "resources: {vcpus: 3}", "action": "preview"}
+    response = alice.post(url, form)
+    changes = {row["label"]: row["planned"] for row in response.context["changes"]}
+    assert changes["vCPUs"] == "3"
+    assert "resources: {vcpus: 3}" in text(response)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ("resources: {vcpus: many}", "overrides.resources.vcpus"),
+        ("resources: [", "This is no YAML"),
+        ("just words", "Write settings as"),
+    ],
+)
+def test_wizard_tells_what_is_wrong_in_the_overrides_and_keeps_them(alice, estate, overrides, told):
+    url = page("run_create", query=plan_query(estate))
+    response = alice.post(url, {"target": estate.target.pk, "overrides": overrides, "action": "start"})
+    assert response.status_code == 400
+    shown = response.content.decode()
+    assert told in shown
+    assert overrides.split("[")[0] in shown
+    assert MigrationRun.objects.count() == 0
+
+
+def test_wizard_tells_that_the_plan_became_stale(alice, estate):
+    url = page("run_create", query=plan_query(estate))
+    sha256 = alice.get(url).context["plan_sha256"]
+    estate.persona.monitoring_tags = {"cost-centre": "1"}
+    estate.persona.save()
+    response = alice.post(
+        url, {"target": estate.target.pk, "overrides": "", "action": "start", "plan_sha256": sha256}
+    )
+    assert "The plan has changed" in response.content.decode()
+    assert MigrationRun.objects.count() == 0
+
+
+def test_critical_concern_stands_against_the_start(alice, estate):
+    estate.persona.default_kernel_version = "9.9.9-none"
+    estate.persona.save()
+    url = page("run_create", query=plan_query(estate))
+    shown = text(alice.get(url))
+    assert "No kernel on the disk fulfils 9.9.9-none" in shown
+    assert "disabled" in shown
+    alice.post(url, {"target": estate.target.pk, "overrides": "", "action": "start"})
+    assert MigrationRun.objects.count() == 0
+
+
+# --- who may -----------------------------------------------------------------------------------------------------------
+
+
+def every_url(run):
+    machine = MigratedVM.objects.get(run=run)
+    names = ["run_detail", "run_live", "run_receipt", "run_cancel", "run_retry"]
+    urls = [page(name, run.pk) for name in names]
+    urls += [
+        page(name, machine.pk) for name in ("migratedvm_detail", "migratedvm_console", "migratedvm_delete")
+    ]
+    return [*urls, page("migratedvm_power", machine.pk, "off")]
+
+
+def test_stranger_finds_nothing(charlie, done):
+    for url in every_url(done):
+        assert charlie.get(url).status_code == 404, url
+        assert charlie.post(url).status_code in (404, 405), url
+    assert "web01" not in text(charlie.get(page("run_list")))
+    assert "web01" not in text(charlie.get(page("migratedvm_list")))
+
+
+def test_anonymous_is_sent_to_the_login(client, done):
+    for url in [*every_url(done), page("run_list"), page("run_create"), page("target_list")]:
+        assert client.get(url)["Location"].startswith("/login/"), url
+
+
+def test_viewer_sees_no_buttons_and_is_refused(client, estate, done):
+    client.force_login(factories.make_member(estate.department, role="viewer"))
+    machine = MigratedVM.objects.get(run=done)
+    assert page("migratedvm_delete", machine.pk) not in text(
+        client.get(page("migratedvm_detail", machine.pk))
+    )
+    assert "Migrate a machine" not in text(client.get(page("run_list")))
+    for url in every_url(done)[3:5] + every_url(done)[7:]:
+        assert client.post(url).status_code == 403, url
+    assert client.get(page("run_create")).status_code == 403
+    assert client.get(page("target_create")).status_code == 403
+
+
+def test_wizard_does_not_show_a_strangers_machine(charlie, estate):
+    assert charlie.get(page("run_create", query=plan_query(estate))).status_code == 404
+    assert "web01" not in text(charlie.get(page("run_create")))
