@@ -147,14 +147,3 @@ def test_progress_without_an_extent_moves_without_a_value():
     html = render('{% progress "Copying" percent=42.7 done=512 total=1024 elapsed_s=75 eta_s=101 %}')
     for told in ('value="42.7"', "42 %", "512 B of 1 KiB", "1 min 15 s so far", "about 1 min 41 s left"):
         assert told in html
-
-
-def test_a_replaced_value_is_struck_through_and_an_added_item_marked():
-    row = {
-        "path": "packages", "value": ["curl"], "layer": "persona", "rule": "append",
-        "beaten": [{"value": 2048, "layer": "template"}],
-        "added": [{"value": "curl", "layer": "persona", "is_new": True}],
-    }
-    html = render('{% include "components/origin_table.html" %}', rows=[row])
-    assert "<s>2048</s>" in html
-    assert "chip-added" in html

@@ -1,7 +1,6 @@
 import math
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import django_filters
 from django import forms
@@ -26,25 +25,6 @@ def gallery(request, name, **context):
     return HttpResponse(template.render(context, request))
 
 
-PERSONA, TEMPLATE = "persona DatabaseAdmin@3", "template Standard Linux@1"
-
-
-def origin(path, value, layer, rule="overwrite", *, beaten=(), added=(), locked=False):
-    return SimpleNamespace(
-        path=path, value=value, layer=layer, rule=rule, beaten=beaten, added=added, locked=locked
-    )
-
-
-ORIGIN = [
-    origin("resources.memory_mib", 8192, PERSONA, beaten=[{"value": 2048, "layer": TEMPLATE}]),
-    origin("packages", ["curl", "postgresql-15"], PERSONA, "append", added=[
-        {"value": "curl", "layer": TEMPLATE, "is_new": False},
-        {"value": "postgresql-15", "layer": PERSONA, "is_new": True},
-    ]),
-    origin("firmware", "keep", "system default", locked=True),
-    origin("monitoring_tags", {"cost-centre": "4711", "tier": "gold"}, "override", "per key"),
-    origin("post_migration.must_pass", True, TEMPLATE),
-]
 LOG = "\n".join(f"12:{n // 60:02}:{n % 60:02}  copied {n * 17} of 1717 MiB" for n in range(101))
 
 
@@ -56,7 +36,7 @@ def components(request):
              {"label": "Plan", "state": "current"}, {"label": "Run", "state": "todo"}]
     tabs = [{"label": "Overview", "url": "?", "current": True}, {"label": "Packages", "url": "?p", "count": 246},
             {"label": "Usage", "url": "?u"}]
-    context = {"states": STATES, "origin": ORIGIN, "log": LOG, "steps": steps, "tabs": tabs, "now": now,
+    context = {"states": STATES, "log": LOG, "steps": steps, "tabs": tabs, "now": now,
                "earlier": now - timedelta(minutes=5), "script": "#!/bin/sh\nset -eu\nsysctl -w vm.swappiness=10\n"}
     return gallery(request, "components.html", **context)
 
