@@ -145,6 +145,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "migrations_engine.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
 }
 
 # --- people and safety -----------------------------------------------------------------------------------------------

@@ -20,11 +20,15 @@ WIDEST_RANGE = 16  # a rule that opens more ports than that says nothing of whic
 
 def ranking_of(*, vm: VirtualMachine, facts: Facts) -> Ranking:
     """Every persona that this machine's department can use, best first. Writes nothing."""
-    own = Q(department__isnull=True) | Q(department=vm.department_id)
-    personas = Persona.objects.active().filter(own).select_related(
-        "default_driver_set", "resource_allocation_profile", "network_profile"
-    )
+    parts = ("default_driver_set", "resource_allocation_profile", "network_profile")
+    personas = personas_usable(vm).select_related(*parts)
     return recommend(facts, [candidate_of(p) for p in personas], size=size_of(vm), usage=usage_summary(vm))
+
+
+def personas_usable(vm: VirtualMachine):
+    """Those of the machine's department and of the organisation, archived ones left out."""
+    own = Q(department__isnull=True) | Q(department=vm.department_id)
+    return Persona.objects.active().filter(own).order_by("name")
 
 
 def candidate_of(persona: Persona) -> Candidate:

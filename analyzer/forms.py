@@ -1,0 +1,151 @@
+"""What people type: sources, what an image does not know, answers to suggestions, usage files, a drafted persona."""
+
+import uuid
+
+import yaml
+from django import forms
+
+from analyzer.models import SourceEndpoint, VirtualMachine, VMPersona
+from personas.models import Department, Persona
+
+
+class SourceForm(forms.ModelForm):
+    class Meta:
+        model = SourceEndpoint
+        fields = ["name", "location", "department"]
+        help_texts = {
+            "location": "The images in it, and up to four directories below, become machines. They are only read.",
+            "department": "Whose machines these are. It cannot be changed later.",
+        }
+
+    def __init__(self, *args, user, roots, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["department"].queryset = Department.objects.administered_by(user)
+        self.fields["department"].required = not user.is_superuser
+        self.fields["location"].label = "Directory"
+        self.fields["location"].help_text += f" It lies below {', '.join(map(str, roots))}."
+        if not self.instance._state.adding:  # a new row has its id from the start
+            del self.fields["department"]
+
+    def _post_clean(self):
+        """The service checks the row, as it does for API and command line."""
+
+
+class LinesField(forms.CharField):
+    """One entry a line; as a list."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value):
+        return "\n".join(value) if isinstance(value, (list, tuple)) else value
+
+    def to_python(self, value):
+        return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+
+class TagsField(forms.CharField):
+    """`key=value` a line; as a map."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value):
+        return "\n".join(f"{key}={told}" for key, told in value.items()) if isinstance(value, dict) else value
+
+    def to_python(self, value):
+        tags = {}
+        for line in (value or "").splitlines():
+            key, equals, told = line.partition("=")
+            if line.strip() and not (equals and key.strip()):
+                raise forms.ValidationError(f"“{line[:40]}” is not of the form key=value.")
+            if line.strip():
+                tags[key.strip()] = told.strip()
+        return tags
+
+
+class TickedForm(forms.Form):
+    """Machines ticked in the list."""
+
+    vm = forms.TypedMultipleChoiceField(coerce=uuid.UUID)
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.fields["vm"].choices = [(value, value) for value in data.getlist("vm")]
+
+
+class MachineForm(forms.ModelForm):
+    tags = TagsField(required=False, help_text="One a line, as in cost-centre=4711.")
+
+    class Meta:
+        model = VirtualMachine
+        fields = ["vcpus", "memory_mib", "tags"]
+        help_texts = {
+            "vcpus": "What the machine has today; a disk image does not tell.",
+            "memory_mib": "In MiB: 4096 is 4 GiB.",
+        }
+
+    def _post_clean(self):
+        """The service checks the row."""
+
+
+class AnswerForm(forms.Form):
+    """Choose another, or dismiss."""
+
+    persona = forms.ModelChoiceField(queryset=Persona.objects.none())
+    use_case = forms.CharField(max_length=80, initial="default", help_text="What the machine is used for then.")
+    reason = forms.CharField(max_length=400, required=False, help_text="Helps the next suggestion.")
+
+    def __init__(self, *args, personas, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["persona"].queryset = personas
+
+
+class DismissForm(forms.Form):
+    reason = forms.CharField(max_length=400, required=False, help_text="Why it does not fit.")
+
+
+class AssignForm(forms.ModelForm):
+    class Meta:
+        model = VMPersona
+        fields = ["persona", "use_case", "priority"]
+        help_texts = {
+            "use_case": "A machine can be moved for one use case or another.",
+            "priority": "Where two personas disagree, the higher priority wins.",
+        }
+
+    def __init__(self, *args, personas, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["persona"].queryset = personas
+
+    def _post_clean(self):
+        """The service checks the row."""
+
+
+class UsageUploadForm(forms.Form):
+    file = forms.FileField(
+        label="CSV file",
+        help_text="A column t (ISO 8601, UTC unless it says otherwise, or epoch seconds), and one or more of "
+        "cpu_percent, memory_percent, net_in_mbps, net_out_mbps, disk_read_mibs, disk_write_mibs.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
+    )
+
+
+class PersonaDraftForm(forms.Form):
+    name = forms.CharField(max_length=80)
+    description = forms.CharField(max_length=400, required=False)
+    hints = LinesField(
+        required=False, label="Known by", help_text="Software that speaks for this persona, one name a line."
+    )
+    settings = forms.CharField(
+        widget=forms.Textarea, help_text="A settings document (YAML): what a machine of this persona gets."
+    )
+
+    def clean_settings(self):
+        try:
+            document = yaml.safe_load(self.cleaned_data["settings"])
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" in line {mark.line + 1}" if mark else ""
+            raise forms.ValidationError(f"This is no YAML{where}: {getattr(error, 'problem', error)}.") from None
+        if not isinstance(document, dict):
+            raise forms.ValidationError("Give a mapping, as in “resources: {vcpus: 2}”.")
+        return document

@@ -1,0 +1,14 @@
+"""One scan: the facts as they were found."""
+
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import get_object_or_404, render
+
+from analyzer.models import Scan
+from analyzer.services.scans import facts_of
+
+
+@login_required
+def scan_detail(request, pk):
+    scans = Scan.objects.visible_to(request.user).select_related("vm", "requested_by")
+    scan = get_object_or_404(scans, pk=pk)
+    return render(request, "analyzer/scan_detail.html", {"scan": scan, "vm": scan.vm, "facts": facts_of(scan)})
