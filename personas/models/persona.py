@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.urls import reverse
 
 from personas.models.owned import OwnedQuerySet, unique_in_department
 from personas.models.profile import Named
@@ -27,6 +28,9 @@ class Persona(Named, SettingsColumns):
 
     class Meta(Named.Meta):
         constraints = unique_in_department("persona")
+
+    def get_absolute_url(self):
+        return reverse("personas:persona_detail", kwargs={"pk": self.pk})
 
     def clean(self):
         super().clean()

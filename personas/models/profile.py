@@ -5,6 +5,7 @@ from typing import Annotated
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.urls import reverse
 from django.utils.text import slugify
 from pydantic import StringConstraints, TypeAdapter
 from pydantic import ValidationError as PydanticError
@@ -61,6 +62,9 @@ class Reusable(Named):
 
     class Meta(Named.Meta):
         abstract = True
+
+    def get_absolute_url(self):
+        return reverse(f"personas:{self._meta.model_name}_detail", kwargs={"pk": self.pk})
 
     def same_names(self):
         rows = type(self)._base_manager.select_related("department")

@@ -1,0 +1,163 @@
+"""The forms of the app's own rows."""
+
+from django import forms
+
+from personas.forms.base import RowForm, SettingsForm
+from personas.forms.fields import LinesField, PairsField, SecurityGroupsField, YamlField
+from personas.models import ApiToken, Department, DriverSet, NetworkProfile, Persona, ResourceProfile, Role, Script
+from personas.models.script import Interpreter
+from personas.models.token import Scope
+
+IDENTITY = ["department", "name", "description", "slug"]
+
+
+class PersonaForm(SettingsForm):
+    hints = LinesField(
+        label="Hints", help_text="Names of packages and services, one a line, that make this persona the likely one for a machine."
+    )
+    list_modes = PairsField(
+        label="List modes",
+        help_text="One a line. packages = replace: the persona's list instead of the template's. driver_set = extend: both.",
+    )
+
+    class Meta:
+        model = Persona
+        fields = [
+            *IDENTITY,
+            "hints",
+            "default_kernel_version",
+            "default_kernel_intent",
+            "default_distribution_name",
+            "default_distribution_version",
+            "default_distribution_intent",
+            "default_driver_set",
+            "kernel_modules",
+            "packages",
+            "resource_allocation_profile",
+            "disk_format",
+            "disk_bus",
+            "machine",
+            "firmware",
+            "network_profile",
+            "post_migration_script",
+            "script_timeout_s",
+            "script_must_pass",
+            "monitoring_tags",
+            "acceptance_checks",
+            "list_modes",
+            "unset",
+        ]
+        help_texts = {
+            "default_kernel_version": "As uname -r prints it (6.1.0-44-cloud-amd64), or a condition (>=6.1).",
+            "default_kernel_intent": "Prefer: a difference is told. Require: it stops the plan. Install: the run installs it.",
+            "default_distribution_name": "The ID of os-release, as in debian.",
+            "default_distribution_version": "The VERSION_ID of os-release, as in 12.",
+            "script_must_pass": "When it must, a non-zero exit fails the migration.",
+            "disk_bus": "When a driver set is named, its device is what counts.",
+        }
+
+
+class DriverSetForm(RowForm):
+    drivers = YamlField(
+        empty=[],
+        required=True,
+        help_text="A YAML list; per driver: name, and any of version, kernel_modules, packages, devices (disk, nic, rng, balloon).",
+    )
+    distributions = LinesField(help_text="The ID of os-release, one a line; empty for any.")
+
+    class Meta:
+        model = DriverSet
+        fields = [*IDENTITY, "drivers", "distributions"]
+
+
+class ResourceProfileForm(RowForm):
+    class Meta:
+        model = ResourceProfile
+        fields = [*IDENTITY, "vcpus", "memory_mib", "root_disk_gib"]
+        help_texts = dict.fromkeys(["vcpus", "memory_mib", "root_disk_gib"], "Empty: not said.")
+
+
+class NetworkProfileForm(RowForm):
+    security_groups = SecurityGroupsField(
+        label="Security groups",
+        help_text="A line [name] begins a group; below it one rule a line: tcp 5432 from 10.0.0.0/8, udp 8000-8100, icmp. "
+        "What no rule lets in is dropped.",
+    )
+
+    class Meta:
+        model = NetworkProfile
+        fields = [*IDENTITY, "bandwidth_mbps", "addressing", "security_groups"]
+
+
+class ScriptForm(RowForm):
+    interpreter = forms.ChoiceField(choices=Interpreter.choices, help_text="Must be in the guest; sh always is.")
+    body = forms.CharField(
+        label="Text",
+        widget=forms.Textarea,
+        strip=False,
+        max_length=256 * 1024,
+        help_text="Runs as root in the guest, at most once per migration. Exit 0 is success; the last lines of stderr are "
+        "shown when it fails.",
+    )
+
+    class Meta:
+        model = Script
+        fields = [*IDENTITY, "interpreter", "body"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding and (newest := self.instance.latest):
+            self.initial |= {"interpreter": newest.interpreter, "body": newest.body}
+
+
+class DepartmentForm(RowForm):
+    defaults = YamlField(
+        label="Default settings",
+        empty={},
+        help_text="A settings document in YAML, as in: resources: {vcpus: 2}. It lies between the template and the persona.",
+    )
+
+    class Meta:
+        model = Department
+        fields = ["name", "slug", "defaults"]
+
+
+class MemberForm(forms.Form):
+    username = forms.CharField(max_length=150, help_text="As the person logs in.")
+    role = forms.ChoiceField(
+        choices=Role.choices, help_text="Viewer reads. Operator migrates. Admin changes personas and members."
+    )
+
+
+class TokenForm(forms.ModelForm):
+    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple, initial=[Scope.READ])
+    expires_at = forms.DateTimeField(
+        label="Expires",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="UTC. Empty: never.",
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ["name", "scopes", "expires_at"]
+
+    def told_refused(self, errors: dict[str, list[str]]) -> None:
+        for field, told in errors.items():
+            self.add_error(field if field in self.fields else None, told)
+
+
+class CloneForm(forms.Form):
+    name = forms.CharField(max_length=80)
+    department = forms.ModelChoiceField(Department.objects.none(), required=False, help_text="Where the copy belongs.")
+
+    def __init__(self, *args, row, user, **kwargs):
+        super().__init__(*args, **kwargs)
+        mine, field = Department.objects.administered_by(user), self.fields["department"]
+        field.queryset, field.required = mine, not user.is_superuser
+        field.empty_label = "The organisation, for all" if user.is_superuser else None
+        self.initial |= {"name": f"{row.name} (copy)"[:80], "department": row.department or mine.first()}
+
+    def told_refused(self, errors: dict[str, list[str]]) -> None:
+        for field, told in errors.items():
+            self.add_error(field if field in self.fields else None, told)

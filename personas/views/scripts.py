@@ -1,0 +1,83 @@
+"""Pages of scripts: the text, its revisions and what changed between them."""
+
+import difflib
+
+from personas.filters import ScriptFilter
+from personas.forms.rows import ScriptForm
+from personas.models import Script
+from personas.services import scripts
+from personas.views.base import ActPage, ClonePage, ConfirmPage, CreatePage, DetailPage, EditPage, ListPage, Page
+
+
+class Scripts(Page):
+    model, entity = Script, "script"
+
+
+class ScriptList(Scripts, ListPage):
+    filterset_class = ScriptFilter
+    defaults = {"archived": "false"}
+    template_name = "personas/script_list.html"
+
+    def get_queryset(self):
+        return super().get_queryset().select_related("department")
+
+
+class ScriptDetail(Scripts, DetailPage):
+    template_name = "personas/script_detail.html"
+
+    def get_context_data(self, **context):
+        rows = list(self.object.revisions.select_related("created_by")[:50])
+        older = [*rows[1:], None]
+        revisions = [
+            {"revision": revision, "diff": text_difference(before, revision) if before else None}
+            for revision, before in zip(rows, older, strict=True)
+        ]
+        return super().get_context_data(newest=rows[0] if rows else None, revisions=revisions, **context)
+
+
+def text_difference(before, after) -> str:
+    """A unified diff of two revisions."""
+    old, new = (revision.body.splitlines() for revision in (before, after))
+    names = (f"revision {before.number}", f"revision {after.number}")
+    return "\n".join(difflib.unified_diff(old, new, *names, lineterm=""))
+
+
+class ScriptCreate(Scripts, CreatePage):
+    form_class = ScriptForm
+    template_name = "personas/script_form.html"
+
+    def save(self, form):
+        return scripts.script_create(by=self.request.user, **form.values())
+
+
+class ScriptEdit(Scripts, EditPage):
+    form_class = ScriptForm
+    template_name = "personas/script_form.html"
+
+    def save(self, form):
+        version = form.cleaned_data["version"]
+        return scripts.script_update(script=self.object, by=self.request.user, expected=version, **form.values())
+
+
+class ScriptClone(Scripts, ClonePage):
+    def save(self, form):
+        return scripts.script_clone(script=self.object, by=self.request.user, **form.cleaned_data)
+
+
+class ScriptDelete(Scripts, ConfirmPage):
+    def act(self):
+        scripts.script_delete(script=self.object, by=self.request.user)
+
+
+class ScriptArchive(Scripts, ActPage):
+    done = "Archived “{row}”. Restore it at any time."
+
+    def act(self):
+        scripts.script_archive(script=self.object, by=self.request.user)
+
+
+class ScriptRestore(Scripts, ActPage):
+    done = "Restored “{row}”."
+
+    def act(self):
+        scripts.script_restore(script=self.object, by=self.request.user)
