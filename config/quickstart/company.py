@@ -18,7 +18,7 @@ from personas.models import Department, Role
 from personas.services.audit import record
 from personas.services.catalogue import catalogue_install
 from personas.services.departments import department_create, membership_set
-from templates_app.services.starters import starter_templates_install
+from templates_app.services.starter_templates import starter_templates_install
 
 ADMIN = "admin"
 

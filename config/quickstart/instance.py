@@ -1,4 +1,4 @@
-"""One quickstart at a time works on a `var/`: two workers on one filesystem broker are fine, two supervisors are not."""
+"""One quickstart at a time works on a `var/`: two supervisors would start two of everything."""
 
 import fcntl
 import os

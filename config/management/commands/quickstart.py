@@ -1,4 +1,4 @@
-"""`python3 manage.py quickstart`: set everything up, migrate a real machine as a persona, leave the application running."""
+"""`python3 manage.py quickstart`: set everything up, migrate a real machine as a persona, leave the pages running."""
 
 import signal
 import sys
@@ -69,7 +69,7 @@ class Command(BaseCommand):
     def _greet(self, port: int, password: str | None):
         self.console.print(f"\n[bold]http://127.0.0.1:{port}/[/]  user [bold]admin[/]", highlight=False)
         if password:
-            self.console.print(f"password [bold]{password}[/]  (shown this once; change it: manage.py changepassword admin)")
+            self.console.print(f"password [bold]{password}[/]  (shown only this once; `manage.py changepassword admin`)")
         sys.stdout.flush()
 
     @staticmethod

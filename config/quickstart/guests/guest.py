@@ -10,15 +10,23 @@ import uuid
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from config.quickstart.guests.apt import run
 from config.quickstart.guests.full import as_every_user, build_full
+from config.quickstart.guests.roles import CACHE, PLAIN, WEB
 from config.quickstart.guests.tiny import build_tiny
 
+GuestName = Literal["tiny", "tiny-web", "tiny-cache", "full"]
 Progress = Callable[[float, str], None]  # (0.0 to 1.0, what is being done)
-BUILDERS = {"tiny": build_tiny, "full": build_full}
+BUILDERS = {
+    "tiny": partial(build_tiny, PLAIN),
+    "tiny-web": partial(build_tiny, WEB),
+    "tiny-cache": partial(build_tiny, CACHE),
+    "full": build_full,
+}
 
 
 @dataclass(frozen=True)
@@ -42,12 +50,10 @@ class Guest:
         return self.kernels[1]
 
 
-def build_guest(
-    name: Literal["tiny", "full"], cache_dir: Path, progress: Progress = lambda done, text: None
-) -> Guest:
+def build_guest(name: GuestName, cache_dir: Path, progress: Progress = lambda done, text: None) -> Guest:
     """The guest's raw image in `cache_dir`, built unless this recipe's is there. Raises GuestBuildError.
 
-    Beside the image lies `<name>-<recipe>.guest.json`, which says what went in. Safe to call at once from two processes.
+    Beside the image lies `<name>-<recipe>.guest.json`, which says what went in. Two processes may call at once.
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
     image = cache_dir / f"{name}-{recipe_hash(name)}.raw"

@@ -13,6 +13,7 @@ from config.quickstart.guests.apt import Apt, control, run, unpack
 from config.quickstart.guests.disk import Layout, as_root, fetch_grub, grub_menu, write_disk
 from config.quickstart.guests.initramfs import write_initramfs
 from config.quickstart.guests.kernels import newest_two
+from config.quickstart.guests.roles import Role
 
 SIZE_MIB = 192
 # dash, because busybox as sh would run its own applets in place of other packages' programs (its tc for iproute2's)
@@ -71,14 +72,6 @@ ip address replace "$ip/${mask:-24}" dev "$interface"
 : > /etc/resolv.conf
 for server in $dns; do echo "nameserver $server" >> /etc/resolv.conf; done
 """
-HTTPD = """\
-#!/bin/sh
-# A page on port 80, so that a migrated guest has something to answer with.
-case "$1" in
-    start) busybox httpd -p 80 -h /var/www/html ;;
-    stop) killall httpd ;;
-esac
-"""
 SHUTDOWN = """\
 #!/bin/sh
 # qemu-ga calls shutdown -P, -H or -r; busybox init has its own words.
@@ -98,13 +91,14 @@ class Built:
 
 
 def build_tiny(
-    image: Path, scratch: Path, cache: Path, root_uuid: str, progress: Callable[[float, str], None]
+    role: Role, image: Path, scratch: Path, cache: Path, root_uuid: str, progress: Callable[[float, str], None]
 ) -> Built:
     """Writes a raw image. `scratch` is emptied by the caller, `cache` keeps packages between builds."""
     progress(0.05, "asking apt which packages exist")
     apt = Apt.open(cache / "apt")
     kernels = newest_two(apt)
-    names = [name for name in apt.closure(PROGRAMS) if not name.startswith(LEFT_OUT)]
+    asked = [*PROGRAMS, *role.packages]
+    names = [name for name in apt.closure(asked) if not name.startswith(LEFT_OUT)]
     progress(0.15, f"fetching {len(names)} packages and kernels {' and '.join(kernels)}")
     programs = apt.download(names, cache / "debs")
     images = apt.download([f"linux-image-{version}" for version in kernels], cache / "debs")
@@ -126,6 +120,8 @@ def build_tiny(
         _kernel(tree, scratch / version, version)
     fields = [control(package) for package in (*programs, *images)]
     _own_files(tree, fields, kernels, root_uuid)
+    _write(tree, "var/lib/apt/extended_states", _dependencies_only(fields, asked))
+    _role_files(tree, role)
 
     progress(0.85, "writing the disk")
     write_disk(image, tree, Layout(SIZE_MIB, root_uuid), grub, as_root())
@@ -195,25 +191,37 @@ def _load_order(names: tuple[str, ...], dependencies: dict[str, list[str]]) -> l
     return order
 
 
+def _write(tree: Path, path: str, text: str, mode: int = 0o644) -> None:
+    file = tree / path
+    file.unlink(missing_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)
+
+
+def _role_files(tree: Path, role: Role) -> None:
+    _write(tree, "etc/hostname", f"{role.hostname}\n")
+    _write(tree, "etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {role.hostname}\n")
+    for path, text in role.files.items():
+        _write(tree, path, text)
+    for name, script in role.services.items():
+        _write(tree, f"etc/init.d/{name}", script, 0o755)
+        (tree / "etc/rc2.d" / f"S01{name}").symlink_to(f"../init.d/{name}")
+    for link, target in role.links.items():
+        (tree / link).symlink_to(target)
+
+
 def _own_files(tree: Path, fields: list[str], kernels: tuple[str, ...], root_uuid: str) -> None:
     def write(path: str, text: str, mode: int = 0o644) -> None:
-        file = tree / path
-        file.unlink(missing_ok=True)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        file.chmod(mode)
+        _write(tree, path, text, mode)
 
     write("etc/inittab", INITTAB)
     write("etc/init.d/rcS", RC_S, 0o755)
     write("etc/init.d/guest-agent", GUEST_AGENT, 0o755)
-    write("etc/init.d/httpd", HTTPD, 0o755)
-    (tree / "etc/rc2.d/S01httpd").symlink_to("../init.d/httpd")
     write("etc/udhcpc.script", UDHCPC, 0o755)
     write("usr/sbin/shutdown", SHUTDOWN, 0o755)
     write("etc/default/network", "INTERFACE=eth0\nADDRESSING=dhcp\n")
     write("etc/default/grub", 'GRUB_DEFAULT=0\nGRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX="console=ttyS0"\n')
-    write("etc/hostname", "tiny\n")
-    write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 tiny\n")
     write("etc/fstab", f"UUID={root_uuid} / ext4 errors=remount-ro 0 1\n")
     write(
         "etc/passwd",
@@ -224,7 +232,6 @@ def _own_files(tree: Path, fields: list[str], kernels: tuple[str, ...], root_uui
         (tree / "usr/share/base-passwd/group.master").read_text().replace(":*:", ":x:") + "deploy:x:1000:\n",
     )
     write("etc/shadow", "root:*:19700:0:99999:7:::\ndeploy:*:19700:0:99999:7:::\n", 0o640)
-    write("var/www/html/index.html", "<!doctype html><title>tiny</title><p>The tiny guest answers.</p>\n")
     write("var/lib/dpkg/status", "\n".join(_status(each) for each in fields))
     # a cloud kernel has no frame buffer, and mitigations only slow an emulated processor down
     write("boot/grub/grub.cfg", grub_menu(kernels, root_uuid, "console=ttyS0 quiet mitigations=off"))
@@ -236,6 +243,12 @@ DEPLOY_USER = "deploy:x:1000:1000:Deployment:/home/deploy:/bin/sh\n"
 def _status(fields: str) -> str:
     name, rest = fields.split("\n", 1)
     return f"{name}\nStatus: install ok installed\n{rest}"
+
+
+def _dependencies_only(fields: list[str], asked: list[str]) -> str:
+    """apt's own record of what came along; what is not in it was installed on purpose."""
+    came_along = [name for name in _versions(fields) if name not in asked and not name.startswith("linux-image-")]
+    return "\n".join(f"Package: {name}\nArchitecture: amd64\nAuto-Installed: 1\n" for name in came_along)
 
 
 def _versions(fields: list[str]) -> dict[str, str]:

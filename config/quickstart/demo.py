@@ -1,0 +1,70 @@
+"""The main job, once: a sample machine is built, found, scanned, and moved as a persona, before the user's eyes.
+
+Every part is an *ensure*, so a demo that was killed goes on where it stood, and a second start finds it done.
+"""
+
+from django.conf import settings
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from analyzer.models import VirtualMachine
+from analyzer.services.discovery import source_discover
+from config.quickstart.children import Children
+from config.quickstart.company import first_admin, source_ensure
+from config.quickstart.estate import ESTATE, Plot, image_ensure
+from migrations_engine.management.commands.migrate_vm import follow, load, refusal, show_end
+from migrations_engine.models import MigrationRun
+from migrations_engine.pipeline import run_start
+from personas.errors import Refused
+from personas.models import Persona
+from templates_app.models import MigrationTemplate
+
+IDEMPOTENCY_KEY = "quickstart-demo"
+GUESTS = settings.CACHE_DIR / "guests"
+
+
+def migrate(console: Console, children: Children) -> None:
+    """Ends with the table of what the guest reported against what was asked, and `verified` or what differs."""
+    admin = first_admin()
+    earlier = MigrationRun.objects.filter(created_by=admin, idempotency_key=IDEMPOTENCY_KEY).first()
+    if earlier is not None and earlier.has_ended:
+        return
+    for plot in ESTATE:
+        _plant(plot, admin, console)
+    children.check()
+    try:
+        run = earlier or _start(ESTATE[0], admin)
+    except Refused as error:
+        console.print(f"[red]The sample migration was refused:[/] {refusal(error)}", highlight=False)
+        return
+    console.print(f"\nMigrating [bold]{run.vm.name}[/] as [bold]{run.persona.name}[/] …", highlight=False)
+    follow(run, console)
+    show_end(load(run), console)
+
+
+def _plant(plot: Plot, admin, console: Console) -> None:
+    """The plot's disk image, built when it is not there, in its department's source, discovered."""
+    source, directory = source_ensure(department=plot.department, name=plot.source, by=admin)
+    image = directory / f"{plot.name}.raw"
+    if not image.exists():
+        with _bar(console) as bar:
+            task = bar.add_task(f"Building {plot.name} ({plot.description})", total=1.0, step="")
+            image_ensure(plot, image, GUESTS, lambda done, text: bar.update(task, completed=done, step=text))
+    if not VirtualMachine.objects.filter(source=source, name=plot.name).exists():
+        source_discover(source=source, by=admin)
+
+
+def _start(plot: Plot, admin) -> MigrationRun:
+    return run_start(
+        vm=VirtualMachine.objects.get(source__department__slug=plot.department, name=plot.name),
+        template=MigrationTemplate.objects.get(department=None, slug=plot.template),
+        personas=[Persona.objects.get(department=None, slug=plot.persona)],
+        overrides=plot.overrides(GUESTS),
+        by=admin,
+        idempotency_key=IDEMPOTENCY_KEY,
+    )
+
+
+def _bar(console: Console) -> Progress:
+    step = TextColumn("{task.fields[step]}")
+    return Progress(TextColumn("{task.description}"), BarColumn(20), step, TimeElapsedColumn(), console=console)
