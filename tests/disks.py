@@ -133,6 +133,18 @@ def _proto(folder: Path):
     yield "$"
 
 
+FAT_BYTES = 1032192 * 512 - 63 * 512  # of the one size that QEMU's virtual FAT has
+
+
+def make_fat(path: Path, tree: Path, start: int) -> None:
+    """A FAT16 of FAT_BYTES with `tree`: made by QEMU's virtual FAT disk, whose partition begins at sector 63."""
+    alone = path.with_suffix(".fat")
+    run("qemu-img", "convert", "-O", "raw", f"fat:{tree}", alone)
+    offsets = ["iflag=skip_bytes", "oflag=seek_bytes", f"skip={63 * 512}", f"seek={start}"]
+    run("dd", f"if={alone}", f"of={path}", "bs=1M", *offsets, "conv=notrunc,sparse", "status=none")
+    alone.unlink()
+
+
 def make_lvm_disk(path: Path, tree: Path, *, kind: str = "ext4", size: int = 64 * MIB) -> Path:
     """A disk with one MBR partition of type LVM: group "vg-main", volumes "root" (with `tree`) and "empty"."""
     with path.open("wb") as file:

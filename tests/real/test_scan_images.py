@@ -17,6 +17,7 @@ from tests.disks import (
     converted,
     lay_out,
     make_disk,
+    make_fat,
     make_filesystem,
     make_lvm_disk,
     partition,
@@ -142,6 +143,66 @@ def test_separate_file_systems_are_mounted_as_fstab_says(tmp_path):
         "p2": "/usr",
         "p3": "/var",
     }
+
+
+def test_a_machine_like_rhel_with_xfs_boot_loader_entries_and_a_separate_boot(tmp_path):
+    """Kernels stand in /boot, a file system of its own; GRUB's default is an entry's id in grubenv."""
+    old, new = "5.14.0-362.el9.x86_64", "5.14.0-427.el9.x86_64"
+    boot = {
+        f"vmlinuz-{old}": "",
+        f"vmlinuz-{new}": "",
+        f"initramfs-{old}.img": "",
+        "vmlinuz-0-rescue-abc": "",
+    }
+    for version in (old, new):
+        entry = f"title Rocky Linux ({version}) 9.3\nversion {version}\nlinux /vmlinuz-{version}\n"
+        boot[f"loader/entries/abc-{version}.conf"] = entry
+    boot["loader/entries/abc-0-rescue.conf"] = (
+        "title rescue\nversion 0-rescue-abc\nlinux /vmlinuz-0-rescue-abc\n"
+    )
+    boot["grub2/grub.cfg"] = "insmod blscfg\nblscfg\n"
+    boot["grub2/grubenv"] = f"# GRUB Environment Block\nsaved_entry=abc-{old}\n" + "#" * 900
+    modules = f"lib/modules/{old}"
+    root = {
+        "etc/os-release": 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.3"\n',
+        "etc/fstab": "/dev/sda3 / xfs defaults 0 0\n/dev/sda2 /boot xfs defaults 0 0\n",
+        "boot/.keep": "",
+        f"{modules}/modules.dep": "kernel/drivers/net/virtio_net.ko.xz: kernel/a.ko.xz\nkernel/drivers/nvme-x.ko:\n",
+        f"{modules}/modules.builtin": "kernel/drivers/block/virtio_blk.ko\nkernel/drivers/char/virtio-rng.ko\n",
+        "etc/NetworkManager/system-connections/ens3.nmconnection": "[connection]\ntype=ethernet\n[ipv4]\nmethod=auto\n",
+    }
+    disk = tmp_path / "d"
+    with disk.open("wb") as file:
+        file.truncate(700 * MIB)
+    partition(disk, "label: gpt\n2048,2048,21686148-6449-6E6F-744E-656564454649\n2M,330M,L\n332M,330M,L\n")
+    for start, files in ((2 * MIB, boot), (332 * MIB, root)):
+        make_filesystem(disk, lay_out(tmp_path / str(start), files), "xfs", start, 330 * MIB)
+    facts = scan_image(disk, "raw")
+    assert (facts.os.family, facts.boot_mode) == ("rhel", "bios")
+    assert [(each.version, each.default, each.menu_id, each.initramfs) for each in facts.kernels] == [
+        (new, False, f"abc-{new}", False),
+        (old, True, f"abc-{old}", True),
+    ]
+    assert facts.default_kernel.drivers_module == ("virtio_net",)
+    assert facts.default_kernel.drivers_builtin == ("virtio_blk", "virtio_rng")
+    assert [(each.name, each.addressing) for each in facts.nics] == [("ens3", "dhcp")]
+    assert {each.device: each.mount_point for each in facts.filesystems} == {"p2": "/boot", "p3": "/"}
+
+
+@pytest.mark.parametrize(
+    ("loader", "mode"), [({"EFI/BOOT/BOOTX64.EFI": "MZ"}, "uefi"), ({"readme.txt": ""}, "unknown")]
+)
+def test_a_machine_boots_by_uefi_if_its_system_partition_holds_a_loader(tmp_path, tree, loader, mode):
+    disk, root_at = tmp_path / "d", 520 * MIB
+    with disk.open("wb") as file:
+        file.truncate(600 * MIB)
+    partition(disk, "label: gpt\n1M,512M,U\n520M,64M,L\n")
+    make_fat(disk, lay_out(tmp_path / "esp", loader), MIB)
+    make_filesystem(disk, tree, "ext4", root_at, 64 * MIB)
+    facts = scan_image(disk, "raw")
+    assert_is_web01(facts)
+    assert facts.boot_mode == mode
+    assert [each.kind for each in facts.filesystems] == ["vfat", "ext4"]
 
 
 def test_a_scan_changes_nothing_of_the_image(debian):

@@ -53,6 +53,9 @@ def open_disk(request: dict, notes: Notes) -> Disk:
 
     if raw.pread(0, 64).lstrip().startswith(b"# Disk DescriptorFile"):
         raise Unreadable("a VMDK whose data is in other files: make one file of it (qemu-img convert)")
+    if not os.access(request["path"], os.R_OK):  # even root has no power over others' files in the sandbox
+        owner = os.fstat(0).st_uid
+        raise Unreadable(f"only its owner (user {owner}) may read it: run as that user, or make it readable")
     image_format, part = request["format"], None
     if image_format == "ova":
         image_format, part = "vmdk", _first_disk(raw, notes)
