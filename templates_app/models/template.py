@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.urls import reverse
 
 from personas.models.owned import OwnedQuerySet, unique_in_department
 from personas.models.profile import Named
@@ -45,6 +46,9 @@ class MigrationTemplate(Named, SettingsColumns):
 
     class Meta(Named.Meta):
         constraints = unique_in_department("migrationtemplate")
+
+    def get_absolute_url(self):
+        return reverse("templates_app:template_detail", args=[self.pk])
 
     def clean(self):
         super().clean()
