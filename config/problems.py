@@ -13,6 +13,7 @@ from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, Refused
 
 CONTENT_TYPE = "application/problem+json"
+KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 TITLES = {
     400: "Bad request",
     401: "Not logged in",
@@ -32,7 +33,13 @@ TITLES = {
 
 def problem(code: int, detail: str = "", **extra: Any) -> dict[str, Any]:
     """{"type", "title", "status", "detail", ...}; `errors` is [{"pointer": "#/resources/vcpus", "detail": ...}]."""
-    return {"type": "about:blank", "title": TITLES.get(code, "Error"), "status": code, "detail": detail, **extra}
+    return {
+        "type": "about:blank",
+        "title": TITLES.get(code, "Error"),
+        "status": code,
+        "detail": detail,
+        **extra,
+    }
 
 
 def problem_response(code: int, detail: str = "", **extra: Any) -> JsonResponse:
@@ -42,14 +49,18 @@ def problem_response(code: int, detail: str = "", **extra: Any) -> JsonResponse:
 def exception_handler(error: Exception, context: dict) -> Response | None:
     """DRF's own handling, told as a problem. What nobody foresaw stays an exception: the middleware answers 500."""
     if isinstance(error, InvalidSettings):
-        error = exceptions.ValidationError({e["field"] or "non_field_errors": [e["message"]] for e in error.errors})
+        error = exceptions.ValidationError(
+            {e["field"] or "non_field_errors": [e["message"]] for e in error.errors}
+        )
     if isinstance(error, BadInput):
         error = exceptions.ValidationError(error.errors)
     if isinstance(error, Refused):
         set_rollback()
         return _response(error.status, error.message, **error.extra)
     if isinstance(error, ValidationError):
-        error = exceptions.ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages)
+        error = exceptions.ValidationError(
+            error.message_dict if hasattr(error, "error_dict") else error.messages
+        )
     response = drf_exception_handler(error, context)
     if response is None:
         return None
@@ -57,20 +68,27 @@ def exception_handler(error: Exception, context: dict) -> Response | None:
         errors = list(_flat(error.detail))
         told = "; ".join(f"{e['pointer'][2:] or 'body'}: {e['detail']}" for e in errors)
         return _response(400, told, errors=errors)
-    fixed = {Http404: "No such object, or not yours to see.", PermissionDenied: "Your role does not allow this."}
+    fixed = {
+        Http404: "No such object, or not yours to see.",
+        PermissionDenied: "Your role does not allow this.",
+    }
     told = fixed.get(type(error)) or str(getattr(error, "detail", error))
     return _response(response.status_code, told, headers=response.headers)
 
 
 def _response(code: int, detail: str, headers: dict | None = None, **extra: Any) -> Response:
-    kept = {name: value for name, value in (headers or {}).items() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
+    kept = {name: value for name, value in (headers or {}).items() if name in KEPT_HEADERS}
     return Response(problem(code, detail, **extra), status=code, content_type=CONTENT_TYPE, headers=kept)
 
 
 def _flat(detail: Any, pointer: str = "#"):
     if isinstance(detail, dict):
         for key, value in detail.items():
-            at = pointer if key in ("non_field_errors", "__all__") else f"{pointer}/{str(key).replace('.', '/')}"
+            at = (
+                pointer
+                if key in ("non_field_errors", "__all__")
+                else f"{pointer}/{str(key).replace('.', '/')}"
+            )
             yield from _flat(value, at)
     elif isinstance(detail, list):
         for index, value in enumerate(detail):

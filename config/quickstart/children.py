@@ -86,7 +86,9 @@ class Children:
                     return
             except (urllib.error.URLError, TimeoutError, ConnectionError):
                 time.sleep(0.1)
-        raise ChildFailed(f"The web application does not answer after {timeout_s:.0f} s; see {self.var}/log/web.log.")
+        raise ChildFailed(
+            f"The web application does not answer after {timeout_s:.0f} s; see {self.var}/log/web.log."
+        )
 
     def __enter__(self):
         return self

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from analyzer.models import VirtualMachine
 from analyzer.services.discovery import source_discover
+from analyzer.services.scans import scan_start
 from config.quickstart.children import Children
 from config.quickstart.company import first_admin, source_ensure
 from config.quickstart.estate import ESTATE, Plot, image_ensure
@@ -40,6 +41,8 @@ def migrate(console: Console, children: Children) -> None:
     console.print(f"\nMigrating [bold]{run.vm.name}[/] as [bold]{run.persona.name}[/] …", highlight=False)
     follow(run, console)
     show_end(load(run), console)
+    for vm in VirtualMachine.objects.filter(scans__isnull=True):
+        scan_start(vm=vm, by=admin)  # so that the other machines, too, have a suggestion to look at
 
 
 def _plant(plot: Plot, admin, console: Console) -> None:
@@ -47,6 +50,8 @@ def _plant(plot: Plot, admin, console: Console) -> None:
     source, directory = source_ensure(department=plot.department, name=plot.source, by=admin)
     image = directory / f"{plot.name}.raw"
     if not image.exists():
+        if not console.is_terminal:
+            console.print(f"Building {plot.name} ({plot.description}) from Debian's packages …")
         with _bar(console) as bar:
             task = bar.add_task(f"Building {plot.name} ({plot.description})", total=1.0, step="")
             image_ensure(plot, image, GUESTS, lambda done, text: bar.update(task, completed=done, step=text))
@@ -67,4 +72,6 @@ def _start(plot: Plot, admin) -> MigrationRun:
 
 def _bar(console: Console) -> Progress:
     step = TextColumn("{task.fields[step]}")
-    return Progress(TextColumn("{task.description}"), BarColumn(20), step, TimeElapsedColumn(), console=console)
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(20), step, TimeElapsedColumn(), console=console
+    )

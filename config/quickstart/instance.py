@@ -27,4 +27,3 @@ def only_instance(var: Path):
         lock.write(str(os.getpid()))
         lock.flush()
         yield
-

@@ -17,5 +17,7 @@ def power_off_machines(console: Console) -> None:
 def _each(console: Console, verb, word: str) -> None:
     try:
         verb(lambda row: console.print(f"{word} {row.name} …", highlight=False))
-    except Refused as error:  # one machine that will not must not keep the web application from starting or stopping
+    except (
+        Refused
+    ) as error:  # one machine that will not must not keep the web application from starting or stopping
         console.print(f"[red]{error}[/]")

@@ -1,5 +1,6 @@
 """`python3 manage.py quickstart`: set everything up, migrate a real machine as a persona, leave the pages running."""
 
+import logging
 import signal
 import sys
 import time
@@ -15,6 +16,9 @@ from config.quickstart.children import ChildFailed, Children, free_port
 from config.quickstart.company import admin_ensure, company_ensure
 from config.quickstart.instance import AlreadyRunning, only_instance
 from config.quickstart.machines import power_off_machines, power_on_machines
+from config.settings import private_dir
+
+PLAIN_WIDTH = 110  # of a file or a pipe, which has none of its own
 
 
 class Stop(Exception):
@@ -26,11 +30,16 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser):
-        parser.add_argument("--port", type=int, help="port on 127.0.0.1 (default: 8000, or the next free one)")
-        parser.add_argument("--no-demo", action="store_true", help="an empty instance: no company, no sample migration")
+        parser.add_argument(
+            "--port", type=int, help="port on 127.0.0.1 (default: 8000, or the next free one)"
+        )
+        parser.add_argument(
+            "--no-demo", action="store_true", help="an empty instance: no company, no sample migration"
+        )
 
     def handle(self, *, port, no_demo, **options):
-        self.console = Console()
+        self.console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
+        log_to_file()
         for name in ("SIGTERM", "SIGHUP", "SIGINT"):
             # SIGINT too: a shell that started us in the background has made us ignore it
             signal.signal(getattr(signal, name), self._stop)
@@ -44,6 +53,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _run(self, children: Children, *, with_demo: bool):
+        self.console.print("Bringing the database up to date …")
         call_command("migrate", verbosity=0)
         password = admin_ensure()
         if with_demo:
@@ -69,9 +79,17 @@ class Command(BaseCommand):
     def _greet(self, port: int, password: str | None):
         self.console.print(f"\n[bold]http://127.0.0.1:{port}/[/]  user [bold]admin[/]", highlight=False)
         if password:
-            self.console.print(f"password [bold]{password}[/]  (shown only this once; `manage.py changepassword admin`)")
+            self.console.print(f"password [bold]{password}[/]  (shown only this once; change it at /admin/)")
         sys.stdout.flush()
 
     @staticmethod
     def _stop(number, frame):
         raise Stop
+
+
+def log_to_file() -> None:
+    """The screen is for people: our own structured log goes where the children's go."""
+    path = private_dir(settings.VAR_DIR / "log") / "quickstart.log"
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(path.open("a"))

@@ -91,7 +91,12 @@ class Built:
 
 
 def build_tiny(
-    role: Role, image: Path, scratch: Path, cache: Path, root_uuid: str, progress: Callable[[float, str], None]
+    role: Role,
+    image: Path,
+    scratch: Path,
+    cache: Path,
+    root_uuid: str,
+    progress: Callable[[float, str], None],
 ) -> Built:
     """Writes a raw image. `scratch` is emptied by the caller, `cache` keeps packages between builds."""
     progress(0.05, "asking apt which packages exist")
@@ -247,7 +252,9 @@ def _status(fields: str) -> str:
 
 def _dependencies_only(fields: list[str], asked: list[str]) -> str:
     """apt's own record of what came along; what is not in it was installed on purpose."""
-    came_along = [name for name in _versions(fields) if name not in asked and not name.startswith("linux-image-")]
+    came_along = [
+        name for name in _versions(fields) if name not in asked and not name.startswith("linux-image-")
+    ]
     return "\n".join(f"Package: {name}\nArchitecture: amd64\nAuto-Installed: 1\n" for name in came_along)
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 started (or, with --wait, verified), 1 the run failed or was cance
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,18 +187,26 @@ def warn_without_worker(screen: Console) -> None:
 
 
 def follow(run: MigrationRun, screen: Console) -> None:
-    """Live progress until the run ends; Ctrl-C stops the watching, not the run."""
+    """Live progress until the run ends (no terminal: its log by line); Ctrl-C stops the watching, not the run."""
     structlog.contextvars.clear_contextvars()
     try:
-        with Live(console=screen, refresh_per_second=4, transient=False) as live:
-            while True:
-                run = load(run)
-                live.update(picture(run))
-                if run.has_ended:
-                    return
-                time.sleep(POLL_S)
+        if screen.is_terminal:
+            with Live(console=screen, refresh_per_second=4) as live:
+                _until_end(run, lambda fresh: live.update(picture(fresh)))
+        else:
+            seen = [0]
+            _until_end(run, lambda fresh: seen.append(print_events(fresh, screen, seen.pop())))
     except KeyboardInterrupt:
         raise CommandError(f"Stopped watching; run {run.pk} goes on.", returncode=130) from None
+
+
+def _until_end(run: MigrationRun, show: Callable[[MigrationRun], None]) -> None:
+    while True:
+        run = load(run)
+        show(run)
+        if run.has_ended:
+            return
+        time.sleep(POLL_S)
 
 
 def load(run: MigrationRun) -> MigrationRun:
