@@ -11,7 +11,9 @@ from config.celery import app
 from migrations_engine.domain.states import StepState
 from migrations_engine.models import StepRun
 
-UNSWEPT = timedelta(seconds=60)  # the sweeper looks every few seconds: a minute late means that it does not run
+UNSWEPT = timedelta(
+    seconds=60
+)  # the sweeper looks every few seconds: a minute late means that it does not run
 
 
 def livez(request):
@@ -22,7 +24,9 @@ def readyz(request):
     checks = {"database": _database(), "broker": _broker()}
     checks["sweeper"] = _sweeper() if checks["database"] == "ok" else "not checked"
     ready = all(result == "ok" for result in checks.values())
-    return JsonResponse({"status": "ok" if ready else "not ready", "checks": checks}, status=200 if ready else 503)
+    return JsonResponse(
+        {"status": "ok" if ready else "not ready", "checks": checks}, status=200 if ready else 503
+    )
 
 
 def _database() -> str:
@@ -46,4 +50,8 @@ def _broker() -> str:
 def _sweeper() -> str:
     late = StepRun.objects.filter(state=StepState.RUNNING, lease_until__lt=timezone.now() - UNSWEPT)
     oldest = late.order_by("lease_until").values_list("lease_until", flat=True).first()
-    return "ok" if oldest is None else f"failed: a lease ran out at {oldest:%Y-%m-%dT%H:%M:%SZ} and nobody took it over"
+    return (
+        "ok"
+        if oldest is None
+        else f"failed: a lease ran out at {oldest:%Y-%m-%dT%H:%M:%SZ} and nobody took it over"
+    )

@@ -15,7 +15,9 @@ class ApiProblemMiddleware:
     def __call__(self, request):
         response = self.get_response(request)
         if self._is_foreign_error(request, response):
-            told = problem_response(response.status_code, TITLES.get(response.status_code, response.reason_phrase))
+            told = problem_response(
+                response.status_code, TITLES.get(response.status_code, response.reason_phrase)
+            )
             for header in ("Allow", "Retry-After", "WWW-Authenticate"):
                 if header in response:
                     told[header] = response[header]

@@ -105,7 +105,9 @@ def url_or_blank(name: str) -> str:
 
 def _mark_current(entries: list[Entry], path: str) -> None:
     """The entry with the longest URL that the path begins with: `/personas/123/` belongs to `/personas/`."""
-    fitting = [entry for entry in entries if path == entry.url or (entry.url != "/" and path.startswith(entry.url))]
+    fitting = [
+        entry for entry in entries if path == entry.url or (entry.url != "/" and path.startswith(entry.url))
+    ]
     if fitting:
         max(fitting, key=lambda entry: len(entry.url)).current = True
 

@@ -109,7 +109,9 @@ TEMPLATES = [
 
 # --- database, broker ------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}", conn_max_age=60)}
+DATABASES = {
+    "default": dj_database_url.config(default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}", conn_max_age=60)
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a read that later writes would otherwise fail with "database is locked"
@@ -251,5 +253,7 @@ DJANGO_STRUCTLOG_CELERY_ENABLED = True
 
 DISKS_DIR = VAR_DIR / "disks"  # a target's machines and their disks
 CACHE_DIR = VAR_DIR / "cache"  # sample guests, probes: can be deleted at any time
-IMAGE_ROOTS = [Path(p) for p in listed("IMAGE_ROOTS", str(VAR_DIR / "images"))]  # the only places a disk is read from
+IMAGE_ROOTS = [
+    Path(p) for p in listed("IMAGE_ROOTS", str(VAR_DIR / "images"))
+]  # the only places a disk is read from
 LEASE_S = float(os.environ.get("LEASE_S", "30"))  # a step that is silent for so long is taken over

@@ -41,7 +41,9 @@ truck-delivery upload user user-check user-circle users users-group versions wan
 FILLED = ["star", "player-play", "player-stop", "circle"]
 """These are in the sprite a second time, as `<name>-filled`."""
 
-STROKE = 'fill="none" stroke="currentColor" stroke-width="1.75" stroke-linecap="round" stroke-linejoin="round"'
+STROKE = (
+    'fill="none" stroke="currentColor" stroke-width="1.75" stroke-linecap="round" stroke-linejoin="round"'
+)
 FILL = 'fill="currentColor"'
 
 

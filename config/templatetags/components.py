@@ -40,7 +40,10 @@ def state(value: Any, label: str = "") -> SafeString:
     look = look_of(value)
     turning = "icon-turning" if str(value) == "running" else ""
     return format_html(
-        '<span class="state state-{}">{}{}</span>', look.tone, icon(look.icon, extra=turning), label or look.label
+        '<span class="state state-{}">{}{}</span>',
+        look.tone,
+        icon(look.icon, extra=turning),
+        label or look.label,
     )
 
 
@@ -50,7 +53,9 @@ def stars(count: int | None, of: int = 5) -> SafeString:
     filled = count or 0
     drawn = format_html_join("", "{}", ((icon("star-filled" if n < filled else "star"),) for n in range(of)))
     told = f"{filled} of {of} stars" if count is not None else "not known"
-    return format_html('<span class="stars" role="img" aria-label="{}" title="{}">{}</span>', told, told, drawn)
+    return format_html(
+        '<span class="stars" role="img" aria-label="{}" title="{}">{}</span>', told, told, drawn
+    )
 
 
 @register.simple_tag
@@ -122,10 +127,16 @@ def pretty_json(value: Any) -> str:
 
 
 @register.simple_block_tag
-def card(content: str, title: str = "", icon_name: str = "", extra: str = "", flush: bool = False) -> SafeString:
+def card(
+    content: str, title: str = "", icon_name: str = "", extra: str = "", flush: bool = False
+) -> SafeString:
     """A card; `flush` for a table or list that touches its edges."""
     drawn = icon(icon_name, extra="card-icon") if icon_name else ""
-    head = format_html('<div class="card-header"><h2 class="card-title">{}{}</h2></div>', drawn, title) if title else ""
+    head = (
+        format_html('<div class="card-header"><h2 class="card-title">{}{}</h2></div>', drawn, title)
+        if title
+        else ""
+    )
     body = content if flush else format_html('<div class="card-body">{}</div>', content)
     return format_html('<section class="card {}">{}{}</section>', extra, head, body)
 
@@ -133,19 +144,27 @@ def card(content: str, title: str = "", icon_name: str = "", extra: str = "", fl
 @register.simple_block_tag
 def fieldset(content: str, legend: str, help: str = "") -> SafeString:
     told = format_html('<p class="form-hint">{}</p>', help) if help else ""
-    return format_html('<fieldset class="form-fieldset"><legend>{}</legend>{}{}</fieldset>', legend, told, content)
+    return format_html(
+        '<fieldset class="form-fieldset"><legend>{}</legend>{}{}</fieldset>', legend, told, content
+    )
 
 
 @register.simple_block_tag
 def poll(content: str, url: str, every: str = "1s", id: str = "live") -> SafeString:
     """Content that the server renews until it answers 286. Elements inside that are pressed or scrolled need an id."""
     return format_html(
-        '<div id="{}" hx-get="{}" hx-trigger="every {}" hx-swap="innerHTML" data-poll>{}</div>', id, url, every, content
+        '<div id="{}" hx-get="{}" hx-trigger="every {}" hx-swap="innerHTML" data-poll>{}</div>',
+        id,
+        url,
+        every,
+        content,
     )
 
 
 @register.simple_block_tag
-def empty(content: str, title: str, icon_name: str = "folder-open", url: str = "", action: str = "") -> SafeString:
+def empty(
+    content: str, title: str, icon_name: str = "folder-open", url: str = "", action: str = ""
+) -> SafeString:
     """Nothing there yet: what it would be, and the one thing to do."""
     button = ""
     if url and action:
@@ -153,7 +172,10 @@ def empty(content: str, title: str, icon_name: str = "folder-open", url: str = "
     return format_html(
         '<div class="empty">{}<h2 class="empty-title">{}</h2><div class="empty-subtitle">{}</div>'
         '<div class="empty-action">{}</div></div>',
-        icon(icon_name, extra="empty-icon"), title, content, button,
+        icon(icon_name, extra="empty-icon"),
+        title,
+        content,
+        button,
     )
 
 
@@ -161,8 +183,13 @@ def empty(content: str, title: str, icon_name: str = "folder-open", url: str = "
 def progress(label, percent=None, done=None, total=None, elapsed_s=None, eta_s=None, message=""):
     """`percent` 0..100 or None (moving, extent unknown); `done` and `total` in bytes; times in seconds."""
     return {
-        "label": label, "percent": percent, "done": done, "total": total,
-        "elapsed_s": elapsed_s, "eta_s": eta_s, "message": message,
+        "label": label,
+        "percent": percent,
+        "done": done,
+        "total": total,
+        "elapsed_s": elapsed_s,
+        "eta_s": eta_s,
+        "message": message,
     }
 
 
@@ -216,7 +243,10 @@ def _kind(widget: forms.Widget) -> str:
 
 def _control(bound: forms.BoundField, monospace: bool, rows: int) -> SafeString:
     widget = bound.field.widget
-    classes = [widget.attrs.get("class", ""), next(css for kind, css in WIDGET_CLASSES if isinstance(widget, kind))]
+    classes = [
+        widget.attrs.get("class", ""),
+        next(css for kind, css in WIDGET_CLASSES if isinstance(widget, kind)),
+    ]
     if bound.errors:
         classes.append("is-invalid")
     if monospace:
@@ -251,10 +281,20 @@ def column(context, key: str, label: str, extra: str = "") -> SafeString:
     query["ordering"] = f"-{key}" if rising else key
     query.pop("page", None)
     arrow = "arrow-up" if rising else "arrow-down" if current == f"-{key}" else "arrows-sort"
-    order = format_html(' aria-sort="{}"', "ascending" if rising else "descending") if arrow != "arrows-sort" else ""
+    order = (
+        format_html(' aria-sort="{}"', "ascending" if rising else "descending")
+        if arrow != "arrows-sort"
+        else ""
+    )
     return format_html(
         '<th scope="col" class="{}"{}><a class="column" id="sort-{}" href="?{}" {}>{}{}</a></th>',
-        extra, order, key, query.urlencode(), LIST_SWAP, label, icon(arrow),
+        extra,
+        order,
+        key,
+        query.urlencode(),
+        LIST_SWAP,
+        label,
+        icon(arrow),
     )
 
 
@@ -279,4 +319,3 @@ def active_filters(context) -> list[str]:
 
 NO_CHOICE = {"", "unknown"}
 """What an empty box and a yes-no-either choice send when nothing was chosen."""
-
