@@ -145,13 +145,17 @@ def _top_level(path: Path) -> list[str]:
 
 
 def _visible() -> list[str]:
-    """/usr, the loader's cache, this Python with its packages, our own package, and nothing below a home."""
+    """/usr, the loader's cache, this Python with its packages, our own package, QEMU's programs: no data of anyone."""
     base = Path(sys.base_prefix).resolve()
     wanted = ["/usr", "/etc/ld.so.cache", str(base), str(_PROJECT / "analyzer"), *_site_packages()]
-    wanted += [
-        str(Path(each).resolve().parents[1]) for each in map(shutil.which, ("qemu-img", "qemu-nbd")) if each
-    ]
+    wanted += [_installed(each) for each in map(shutil.which, ("qemu-img", "qemu-nbd")) if each]
     return [each for each in dict.fromkeys(wanted) if Path(each).exists() and not _below(each, wanted)]
+
+
+def _installed(program: str) -> str:
+    """A QEMU unpacked somewhere as `usr/bin/…` needs its own `usr`; any other place shows the program alone."""
+    path = Path(program).resolve()
+    return str(path.parents[1]) if path.parents[1].name == "usr" else str(path)
 
 
 def _below(path: str, others: list[str]) -> bool:

@@ -79,16 +79,21 @@ def _open(path: Path) -> int:
 
 
 def _request(image_format: str, limits: Limits) -> str:
-    if image_format == "raw":
-        programs = {}
-    else:
-        programs = {"qemu_img": shutil.which("qemu-img"), "qemu_nbd": shutil.which("qemu-nbd")}
-        if not all(programs.values()):
-            raise UnreadableImage(f"{image_format} needs qemu-img and qemu-nbd (apt-get install qemu-utils)")
+    # by their real paths: the sandbox shows these, not the links that lead to them
+    programs = (
+        {} if image_format == "raw" else {"qemu_img": _program("qemu-img"), "qemu_nbd": _program("qemu-nbd")}
+    )
     limit = int(limits.virtual_tib * 2**40)
     return json.dumps(
         {"format": image_format, "path": sandbox.IMAGE_PATH, "virtual_limit_bytes": limit, **programs}
     )
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if not found:
+        raise SandboxUnavailable(f"only raw images can be read without {name} (apt-get install qemu-utils)")
+    return str(Path(found).resolve())
 
 
 def _facts(ended: sandbox.Ended) -> Facts:

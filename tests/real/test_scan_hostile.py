@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.domain.facts import Facts
 from analyzer.scanner.scan import Limits, UnreadableImage, image_format, scan_image
-from tests.disks import DEBIAN, MIB, ROOT_AT, converted, lay_out, make_disk, run
+from tests.disks import DEBIAN, MIB, ROOT_AT, converted, lay_out, make_disk, make_lvm_disk, run
 
 QUICK = Limits(wall_s=60)  # a hostile disk that needs a minute has won
 
@@ -86,19 +86,30 @@ def test_a_truncated_raw_disk_says_that_it_is_cut_off(debian, tmp_path):
     assert any("cut off" in each.text for each in facts.concerns)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_corrupted_file_system_never_does_more_than_lower_the_coverage(debian, tmp_path, seed):
-    source, data = random.Random(seed), bytearray(debian.read_bytes())
-    for _ in range(4 ** (1 + seed % 5)):
-        # superblock, group descriptors, inode tables and directories stand in the first mebibytes
-        at = ROOT_AT + source.randrange(8 * MIB)
-        data[at : at + 8] = source.randbytes(8)
-    (tmp_path / "d").write_bytes(data)
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory, tree) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("disks")
+    return {
+        "ext4": make_disk(folder / "ext4", tree, size=32 * MIB),
+        "xfs": make_disk(folder / "xfs", tree, kind="xfs", size=330 * MIB),
+        "lvm": make_lvm_disk(folder / "lvm", tree, size=32 * MIB),
+    }
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "lvm"])
+def test_a_corrupted_file_system_never_does_more_than_lower_the_coverage(disks, tmp_path, kind, seed):
+    source = random.Random(seed)
+    run("cp", "--sparse=always", disks[kind], tmp_path / "d")
+    with (tmp_path / "d").open("r+b") as file:
+        for _ in range(4 ** (1 + seed % 5)):
+            # superblocks, tables of inodes, directories and LVM's text stand in the first mebibytes
+            file.seek(ROOT_AT + source.randrange(8 * MIB))
+            file.write(source.randbytes(8))
     try:
         facts = scan_image(tmp_path / "d", "raw", limits=QUICK)
     except UnreadableImage as error:
-        assert "Traceback" not in error.reason
-        assert "Error:" not in error.reason, "a reader let an error through that damage can cause"
+        assert "the reader failed" not in error.reason, "damage made a reader stumble"
     else:
         assert len(facts.coverage) == 10
 
@@ -175,7 +186,9 @@ def test_a_disk_of_60_terabytes_is_refused(tmp_path, image):
 def test_a_sparse_raw_disk_beyond_the_limit_is_refused(tmp_path):
     with (tmp_path / "d").open("wb") as file:
         file.truncate(6 << 40)
-    with pytest.raises(UnreadableImage, match=r"its virtual size of 6\.0 TiB is beyond the limit of 5\.0 TiB"):
+    with pytest.raises(
+        UnreadableImage, match=r"its virtual size of 6\.0 TiB is beyond the limit of 5\.0 TiB"
+    ):
         scan_image(tmp_path / "d", "raw", limits=Limits(virtual_tib=5))
 
 
