@@ -1,4 +1,4 @@
-"""A department that can migrate: a member, a scanned machine whose disk is a real file, a template, a persona, a target."""
+"""A department that can migrate: a member, a scanned machine whose disk is a file, a template, a persona, a target."""
 
 from dataclasses import dataclass
 from pathlib import Path

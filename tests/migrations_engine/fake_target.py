@@ -1,6 +1,6 @@
 """A target that keeps its machines in a dictionary: the protocol faked, the code in between real.
 
-One world for a test (`FakeTarget.world`), as one folder is for QEMU. `world.on["copy"] = callable` runs before that verb:
+One world for a test (`FakeTarget.world`), as one folder is for QEMU. `world.on["copy"] = hook` runs before that verb:
 to raise, to count, to cancel the run in the middle.
 """
 

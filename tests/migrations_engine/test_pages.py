@@ -252,7 +252,7 @@ def test_critical_concern_stands_against_the_start(alice, estate):
     assert MigrationRun.objects.count() == 0
 
 
-# --- who may -----------------------------------------------------------------------------------------------------------
+# --- who may -----------------------------------------------------------------------------------------------------
 
 
 def every_url(run):

@@ -1,4 +1,4 @@
-"""A real guest as a machine of the inventory: its image lies below IMAGE_ROOTS, and a persona and template wait for it."""
+"""A real guest as a machine of the inventory: its image lies below IMAGE_ROOTS; persona and template wait for it."""
 
 import hashlib
 import os
@@ -21,14 +21,21 @@ class RealEstate:
     operator: object
 
     def launch(self, **changes):
-        return {"template": self.template, "vm": self.vm, "personas": [self.persona], "by": self.operator} | changes
+        return {
+            "template": self.template,
+            "vm": self.vm,
+            "personas": [self.persona],
+            "by": self.operator,
+        } | changes
 
     @property
     def disk(self) -> Path:
         return Path(self.vm.disks.get().path)
 
 
-def real_estate(name: str, *, script: str, interpreter: str = "sh", template: dict, persona: dict) -> RealEstate:
+def real_estate(
+    name: str, *, script: str, interpreter: str = "sh", template: dict, persona: dict
+) -> RealEstate:
     """`template` and `persona`: columns beyond the script, which the persona carries."""
     guest = build_guest(name, settings.CACHE_DIR / "guests")
     images = settings.IMAGE_ROOTS[0]
@@ -40,7 +47,9 @@ def real_estate(name: str, *, script: str, interpreter: str = "sh", template: di
     department = member.memberships.get().department
     source = factories.make_source(department, location=str(images))
     vm = factories.make_vm(source=source, path=disk, size=disk.stat().st_size, name=f"{name}-source")
-    columns = {"post_migration_script": factories.make_script(f"{name}-script", body=script, interpreter=interpreter)}
+    columns = {
+        "post_migration_script": factories.make_script(f"{name}-script", body=script, interpreter=interpreter)
+    }
     return RealEstate(
         guest=guest,
         vm=vm,

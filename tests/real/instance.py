@@ -1,6 +1,6 @@
 """A running instance for a test: its database and broker are the product's own, and its workers are real processes.
 
-With nothing set that is SQLite and the filesystem broker below this test process's `var`; in the second run of the suite
+With nothing set: SQLite and the filesystem broker below this test process's `var`; in the second run of the suite
 PostgreSQL and Redis. The test process talks to the same database: what it writes, the workers see.
 """
 

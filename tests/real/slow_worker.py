@@ -1,4 +1,4 @@
-"""A worker whose target takes its time, so that a test can kill it in the middle of a chosen phase: `celery -A` this."""
+"""A worker whose target takes its time, so that a test can kill it in a phase of its choice: `celery -A` this."""
 
 import time
 

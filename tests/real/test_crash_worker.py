@@ -1,4 +1,4 @@
-"""kill -9 of the worker in each of the four steps: the run ends well, nothing is done twice, the source is unchanged."""
+"""kill -9 of the worker in each of the four steps: the run ends well, nothing is done twice, the source stays."""
 
 import pytest
 from django.conf import settings

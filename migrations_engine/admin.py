@@ -1,0 +1,99 @@
+"""The admin shows everything of this app; steering a run has its own pages, with confirmation and roles."""
+
+from django.contrib import admin
+
+from migrations_engine.models import (
+    CreatedResource,
+    MigratedVM,
+    MigrationRun,
+    RunEvent,
+    StepRun,
+    TargetEndpoint,
+)
+from migrations_engine.services import targets
+
+
+class ReadOnly:
+    def has_add_permission(self, request, *args):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+
+class StepInline(ReadOnly, admin.TabularInline):
+    model = StepRun
+    fields = [
+        "order",
+        "name",
+        "state",
+        "attempt",
+        "retries",
+        "percent",
+        "message",
+        "started_at",
+        "finished_at",
+        "error",
+    ]
+    ordering = ["order"]
+
+
+class ResourceInline(ReadOnly, admin.TabularInline):
+    model = CreatedResource
+    fields = ["kind", "reference", "state", "created_at", "removed_at"]
+
+
+class EventInline(ReadOnly, admin.TabularInline):
+    model = RunEvent
+    fields = ["at", "step", "level", "text"]
+
+
+@admin.register(MigrationRun)
+class MigrationRunAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = [
+        "vm",
+        "persona",
+        "template",
+        "state",
+        "department",
+        "created_by",
+        "created_at",
+        "finished_at",
+    ]
+    list_filter = ["state", "department"]
+    search_fields = ["vm__name", "persona__name", "template__name", "root_cause"]
+    list_select_related = ["vm", "persona", "template", "department", "created_by"]
+    date_hierarchy = "created_at"
+    inlines = [StepInline, ResourceInline, EventInline]
+
+
+@admin.register(MigratedVM)
+class MigratedVMAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["name", "department", "power_state", "created_at", "removed_at"]
+    list_filter = ["power_state", "department"]
+    search_fields = ["name"]
+
+
+@admin.register(TargetEndpoint)
+class TargetEndpointAdmin(admin.ModelAdmin):
+    list_display = ["name", "kind", "department", "created_at"]
+    list_filter = ["kind", "department"]
+    search_fields = ["name"]
+    actions = None  # deleting many at once would pass the service by
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["kind", "department"] if obj else []
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            stored = TargetEndpoint.objects.get(pk=obj.pk)
+            targets.target_update(target=stored, name=obj.name, by=request.user)
+            return
+        made = targets.target_create(name=obj.name, kind=obj.kind, department=obj.department, by=request.user)
+        obj.pk = made.pk
+
+    def delete_model(self, request, obj):
+        targets.target_delete(target=obj, by=request.user)

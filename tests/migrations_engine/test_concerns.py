@@ -1,0 +1,103 @@
+"""Each concern from the smallest outlook that raises it."""
+
+import pytest
+
+from analyzer.domain.facts import Coverage, Filesystem, Kernel
+from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
+from migrations_engine.domain.kernels import KernelChoice
+from migrations_engine.domain.machine import GIB, Concern, Enforcement, MachineSpec
+from tests.migrations_engine.estate import facts
+
+KEEP = KernelChoice("keep", None, "6.1.0-1-amd64")
+DISK = {"path": "/x", "format": "raw", "virtual_size_bytes": 4 * GIB, "allocated_bytes": GIB}
+OLDER = {"name": "debian", "version": "11", "intent": "require"}
+TOO_MUCH = Concern("critical", "resources.memory_mib", "too much")
+TUNE = {"name": "tune", "interpreter": "python3"}
+NOBODY = Enforcement("network.bandwidth_mbps", "100", "nobody", "no tc")
+
+
+def outlook(settings=None, spec=None, **changes):
+    machine = MachineSpec(**({"key": "k", "name": "web01", "vcpus": 1, "memory_mib": 512} | (spec or {})))
+    given = {"facts": facts(), "kernel": KEEP, "disks": (DISK,), "free_bytes": 100 * GIB}
+    return Outlook(settings=settings or {}, spec=machine, **(given | changes))
+
+
+def found(*args, **changes):
+    return {c.id: c.severity for c in concerns(outlook(*args, **changes))}
+
+
+def test_sound_machine_raises_none():
+    assert found() == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "id", "severity"),
+    [
+        ({}, {"facts": None}, "scan.none", Severity.WARNING),
+        ({}, {"disks": ()}, "source.no_disk", Severity.CRITICAL),
+        ({}, {"disks": (DISK, DISK)}, "source.more_disks", Severity.CRITICAL),
+        ({}, {"missing_since": "yesterday"}, "source.missing", Severity.CRITICAL),
+        ({}, {"unknown": (("script", "gone"),)}, "script.unknown", Severity.CRITICAL),
+        ({}, {"unknown": (("security group", "gone"),)}, "security_group.unknown", Severity.CRITICAL),
+        ({}, {"has_persona": False}, "persona.none", Severity.INFORMATION),
+        ({}, {"refused": ({"path": "machine", "layer": "persona:A@1"},)}, "settings.locked", Severity.WARNING),
+        ({"resources": {"root_disk_gib": 2}}, {}, "disk.would_shrink", Severity.WARNING),
+        ({}, {"free_bytes": GIB}, "space.target", Severity.CRITICAL),
+        ({"resources": {"root_disk_gib": 200}}, {}, "space.overcommitted", Severity.WARNING),
+        ({"packages": ["postgresql-15"]}, {}, "packages.missing", Severity.WARNING),
+        ({"distribution": {"name": "ubuntu"}}, {}, "distribution.differs", Severity.INFORMATION),
+        ({"distribution": OLDER}, {}, "distribution.differs", Severity.CRITICAL),
+        ({}, {"facts": facts(boot_mode="uefi")}, "firmware.differs", Severity.CRITICAL),
+        ({}, {"target": (TOO_MUCH,)}, "target.resources.memory_mib", Severity.CRITICAL),
+        ({}, {"facts": facts(has_guest_agent=False, has_cloud_init=True)}, "access.no_agent", Severity.CRITICAL),
+        ({}, {"scripts": (TUNE,), "facts": facts(packages=())}, "script.interpreter_missing", Severity.CRITICAL),
+        ({}, {"enforcement": (NOBODY,)}, "enforcement.network.bandwidth_mbps", Severity.WARNING),
+    ],
+)  # fmt: skip
+def test_concern_is_raised(settings, changes, id, severity):
+    assert found(settings, **changes) == {id: severity}
+
+
+def test_no_way_in_is_critical():
+    root = Filesystem(device="p1", kind="btrfs", mount_point="/")
+    assert "access.no_way_in" in found(facts=facts(has_guest_agent=False, filesystems=(root,)))
+
+
+@pytest.mark.parametrize(
+    ("intent", "severity"), [("prefer", "Information"), ("require", "Critical"), ("install", "Critical")]
+)
+def test_missing_kernel_is_as_grave_as_its_intent(intent, severity):
+    choice = KernelChoice("unavailable", None, None, "No kernel fits.")
+    assert found({"kernel": {"version": "9.9", "intent": intent}}, kernel=choice) == {
+        "kernel.unavailable": severity
+    }
+
+
+def test_kernel_without_the_disks_driver_is_critical():
+    bare = facts(
+        kernels=(Kernel(version="6.1.0-1-amd64", default=True, drivers_module=("ahci", "virtio_net")),)
+    )
+    assert found(facts=bare)["driver.virtio_blk"] == Severity.CRITICAL
+    assert "driver.ahci" not in found(spec={"disk_bus": "sata"}, facts=bare)
+
+
+def test_module_that_the_kernel_lacks_is_told():
+    assert found({"kernel_modules": ["virtio-gpu", "zram"]}) == {"module.missing": Severity.WARNING}
+
+
+def test_partly_read_disk_is_told():
+    partial = facts(coverage=(Coverage(area="packages", state="none", reason="rpm database damaged"),))
+    assert "scan.packages" not in found(facts=partial)  # only what the move itself goes by
+    kernels = facts(coverage=(Coverage(area="kernels", state="none", reason="/boot is on LVM"),))
+    assert found(facts=kernels)["scan.kernels"] == Severity.INFORMATION
+
+
+def test_target_does_not_say_again_what_was_said():
+    again = Concern("warning", "network.bandwidth_mbps", "nobody enforces it")
+    assert list(found(enforcement=(NOBODY,), target=(again,))) == ["enforcement.network.bandwidth_mbps"]
+
+
+def test_worst_comes_first():
+    ordered = concerns(outlook({"packages": ["x"]}, disks=(), has_persona=False))
+    assert [c.severity for c in ordered] == [Severity.CRITICAL, Severity.WARNING, Severity.INFORMATION]
+    assert [c.id for c in blocking(ordered)] == ["source.no_disk"]
