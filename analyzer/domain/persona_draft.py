@@ -5,16 +5,11 @@ import re
 
 from analyzer.domain.facts import Facts, Package
 from analyzer.domain.recommend import HOME, QUIET_SECTIONS, TRADES, Size, section_of
+from analyzer.domain.software_names import ORDINARY
 from analyzer.domain.usage import Summary
 
 HEADROOM = 1.3  # over the 95th percentile: room to grow before the next look
 MOST_HINTS, MOST_PACKAGES, MOST_CHECKS = 20, 12, 5
-# chosen by the installer or by any administrator: they say nothing of what a machine is for
-ORDINARY = re.compile(
-    r"^(linux-|grub|firmware-|intel-microcode|amd64-microcode|task-|locales|tzdata|openssh-|ssh$|sudo$|vim|nano$|curl$|"
-    r"wget$|less$|cloud-|qemu-guest-agent|open-vm-tools|apt|console-|keyboard-|ca-certificates|systemd|ifupdown|"
-    r"netcat|traceroute|telnet|man-db|bash-completion|popularity-contest|unattended-upgrades|init$|dbus|e2fsprogs)"
-)
 PACKAGE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9+._:-]{0,127}$")
 DISTRIBUTION = re.compile(r"^[a-z][a-z0-9._-]{0,31}$")
 VERSION = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analyzer.domain.facts import Facts, Package
-from analyzer.domain.software_names import Names
+from analyzer.domain.software_names import ORDINARY, Names
 from analyzer.domain.usage import Summary
 
 MODEL_VERSION = "rules-1"
@@ -109,6 +109,7 @@ class Sign:
     about: str
     weight: float
     sentence: str
+    listens: str = ""  # the listening service that is part of it
 
 
 @dataclass
@@ -154,7 +155,8 @@ def recommend(
     rarity = _rarity(candidates)
     signs = {each.id: _signs(machine, each, rarity) for each in candidates}
     sums = {persona: _faded(found) for persona, found in signs.items()}
-    ranked = [_ranked(machine, each, signs, sums, size, usage) for each in candidates]
+    names = {each.id: each.name for each in candidates}
+    ranked = [_ranked(machine, each, signs, sums, names, size, usage) for each in candidates]
     ranked.sort(key=lambda each: (-each.score, each.name, each.persona))
     return Ranking(tuple(ranked), _why_none(machine, ranked))
 
@@ -175,8 +177,10 @@ def _signs(machine: Machine, candidate: Candidate, rarity: dict[str, float]) -> 
         sign = _of_word(machine, word, rarity[word.lower()] * (1 if word in candidate.hints else 0.6))
         if sign and (sign.about not in best or best[sign.about].weight < sign.weight):
             best[sign.about] = sign
+    heard = {sign.listens for sign in best.values()}
     for sign in (*_of_units(machine, candidate), *_of_ports(machine, candidate, rarity)):
-        best.setdefault(sign.about, sign)
+        if not sign.listens or sign.listens not in heard:
+            best.setdefault(sign.about, sign)
     return sorted(best.values(), key=lambda sign: (-sign.weight, sign.about))
 
 
@@ -186,16 +190,16 @@ def _of_word(machine: Machine, word: str, rarity: float) -> Sign | None:
     if service:
         weight, about = weight + ENABLED * service[1], about or service[0]
         told.append(f"its service {service[0].removesuffix('.service')} starts with the machine")
-    more, listens = _of_listening(machine, word)
+    more, service_listening, where = _of_listening(machine, word)
     if more:
-        weight, about = weight + more, about or listens
-        told.append(listens)
+        weight, about = weight + more, about or service_listening
+        told.append(where)
     if not told:
         return None
     if _is_backing(machine, word):
         weight *= BACKING
         told.append(f"but it stands behind {machine.front} on the same machine, so it counts less")
-    return Sign(about, weight * rarity, f"{about}: {', '.join(told)}.")
+    return Sign(about, weight * rarity, f"{about}: {', '.join(told)}.", service_listening)
 
 
 def _of_package(machine: Machine, word: str) -> tuple[float, str, list[str]]:
@@ -228,14 +232,15 @@ def section_of(package: Package) -> str:
     return (package.section or "").rpartition("/")[2]
 
 
-def _of_listening(machine: Machine, word: str) -> tuple[float, str]:
+def _of_listening(machine: Machine, word: str) -> tuple[float, str, str]:
+    """(weight, service, where in words)."""
     for service, closeness in machine.listening_names.matching(word):
         if closeness > 0.4:
             out = machine.listens_out(service)
             port = next(each.port for each in machine.facts.listening if each.service == service)
             where = f"listens on port {port}" + ("" if out else " for this machine only")
-            return (LISTENING_OUT if out else LISTENING_HOME), where
-    return 0.0, ""
+            return (LISTENING_OUT if out else LISTENING_HOME), service, where
+    return 0.0, "", ""
 
 
 def _is_backing(machine: Machine, word: str) -> bool:
@@ -259,16 +264,15 @@ def _of_ports(machine: Machine, candidate: Candidate, rarity: dict[str, float]):
     open_ports = {each.port: each for each in machine.facts.listening if not each.address.startswith(HOME)}
     for port in sorted(candidate.ports & open_ports.keys() - EVERYBODY_LISTENS):
         service = open_ports[port].service
-        yield Sign(
-            f"port {port}", PORT * rarity[str(port)], f"{service} listens on port {port}, which it lets in."
-        )
+        told = f"{service} listens on port {port}, which it lets in."
+        yield Sign(f"port {port}", PORT * rarity[str(port)], told, service)
 
 
 def _faded(signs: Sequence[Sign]) -> float:
     return math.fsum(sign.weight * FADING**rank for rank, sign in enumerate(signs))
 
 
-def _ranked(machine, candidate, signs, sums, size: Size, usage: dict[str, Summary]) -> Ranked:
+def _ranked(machine, candidate, signs, sums, names, size: Size, usage: dict[str, Summary]) -> Ranked:
     own = sums[candidate.id]
     rival = max((value for persona, value in sums.items() if persona != candidate.id), default=0)
     strength = 1 - math.exp(-own / SATURATION)
@@ -284,7 +288,7 @@ def _ranked(machine, candidate, signs, sums, size: Size, usage: dict[str, Summar
         name=candidate.name,
         score=round(strength * distinct * factor, 3),
         speaks_for=(*speaks_for, *fits),
-        speaks_against=(*against, *_nothing(candidate, found), *_rivals(own, rival), *too_small),
+        speaks_against=(*against, *_nothing(candidate, found), *_rivals(candidate, signs, sums, names), *too_small),
     )
 
 
@@ -317,8 +321,18 @@ def _nothing(candidate: Candidate, found: Sequence[Sign]) -> list[str]:
     return ["What is here of it came along with other software."]
 
 
-def _rivals(own: float, rival: float) -> list[str]:
-    return ["Another persona explains what is installed here as well or better."] if 0 < own <= rival else []
+def _rivals(candidate: Candidate, signs, sums, names: dict[str, str]) -> list[str]:
+    """The strongest sign of what else this machine could be."""
+    own = sums[candidate.id]
+    others = [(total, persona) for persona, total in sums.items() if persona != candidate.id]
+    rival, persona = max(others, key=lambda pair: (pair[0], names[pair[1]]), default=(0, ""))
+    if not own or rival < own / 5:
+        return []
+    abouts = {sign.about for sign in signs[candidate.id]}
+    foreign = next((sign.about for sign in signs[persona] if sign.about not in abouts), "")
+    if rival >= own:
+        return [f"{names[persona]} explains more of what is here{': ' + foreign if foreign else ''}."]
+    return [f"{foreign} speaks for {names[persona]}."] if foreign else []
 
 
 def _size(candidate: Candidate, size: Size, usage: dict[str, Summary]) -> tuple[list[str], list[str]]:
@@ -332,7 +346,7 @@ def _size(candidate: Candidate, size: Size, usage: dict[str, Summary]) -> tuple[
         if not (seen and has and gives):
             continue
         needs = has * seen.p95 / 100
-        text = f"gives {gives} {unit}; 95 % of the time this machine needs {needs:.1f} or less"
+        text = f"gives {gives} {unit}; 95 % of the time this machine needs {needs:{'.1f' if needs < 100 else '.0f'}} or less"
         (good if gives >= needs else bad).append(f"Size: it {text}.")
     if candidate.root_disk_gib and size.disk_bytes and candidate.root_disk_gib * 2**30 < size.disk_bytes:
         bad.append(
@@ -350,8 +364,11 @@ def _why_none(machine: Machine, ranked: Sequence[Ranked]) -> str:
     coverage = machine.facts.covered("packages")
     if not machine.packages and coverage.state != "full":
         return f"The installed software could not be read ({coverage.reason or 'unknown reason'})."[:400]
-    chosen = [p.name for p in machine.facts.packages if p.manual and section_of(p) not in QUIET_SECTIONS]
-    here = f" Installed on purpose here: {_listed(sorted(chosen))}." if chosen else ""
+    chosen = [p for p in machine.facts.packages if p.manual and section_of(p) not in QUIET_SECTIONS]
+    telling = [p for p in chosen if not ORDINARY.match(p.name)]
+    telling.sort(key=lambda p: (section_of(p) not in TRADES, p.name))
+    chosen = [p.name for p in telling]
+    here = f" Installed on purpose here: {_listed(chosen)}." if chosen else ""
     return f"No persona is known by the software of this machine.{here}"[:400]
 
 
