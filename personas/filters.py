@@ -1,6 +1,7 @@
 """What lists can be searched, filtered and sorted by: the same classes for the pages and for the API."""
 
 import django_filters as filters
+from django import forms
 from django.db.models import Q
 
 from personas.models import (
@@ -13,6 +14,10 @@ from personas.models import (
     ResourceProfile,
     Script,
 )
+
+
+class Day(forms.DateInput):
+    input_type = "date"
 
 
 class Searchable(filters.FilterSet):
@@ -39,6 +44,7 @@ class DepartmentChoice(filters.ModelChoiceFilter):
 
     def __init__(self, **kwargs):
         kwargs.setdefault("null_label", "The organisation")
+        kwargs.setdefault("empty_label", "All departments")
         super().__init__(queryset=_visible_departments, **kwargs)
 
 
@@ -52,24 +58,31 @@ class OwnedFilter(Searchable):
 
 
 class ArchivableFilter(OwnedFilter):
-    archived = filters.BooleanFilter(
-        field_name="archived_at", lookup_expr="isnull", exclude=True, label="Archived", help_text="false: only what is in use"
+    archived = filters.ChoiceFilter(
+        method="archived_is",
+        label="State",
+        choices=[("false", "In use"), ("true", "Archived"), ("any", "In use or archived")],
+        empty_label=None,
+        help_text="false: only what is in use; true: only what is archived; any, or left out: both",
     )
+
+    def archived_is(self, queryset, name, value):
+        return queryset if value == "any" else queryset.filter(archived_at__isnull=value == "false")
 
 
 class PersonaFilter(ArchivableFilter):
     distribution = filters.CharFilter(field_name="default_distribution_name", lookup_expr="iexact", label="Distribution")
-    driver_set = filters.CharFilter(field_name="default_driver_set__slug", label="Driver set (slug)")
+    driver_set = filters.CharFilter(field_name="default_driver_set__slug", label="Driver set")
 
     class Meta:
         model = Persona
-        fields = ["department", "archived", "distribution", "driver_set"]
+        fields = ["search", "department", "archived", "distribution", "driver_set"]
 
 
 class DriverSetFilter(OwnedFilter):
     class Meta:
         model = DriverSet
-        fields = ["department"]
+        fields = ["search", "department"]
 
 
 class ResourceProfileFilter(OwnedFilter):
@@ -77,7 +90,7 @@ class ResourceProfileFilter(OwnedFilter):
 
     class Meta:
         model = ResourceProfile
-        fields = ["department"]
+        fields = ["search", "department"]
 
 
 class NetworkProfileFilter(OwnedFilter):
@@ -85,13 +98,13 @@ class NetworkProfileFilter(OwnedFilter):
 
     class Meta:
         model = NetworkProfile
-        fields = ["department"]
+        fields = ["search", "department"]
 
 
 class ScriptFilter(ArchivableFilter):
     class Meta:
         model = Script
-        fields = ["department", "archived"]
+        fields = ["search", "department", "archived"]
 
 
 class DepartmentFilter(Searchable):
@@ -100,7 +113,7 @@ class DepartmentFilter(Searchable):
 
     class Meta:
         model = Department
-        fields = []
+        fields = ["search"]
 
 
 class TokenFilter(Searchable):
@@ -110,7 +123,7 @@ class TokenFilter(Searchable):
 
     class Meta:
         model = ApiToken
-        fields = ["revoked"]
+        fields = ["search", "revoked"]
 
 
 class AuditFilter(Searchable):
@@ -120,10 +133,10 @@ class AuditFilter(Searchable):
     object_type = filters.CharFilter(lookup_expr="iexact", label="Kind of object")
     object_id = filters.CharFilter(label="Object (id)")
     department = DepartmentChoice()
-    since = filters.DateFilter(field_name="at", lookup_expr="date__gte", label="Since")
-    until = filters.DateFilter(field_name="at", lookup_expr="date__lte", label="Until")
+    since = filters.DateFilter(field_name="at", lookup_expr="date__gte", label="Since", widget=Day())
+    until = filters.DateFilter(field_name="at", lookup_expr="date__lte", label="Until", widget=Day())
     ordering = ordered_by("at", "actor_name", "action", "object_name")
 
     class Meta:
         model = AuditEntry
-        fields = ["actor", "action", "object_type", "object_id", "department", "since", "until"]
+        fields = ["search", "actor", "action", "object_type", "object_id", "department", "since", "until"]

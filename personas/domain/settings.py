@@ -166,7 +166,11 @@ def validate_document(document: Any, *, layer: str = "") -> dict[str, Any]:
 def told(error: dict) -> dict[str, Any]:
     """One error of pydantic as a row of `InvalidSettings.errors`."""
     known = [str(part) for part in error["loc"] if part not in ("tcp", "http", "systemd_unit")]
-    message = "is no setting of the vocabulary" if error["type"] == "extra_forbidden" else error["msg"]
+    message = error["msg"]
+    if error["type"] == "extra_forbidden":
+        message = "is no setting of the vocabulary"
+    elif error["type"] == "string_pattern_mismatch":
+        message = f"“{error['input']}” has the wrong form; it must match {error['ctx']['pattern']}"
     return {"field": ".".join(known), "message": re.sub(r"^Value error, ", "", message), "value": error.get("input")}
 
 

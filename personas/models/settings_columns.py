@@ -58,7 +58,7 @@ def errors_by_column(error: InvalidSettings) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for e in error.errors:
         leaf = next((leaf for leaf in LEAVES if e["field"].startswith(f"{leaf}.")), None)
-        within = f"{e['field'].removeprefix(f'{leaf}.')}: " if leaf else ""
+        within = f"item {e['field'].removeprefix(f'{leaf}.')}: " if leaf else ""
         told.setdefault(column_of(e["field"]), []).append(f"{within}{e['message']}")
     return told
 

@@ -17,7 +17,7 @@ class AuditList(ListPage):
     def get_context_data(self, **context):
         context = super().get_context_data(**context)
         for entry in context["page_obj"]:
-            entry.changes = changes(entry)
+            entry.changes, entry.made = changes(entry), entry.before is None
         return context
 
 
@@ -26,6 +26,6 @@ def changes(entry: AuditEntry) -> list[dict]:
     before, after = entry.before or {}, entry.after or {}
     return [
         {"name": name, "before": before.get(name), "after": after.get(name)}
-        for name in sorted({*before, *after})
+        for name in sorted({*before, *after} - {"id"})
         if before.get(name) != after.get(name) and (before.get(name) or after.get(name))
     ]

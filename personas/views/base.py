@@ -32,6 +32,7 @@ class Page(LoginRequiredMixin):
             raise Http404(error.message) from error
 
     def get_queryset(self):
+        """Scoped: Page stands before SingleObjectMixin in every page, whose own queryset is not."""
         return self.model.objects.visible_to(self.request.user)
 
     def url(self, page: str, row=None) -> str:
@@ -117,7 +118,7 @@ class CreatePage(FormPage):
         return super().get_context_data(heading=f"New {self.words()}", cancel_url=self.url("list"), **context)
 
 
-class EditPage(SingleObjectMixin, FormPage):
+class EditPage(FormPage, SingleObjectMixin):
     def dispatch(self, request, *args, **kwargs):
         if request.user.is_authenticated:
             self.object = self.get_object()
@@ -133,7 +134,7 @@ class EditPage(SingleObjectMixin, FormPage):
         )
 
 
-class ClonePage(SingleObjectMixin, FormPage):
+class ClonePage(FormPage, SingleObjectMixin):
     form_class = CloneForm
     template_name = "personas/clone.html"
 
@@ -153,7 +154,7 @@ class ClonePage(SingleObjectMixin, FormPage):
         )
 
 
-class ConfirmPage(SingleObjectMixin, Page, View):
+class ConfirmPage(Page, SingleObjectMixin, View):
     """Asks before something is destroyed; POST does it by `act()` and says so with `done`."""
 
     question = "Delete “{row}”?"
@@ -202,7 +203,7 @@ class ConfirmPage(SingleObjectMixin, Page, View):
         return self.url("list")
 
 
-class ActPage(SingleObjectMixin, Page, View):
+class ActPage(Page, SingleObjectMixin, View):
     """POST only: does one thing that can be undone, and goes back to the row."""
 
     http_method_names = ["post"]
