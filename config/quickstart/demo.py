@@ -24,12 +24,15 @@ IDEMPOTENCY_KEY = "quickstart-demo"
 GUESTS = settings.CACHE_DIR / "guests"
 
 
-def migrate(console: Console, children: Children) -> None:
-    """Ends with the table of what the guest reported against what was asked, and `verified` or what differs."""
+def migrate(console: Console, children: Children) -> bool:
+    """Ends with the table of what the guest reported against what was asked, and `verified` or what differs.
+
+    False where an earlier start has done it already.
+    """
     admin = first_admin()
     earlier = MigrationRun.objects.filter(created_by=admin, idempotency_key=IDEMPOTENCY_KEY).first()
     if earlier is not None and earlier.has_ended:
-        return
+        return False
     for plot in ESTATE:
         _plant(plot, admin, console)
     children.check()
@@ -37,12 +40,13 @@ def migrate(console: Console, children: Children) -> None:
         run = earlier or _start(ESTATE[0], admin)
     except Refused as error:
         console.print(f"[red]The sample migration was refused:[/] {refusal(error)}", highlight=False)
-        return
+        return True
     console.print(f"\nMigrating [bold]{run.vm.name}[/] as [bold]{run.persona.name}[/] …", highlight=False)
     follow(run, console)
     show_end(load(run), console)
     for vm in VirtualMachine.objects.filter(scans__isnull=True):
         scan_start(vm=vm, by=admin)  # so that the other machines, too, have a suggestion to look at
+    return True
 
 
 def _plant(plot: Plot, admin, console: Console) -> None:

@@ -8,6 +8,7 @@ import time
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from rich.console import Console
 
 from config.bootstrap import debian
@@ -53,21 +54,21 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _run(self, children: Children, *, with_demo: bool):
-        self.console.print("Bringing the database up to date …")
-        call_command("migrate", verbosity=0)
+        if schema_is_behind():
+            self.console.print("Bringing the database up to date …")
+            call_command("migrate", verbosity=0)
         password = admin_ensure()
         if with_demo:
             company_ensure()
         connection.close()  # the children open their own
         children.start("web")
+        children.wait_for_page()  # before the others start: the page is what somebody waits for
+        self._greet(children.port, password)
         children.start("worker")
         children.start("clock")
-        children.wait_for_page()
-        self._greet(children.port, password)
         try:
             power_on_machines(self.console)
-            if with_demo:
-                demo.migrate(self.console, children)
+            if with_demo and demo.migrate(self.console, children):
                 self._greet(children.port, None)
             self.console.print("Ctrl-C stops it.")
             while True:
@@ -85,6 +86,11 @@ class Command(BaseCommand):
     @staticmethod
     def _stop(number, frame):
         raise Stop
+
+
+def schema_is_behind() -> bool:
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def log_to_file() -> None:
