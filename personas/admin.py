@@ -117,6 +117,10 @@ class RowAdmin(admin.ModelAdmin):
     def log_change(self, request, obj, message):
         return None
 
+    def get_deleted_objects(self, objs, request):
+        """The row itself: its revisions go with it, and whether anything needs it is the service's to say."""
+        return [str(row) for row in objs], {}, set(), []
+
     def delete_view(self, request, object_id, extra_context=None):
         """A refusal is told on the row's own page."""
         try:
