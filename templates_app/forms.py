@@ -14,7 +14,7 @@ SETTINGS = [name for name in PersonaForm.Meta.fields if name not in ("hints", "l
 class TemplateForm(SettingsForm):
     locks = LinesField(
         label="Locks",
-        help_text="One setting (resources.memory_mib) or group (network) a line: no persona, override or launch changes it.",
+        help_text="One setting (resources.memory_mib) or group (network) a line: no persona or launch changes it.",
     )
 
     class Meta:

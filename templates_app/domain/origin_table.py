@@ -79,7 +79,7 @@ class Row:
     @property
     def is_changed(self) -> bool:
         """Whether a layer above the template makes it another than template and defaults alone would."""
-        if self.refused or self.is_unset:
+        if self.is_unset:
             return True
         if self.items is not None:
             return any(item.is_new for item in self.items) or bool(self.replaced)
@@ -94,7 +94,8 @@ class Group:
 
 @dataclass(frozen=True)
 class OriginTable:
-    """`changed`: how many settings a layer above the template changed."""
+    """`changed`: how many settings a layer above the template changed. With `only_changed` the groups hold those, and
+    what a lock refused."""
 
     groups: list[Group]
     total: int
@@ -106,29 +107,34 @@ class OriginTable:
 
 def origin_table(merged: Mapping[str, Any], *, only_changed: bool = False) -> OriginTable:
     """`merged` is `Merged.as_dict()`, fresh or from a run's snapshot."""
-    refused = _refused(merged)
-    rows = [_row(row, refused) for row in merged["origin"]]
-    shown = {row.path for row in rows}
-    rows += [_unset(conflict, refused) for conflict in merged["conflicts"] if conflict["path"] not in shown]
-    shown = {row.path for row in rows}
-    rows += [_kept_out(path, said) for path, said in refused.items() if path not in shown]
-    groups = [
-        Group(
-            title,
-            [row for row in rows if title == _place(row.path)[0] and (row.is_changed or not only_changed)],
-        )
-        for title in SHOWN_GROUPS
-    ]
-    for group in groups:
-        group.rows.sort(key=lambda row: (_place(row.path)[1], row.path))
+    rows = _rows(merged)
+    shown = [row for row in rows if not only_changed or row.is_changed or row.refused]
     return OriginTable(
-        groups=[group for group in groups if group.rows],
+        groups=_grouped(shown),
         total=len(merged["origin"]),
         changed=sum(row.is_changed for row in rows),
         refused=len(merged["refused"]),
         conflicts=len(merged["conflicts"]),
         sha256=merged["sha256"],
     )
+
+
+def _rows(merged: Mapping[str, Any]) -> list[Row]:
+    """What is set, what was taken away, and what only a lock speaks of; each setting once."""
+    refused = _refused(merged)
+    found = {row["path"]: _row(row, refused) for row in merged["origin"]}
+    for conflict in merged["conflicts"]:
+        found.setdefault(conflict["path"], _unset(conflict, refused))
+    for path, said in refused.items():
+        found.setdefault(path, _kept_out(path, said))
+    return list(found.values())
+
+
+def _grouped(rows: Sequence[Row]) -> list[Group]:
+    groups = {title: Group(title) for title in SHOWN_GROUPS}
+    for row in sorted(rows, key=lambda row: (_place(row.path), row.path)):
+        groups[_place(row.path)[0]].rows.append(row)
+    return [group for group in groups.values() if group.rows]
 
 
 def who_of(label: str) -> Who:

@@ -100,8 +100,8 @@ def test_archive_and_restore(api, admin, department):
     client = api(admin)
     assert client.post(f"{one(template)}archive/").json()["archived_at"] is not None
     assert client.post(f"{one(template)}archive/").status_code == 200
-    assert client.get(URL, {"state": "active"}).json()["count"] == 0
-    assert client.get(URL, {"state": "archived"}).json()["count"] == 1
+    assert client.get(URL, {"archived": "false"}).json()["count"] == 0
+    assert client.get(URL, {"archived": "true"}).json()["count"] == 1
     assert client.post(f"{one(template)}restore/").json()["archived_at"] is None
     actions = AuditEntry.objects.filter(object_id=str(template.pk)).values_list("action", flat=True)
     assert sorted(actions) == ["migrationtemplate.archive", "migrationtemplate.restore"]
