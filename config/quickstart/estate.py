@@ -29,7 +29,7 @@ class Plot:
 ESTATE = (
     Plot("shop-web-01", "nginx", "marketing", "Marketing images", "tiny-web", persona="web-dev"),
     Plot("session-cache-01", "Redis", "platform", "Platform images", "tiny-cache"),
-    Plot("ledger-archive-01", "a plain Debian", "finance", "Finance images", "tiny"),
+    Plot("ledger-archive-01", "a plain Debian", "finance", "Finance images", "tiny-archive"),
 )
 """The first one is migrated; the others wait to be looked at."""
 

@@ -16,13 +16,14 @@ from typing import Literal
 
 from config.quickstart.guests.apt import run
 from config.quickstart.guests.full import as_every_user, build_full
-from config.quickstart.guests.roles import CACHE, PLAIN, WEB
+from config.quickstart.guests.roles import ARCHIVE, CACHE, PLAIN, WEB
 from config.quickstart.guests.tiny import build_tiny
 
-GuestName = Literal["tiny", "tiny-web", "tiny-cache", "full"]
+GuestName = Literal["tiny", "tiny-archive", "tiny-web", "tiny-cache", "full"]
 Progress = Callable[[float, str], None]  # (0.0 to 1.0, what is being done)
 BUILDERS = {
     "tiny": partial(build_tiny, PLAIN),
+    "tiny-archive": partial(build_tiny, ARCHIVE),
     "tiny-web": partial(build_tiny, WEB),
     "tiny-cache": partial(build_tiny, CACHE),
     "full": build_full,
