@@ -1,6 +1,7 @@
 """How runs, migrated machines and targets are searched, narrowed and sorted; the same by page and API."""
 
 import django_filters as filters
+from django import forms
 
 from migrations_engine.domain.states import RunState
 from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
@@ -16,13 +17,11 @@ def visible(model):
 
 class RunFilter(Searchable):
     search_fields = ("vm__name", "template__name", "persona__name", "root_cause")
-    state = filters.MultipleChoiceFilter(
-        choices=[(s.value, s.value.capitalize()) for s in RunState], label="State"
-    )
+    state = filters.ChoiceFilter(choices=[(s.value, s.value.capitalize()) for s in RunState], label="State")
     department = DepartmentChoice()
     persona = filters.ModelChoiceFilter(queryset=visible(Persona))
     template = filters.ModelChoiceFilter(queryset=visible(MigrationTemplate))
-    vm = filters.UUIDFilter(field_name="vm_id", label="Machine (id)")
+    vm = filters.UUIDFilter(field_name="vm_id", label="Machine (id)", widget=forms.HiddenInput)
     ordering = ordered_by("created_at", "finished_at", "state", "vm__name", "template__name", "persona__name")
 
     class Meta:

@@ -56,9 +56,20 @@ def run_detail(request, pk):
         "plan": plan,
         "concern_groups": concern_groups(plan["concerns"]),
         "changes": plan["changes"],
+        "view": request.GET.get("view", ""),
+        "tabs": tabs(request, run),
         "tabs_label": "About this run",
     }
     return render(request, "migrations_engine/run_detail.html", context)
+
+
+def tabs(request, run) -> list[dict]:
+    here, now = reverse("migrations_engine:run_detail", args=[run.pk]), request.GET.get("view", "")
+    views = [("Progress", "", None), ("Plan", "plan", len(run.plan["concerns"])), ("Settings", "settings", None)]
+    return [
+        {"label": label, "url": f"{here}?view={view}" if view else here, "current": view == now, "count": count}
+        for label, view, count in views
+    ]
 
 
 @login_required

@@ -149,6 +149,7 @@ def choose_persona(request, chosen):
             for name, value in (("vm", chosen.vm.pk), ("template", request.GET.get("template")))
             if value
         ],
+        "nothing_picked": "go" in request.GET,
         "alone_url": chosen.url(alone="1", persona=[], use_case=""),
     }
     return render(request, "migrations_engine/wizard_persona.html", context)

@@ -64,7 +64,9 @@ def test_run_page_shows_steps_verification_script_and_origins(alice, done):
     shown = text(alice.get(page("run_detail", done.pk)))
     for expected in ("Post-migration script", "kernel.version", "shared_buffers = 128MB", "DatabaseAdmin"):
         assert expected in shown
-    assert "hx-get" not in shown  # an ended run is not polled
+    assert "data-poll" not in shown  # an ended run is not polled
+    assert "What changes" in text(alice.get(page("run_detail", done.pk, query="?view=plan")))
+    assert "Set by" in text(alice.get(page("run_detail", done.pk, query="?view=settings")))
 
 
 def test_live_part_of_an_ended_run_stops_the_polling(alice, done):
@@ -73,7 +75,7 @@ def test_live_part_of_an_ended_run_stops_the_polling(alice, done):
 
 def test_live_part_of_a_running_run_goes_on(alice, estate):
     run = pipeline.run_start(**estate.launch())
-    assert "hx-get" in text(alice.get(page("run_detail", run.pk)))
+    assert "data-poll" in text(alice.get(page("run_detail", run.pk)))
     assert alice.get(page("run_live", run.pk)).status_code == 200
 
 
