@@ -16,6 +16,7 @@ APPS = (personas, templates_app, analyzer, migrations_engine, marketplace)
 def router() -> DefaultRouter:
     """Raises ValueError when two apps claim one prefix."""
     made = DefaultRouter()
+    made.include_format_suffixes = False  # there is one format: every route once
     for app in APPS:
         for prefix, viewset, basename in app.ROUTES:
             if any(prefix == taken for taken, _, _ in made.registry):
