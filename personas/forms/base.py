@@ -18,6 +18,9 @@ class RowForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.user = user
         self.fields["version"].initial = "" if self.instance._state.adding else version_of(self.instance)
+        for field in self.fields.values():
+            if isinstance(field, forms.TypedChoiceField) and field.choices and field.choices[0][0] == "":
+                field.choices = [("", "Not said"), *field.choices[1:]]
         if "department" in self.fields:
             self._offer_departments()
 
@@ -29,6 +32,7 @@ class RowForm(forms.ModelForm):
         field.queryset = mine
         field.empty_label = "The organisation, for all" if self.user.is_superuser else None
         field.required = not self.user.is_superuser
+        field.help_text = "Whose it is: its members see it, its admins change it."
         if not self.user.is_superuser:
             self.initial.setdefault("department", mine.first())
 
@@ -82,9 +86,6 @@ class SettingsForm(RowForm):
             self.fields[name].queryset = rows
             self.fields[name].empty_label = "Not said"
             self.fields[name].label_from_instance = _told_with_department
-        for field in self.fields.values():
-            if isinstance(field, forms.TypedChoiceField) and field.choices and field.choices[0][0] == "":
-                field.choices = [("", "Not said"), *field.choices[1:]]
 
 
 def _told_with_department(row) -> str:

@@ -8,7 +8,7 @@ from personas.models import ApiToken, Department, DriverSet, NetworkProfile, Per
 from personas.models.script import Interpreter
 from personas.models.token import Scope
 
-IDENTITY = ["department", "name", "description", "slug"]
+IDENTITY = ["department", "name", "description"]
 
 
 class PersonaForm(SettingsForm):
@@ -24,6 +24,7 @@ class PersonaForm(SettingsForm):
         model = Persona
         fields = [
             *IDENTITY,
+            "slug",
             "hints",
             "default_kernel_version",
             "default_kernel_intent",
@@ -57,9 +58,23 @@ class PersonaForm(SettingsForm):
         }
 
 
+EXAMPLE_GROUPS = "[web]\ntcp 80 from 0.0.0.0/0\ntcp 443 from 0.0.0.0/0\n\n[admin-ssh]\ntcp 22 from 10.0.0.0/8\nicmp"
+EXAMPLE_DRIVERS = """- name: virtio-block
+  kernel_modules: [virtio_blk]
+  devices: {disk: virtio-blk-pci}
+- name: virtio-network
+  kernel_modules: [virtio_net]
+  devices: {nic: virtio-net-pci}"""
+
+
+def example(text: str) -> forms.Textarea:
+    return forms.Textarea(attrs={"placeholder": text})
+
+
 class DriverSetForm(RowForm):
     drivers = YamlField(
         empty=[],
+        widget=example(EXAMPLE_DRIVERS),
         required=True,
         help_text="A YAML list; per driver: name, and any of version, kernel_modules, packages, devices (disk, nic, rng, balloon).",
     )
@@ -67,26 +82,27 @@ class DriverSetForm(RowForm):
 
     class Meta:
         model = DriverSet
-        fields = [*IDENTITY, "drivers", "distributions"]
+        fields = [*IDENTITY, "drivers", "distributions", "slug"]
 
 
 class ResourceProfileForm(RowForm):
     class Meta:
         model = ResourceProfile
-        fields = [*IDENTITY, "vcpus", "memory_mib", "root_disk_gib"]
+        fields = [*IDENTITY, "vcpus", "memory_mib", "root_disk_gib", "slug"]
         help_texts = dict.fromkeys(["vcpus", "memory_mib", "root_disk_gib"], "Empty: not said.")
 
 
 class NetworkProfileForm(RowForm):
     security_groups = SecurityGroupsField(
         label="Security groups",
+        widget=example(EXAMPLE_GROUPS),
         help_text="A line [name] begins a group; below it one rule a line: tcp 5432 from 10.0.0.0/8, udp 8000-8100, icmp. "
         "What no rule lets in is dropped.",
     )
 
     class Meta:
         model = NetworkProfile
-        fields = [*IDENTITY, "bandwidth_mbps", "addressing", "security_groups"]
+        fields = [*IDENTITY, "bandwidth_mbps", "addressing", "security_groups", "slug"]
 
 
 class ScriptForm(RowForm):
@@ -102,7 +118,7 @@ class ScriptForm(RowForm):
 
     class Meta:
         model = Script
-        fields = [*IDENTITY, "interpreter", "body"]
+        fields = [*IDENTITY, "interpreter", "body", "slug"]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
