@@ -218,27 +218,44 @@ WIDGET_CLASSES = [
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound: forms.BoundField, label="", monospace=False, rows=0, help="", unknown="Not said"):
+def field(bound: forms.BoundField, label="", monospace=False, rows=0, help="", unknown="Not said", boxes=False):
     """Label, control, help and errors of one field, tied together for assistive technology.
 
-    `unknown`: what a choice between yes and no offers as its third.
+    `unknown`: what a choice offers for "none of these"; `boxes`: a choice of several as boxes to tick, not as a list.
     """
     widget = bound.field.widget
-    if isinstance(widget, forms.NullBooleanSelect):
-        widget.choices = [("unknown", unknown), *list(widget.choices)[1:]]
+    _name_no_choice(bound.field, unknown)
     return {
         "field": bound,
         "label": label or bound.label,
         "help": help or bound.help_text,
-        "kind": _kind(widget),
+        "kind": _kind(widget, boxes),
         "control": _control(bound, monospace or isinstance(bound.field, forms.JSONField), rows),
     }
 
 
-def _kind(widget: forms.Widget) -> str:
-    if isinstance(widget, (forms.CheckboxSelectMultiple, forms.RadioSelect)):
-        return "choices"
+def _kind(widget: forms.Widget, boxes: bool) -> str:
+    if isinstance(widget, forms.CheckboxSelectMultiple) or (boxes and isinstance(widget, forms.SelectMultiple)):
+        return "boxes"  # asked first: in Django's family tree it is a RadioSelect
+    if isinstance(widget, forms.RadioSelect):
+        return "radio"
     return "checkbox" if isinstance(widget, forms.CheckboxInput) else "plain"
+
+
+DASHES = "---------"
+"""What Django calls no choice where the form did not say it better."""
+
+
+def _name_no_choice(field: forms.Field, name: str) -> None:
+    widget = field.widget
+    if isinstance(widget, forms.NullBooleanSelect):
+        widget.choices = [("unknown", name), *list(widget.choices)[1:]]
+    elif getattr(field, "empty_label", None) == DASHES:
+        field.empty_label = "Choose …" if field.required else name
+    elif isinstance(widget, forms.Select):
+        choices = list(widget.choices)
+        if choices and choices[0] == ("", DASHES):
+            widget.choices = [("", "Choose …" if field.required else name), *choices[1:]]
 
 
 def _control(bound: forms.BoundField, monospace: bool, rows: int) -> SafeString:
@@ -315,6 +332,16 @@ def active_filters(context) -> list[str]:
     query = context["request"].GET
     told = {name: set(query.getlist(name)) - NO_CHOICE for name in query}
     return [name for name, values in told.items() if values and name not in ("page", "ordering", "page_size")]
+
+
+@register.simple_tag(takes_context=True)
+def filter_fields(context, filterset) -> dict[str, Any]:
+    """{"search": field or None, "others": [field], "narrowing": how many of the others are in use}."""
+    fields = {bound.name: bound for bound in filterset.form.visible_fields()}
+    search = fields.pop("search", None)
+    fields.pop("ordering", None)
+    in_use = set(active_filters(context)) & {bound.html_name for bound in fields.values()}
+    return {"search": search, "others": list(fields.values()), "narrowing": len(in_use)}
 
 
 NO_CHOICE = {"", "unknown"}

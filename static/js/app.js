@@ -79,6 +79,19 @@
     }
   }
 
+  /* --- what scrolls sideways can be scrolled by keyboard ------------------------------------------------------------- */
+
+  function reachFrames() {
+    for (const frame of document.querySelectorAll(".table-frame")) {
+      if (frame.scrollWidth <= frame.clientWidth) continue;
+      frame.tabIndex = 0;
+      frame.setAttribute("role", "region");
+      frame.setAttribute("aria-label", "Table");
+    }
+  }
+
+  window.addEventListener("resize", reachFrames);
+
   /* --- htmx ---------------------------------------------------------------------------------------------------------- */
 
   document.addEventListener("htmx:configRequest", (event) => {
@@ -100,6 +113,7 @@
 
   document.addEventListener("htmx:afterSettle", (event) => {
     labelCells(document);
+    reachFrames();
     logsIn(document).forEach(restoreLog);
     if (event.detail.elt.id === "list") sayCount();
     document.dispatchEvent(new CustomEvent("contentchange", { detail: event.detail.elt }));
@@ -143,5 +157,6 @@
   });
 
   labelCells(document);
+  reachFrames();
   logsIn(document).forEach(restoreLog);
 })();

@@ -110,6 +110,26 @@ def test_the_third_choice_beside_yes_and_no_says_what_it_means():
     assert "Any" in render("{% field form.must_pass unknown='Any' %}", form=Example())
 
 
+def test_no_choice_is_named_for_what_it_means():
+    class Choices(forms.Form):
+        bus = forms.ChoiceField(choices=[("", "---------"), ("virtio", "virtio")], required=False)
+        persona = forms.ChoiceField(choices=[("", "---------"), ("db", "DatabaseAdmin")])
+
+    assert "Not said" in render("{% field form.bus %}", form=Choices())
+    assert "Any" in render("{% field form.bus unknown='Any' %}", form=Choices())
+    assert "Choose …" in render("{% field form.persona %}", form=Choices())
+
+
+def test_a_choice_of_several_can_be_boxes():
+    class Choices(forms.Form):
+        state = forms.MultipleChoiceField(choices=[("on", "On"), ("off", "Off")])
+
+    html = render("{% field form.state boxes=True %}", form=Choices({"state": ["off"]}))
+    assert html.count('type="checkbox"') == 2
+    assert 'value="off" checked' in html
+    assert "<select" in render("{% field form.state %}", form=Choices())
+
+
 def test_the_error_summary_links_to_every_wrong_field_and_takes_the_focus():
     html = render("{% form_errors form %}", form=Example({"name": ""}))
     assert 'href="#id_name"' in html

@@ -1,17 +1,19 @@
 """Home: every number and row is what the reader may see, and what waits for somebody is there."""
 
 import pytest
-from django.urls import reverse
 from django.utils import timezone
 
 from analyzer.models import Recommendation, Scan
 from analyzer.models.scan import ScanState
 from config.attention import attention, estate, first_steps
-from config.navigation import GROUPS, USER_LINKS
+from config.navigation import GROUPS, USER_LINKS, url_or_blank
 from migrations_engine.domain.states import RUN_ENDED, RunState
 from migrations_engine.models import MigrationRun, TargetEndpoint
 from templates_app.models import MigrationTemplate
 from tests.factories import make_department, make_member, make_vm
+
+NOT_YET = {"marketplace:listing_list"}
+"""The side bar leaves them out until they are there; then this list says so."""
 
 pytestmark = pytest.mark.django_db
 
@@ -126,7 +128,7 @@ def test_the_admin_is_offered_to_staff_only(client, anna, admin_user):
 
 def test_every_entry_of_the_side_bar_leads_somewhere():
     names = [name for _, rows in GROUPS for _, name, _ in rows] + [name for _, name, _ in USER_LINKS]
-    assert all(reverse(name) for name in names)
+    assert {name for name in names if not url_or_blank(name)} == NOT_YET
 
 
 def test_the_page_that_is_open_is_marked_once(client, anna):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 CHROMIUM_ARGS = [
@@ -112,6 +113,13 @@ def _violation(each: dict) -> str:
 
 def _reason(node: dict) -> str:
     return re.sub(r"\s+", " ", node.get("failureSummary", ""))[:200]
+
+
+def settle(page) -> None:
+    """Returns when the charts that the page has are drawn, or say why not."""
+    notes = page.locator("[data-chart-note]")
+    for n in range(notes.count()):
+        expect(notes.nth(n)).not_to_have_text("Reading the figures…")
 
 
 def sideways_scroll_px(page) -> int:

@@ -12,7 +12,11 @@ from tests.journeys.browser import (
     sideways_scroll_px,
 )
 
-pytestmark = [pytest.mark.urls("tests.journeys.gallery.urls"), pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.urls("tests.journeys.gallery.urls"),
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.once,  # what a page looks like does not depend on the database
+]
 
 
 @pytest.fixture

@@ -1,0 +1,150 @@
+"""A site with something on every page, and the address of each page that it has."""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from analyzer.domain import facts as found
+from analyzer.models import UsageSeries, VMPersona
+from analyzer.models.usage import Metric
+from config.celery import app
+from migrations_engine import pipeline
+from migrations_engine.domain.machine import Result
+from migrations_engine.models import MigrationRun
+from personas.models import ApiToken, NetworkProfile, Persona, ResourceProfile
+from personas.services.catalogue import catalogue_install
+from templates_app.services.starter_templates import starter_templates_install
+from tests import factories
+from tests.migrations_engine.estate import Estate, facts, make_estate
+from tests.migrations_engine.fake_target import World
+
+DATABASE_GROUP = {
+    "name": "db-internal",
+    "rules": [{"protocol": "tcp", "port_from": 5432, "port_to": 5432, "cidr": "10.0.0.0/8"}],
+}
+SCRIPT = "#!/bin/sh\nset -eu\necho tuning\n"
+
+
+@dataclass
+class Site:
+    admin: object
+    estate: Estate
+    run: MigrationRun
+    failed: MigrationRun
+    rows: dict[str, object]
+
+    def paths(self) -> list[str]:
+        """Every address that answers with a whole page to a superuser; what only takes a POST is not among them."""
+        client = Client(raise_request_exception=False)
+        client.force_login(self.admin)
+        return [path for path in sorted(set(self._addresses())) if _is_page(client.get(path))]
+
+    def _addresses(self):
+        for route in _routes(get_resolver().url_patterns):
+            kind = route.split("/")[0]
+            if "<" not in route:
+                yield f"/{route}"
+            elif kind in self.rows:
+                filled = re.sub(r"<(?:\w+:)?pk>", str(self.rows[kind].pk), route)
+                if "<" not in filled:
+                    yield f"/{filled}"
+
+
+def _routes(patterns, prefix=""):
+    for each in patterns:
+        route = prefix + str(each.pattern)
+        if isinstance(each, URLResolver) and not route.startswith(("admin/", "api/")):
+            yield from _routes(each.url_patterns, route)
+        elif isinstance(each, URLPattern):
+            yield route
+
+
+def _is_page(response) -> bool:
+    """A crash counts: the journey that opens the page reports it."""
+    return response.status_code >= 500 or (response.status_code == 200 and b"<main" in response.content)
+
+
+def make_site(folder: Path, world: World, monkeypatch) -> Site:
+    """The starter catalogue; one department with a scanned machine, a run that ended well and one that failed."""
+    monkeypatch.setattr(app.conf, "task_always_eager", True)  # a run runs here, on a target that is a dictionary
+    admin = factories.make_user("anna", superuser=True)
+    catalogue_install(by=admin)
+    starter_templates_install(by=admin)
+    script = factories.make_script("tune-postgres-once", body=SCRIPT)
+    estate = make_estate(folder, role="admin", facts_found=_facts(), post_migration_script=script)
+    _measure(estate.vm)
+    world.scripts["echo tuning"] = Result(0, "shared_buffers = 128MB\n", "", 1.5)
+    run = pipeline.run_start(**estate.launch())
+    world.on["copy"] = _disk_full
+    failed = pipeline.run_start(**estate.launch())
+    world.on.clear()
+    factories.make_vm(estate.department, source=estate.vm.source, name="not-scanned")
+    return Site(admin, estate, run, failed, _rows(admin, estate, run))
+
+
+def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:
+    """By the first part of its address: one row of every kind that has pages of its own."""
+    owner = {"department": estate.department}
+    run.refresh_from_db()
+    return {
+        "machines": estate.vm,
+        "scans": estate.scan,
+        "sources": estate.vm.source,
+        "suggestions": estate.vm.recommendations.get(),
+        "machine-personas": VMPersona.objects.create(vm=estate.vm, persona=estate.persona),
+        "migrations": run,
+        "migrated": run.migrated_vm,
+        "targets": estate.target,
+        "personas": Persona.objects.get(name="DatabaseAdmin", department=None),
+        "scripts": estate.persona.post_migration_script,
+        "departments": estate.department,
+        "templates": estate.template,
+        "tokens": ApiToken.objects.create(user=admin, name="monitoring", prefix="abcdef12", scopes=["read"]),
+        "driver-sets": factories.make_driver_set("virtio only", **owner),
+        "resource-profiles": ResourceProfile.objects.create(name="Middle", slug="middle", vcpus=4, **owner),
+        "network-profiles": NetworkProfile.objects.create(
+            name="Inside", slug="inside", bandwidth_mbps=1000, security_groups=[DATABASE_GROUP], **owner
+        ),
+    }
+
+
+def _disk_full():
+    raise OSError("No space left on the target.")
+
+
+def _facts():
+    """A machine that runs a web server and a database, not all of it readable."""
+    return facts(
+        services=(
+            found.Service(name="nginx.service", enabled=True),
+            found.Service(name="postgresql.service", enabled=True),
+            found.Service(name="cups.service", enabled=False, state="disabled"),
+        ),
+        packages=tuple(
+            factories.make_package(name, version="1.22.1-9+deb12u1")
+            for name in ("nginx", "postgresql-15", "bash", "python3", "nftables", *(f"lib-{n}" for n in range(60)))
+        ),
+        users=(found.User(name="root", uid=0), found.User(name="deploy", uid=1000, can_login=True)),
+        listening=(found.Listening(port=5432, service="postgresql", address="127.0.0.1"),),
+        filesystems=(
+            found.Filesystem(device="p2", kind="ext4", mount_point="/", size_bytes=2**30, used_bytes=2**29),
+            found.Filesystem(device="p3", kind="swap", size_bytes=2**28),
+        ),
+        nics=(found.Nic(name="ens3", addressing="static", addresses=("10.0.0.5/24",)),),
+        concerns=(found.Concern(severity="warning", code="lvm", text="One volume group was not read."),),
+    )
+
+
+def _measure(vm) -> None:
+    """Two days of every metric, with a hole in the night."""
+    today = timezone.now().date()
+    for metric in Metric:
+        for age in (1, 2):
+            values = [None if 20 < n < 40 else round(30 + 25 * math.sin(n / 30) + n % 7, 1) for n in range(288)]
+            UsageSeries.objects.create(vm=vm, metric=metric, day=today - timedelta(days=age), values=values)
