@@ -13,7 +13,12 @@ ALWAYS_IN = (
     "udp sport 67 udp dport 68 accept",  # DHCP answers come before any connection is known
     "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
 )
-ALWAYS_OUT = ("ct state established,related accept", 'oif "lo" accept', "udp sport 68 udp dport 67 accept")
+ALWAYS_OUT = (
+    "ct state established,related accept",
+    'oif "lo" accept',
+    "udp sport 68 udp dport 67 accept",
+    "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept",
+)
 
 
 def ruleset(groups: tuple[SecurityGroup, ...]) -> str:

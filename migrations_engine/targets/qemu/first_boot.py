@@ -33,7 +33,7 @@ CLOUD_CFG = (
 def prepare_offline(image: Path, wanted: FirstBoot, mac: str) -> Preparation:
     """Changes the ext4 root file system. Raises PrepareRefused, FilesystemDamaged, KernelUnavailable."""
     root = find_root(image)
-    root.check(repair=True)
+    root.mend(thoroughly=True)
     if wanted.kernel:
         _set_kernel(image, wanted.kernel)
     change = Change(root)

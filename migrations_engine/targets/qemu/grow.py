@@ -50,7 +50,7 @@ def _resize(image: Path, size: int, last: Partition) -> int:
     image is cut to that very size before, which leaves resize2fs nothing to cut, and is lengthened again after.
     """
     disk, wanted, old = Ext4(image, last), last.size // FILESYSTEM_STEP * FILESYSTEM_STEP, _ext_bytes(image, last)
-    disk.check(repair=True)
+    disk.mend(thoroughly=True)
     if wanted < last.start + old:
         return old  # less room was gained than lies before the partition: not worth a file system's growth
     os.truncate(image, wanted)
@@ -62,7 +62,7 @@ def _resize(image: Path, size: int, last: Partition) -> int:
     if ended.exit_code:
         words = (ended.stdout + ended.stderr).strip().splitlines()
         raise FilesystemDamaged(f"the root file system could not grow: {'; '.join(words[-2:])}")
-    disk.check(repair=False)
+    disk.require_clean()
     return _ext_bytes(image, last)
 
 

@@ -3,6 +3,7 @@
 import json
 import posixpath
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,12 +58,12 @@ def has_ext(image: Path, partition: Partition) -> bool:
 
 
 def find_root(image: Path) -> "Ext4":
-    """The ext file system that holds /etc. Raises PrepareRefused where there is none."""
-    for partition in partitions(image):
-        if has_ext(image, partition):
-            found = Ext4(image, partition)
-            if found.kind("/etc") == "directory":
-                return found
+    """The ext file system that holds /etc. Raises PrepareRefused where there is none, FilesystemDamaged."""
+    for found in _mended(image):
+        if found.kind("/etc") == "directory":
+            return found
+    for found in _mended(image):
+        found.require_clean()  # one that lost its root folder would look like one without /etc
     raise PrepareRefused(
         "no ext4 root file system was found on the disk, and no other kind can be changed offline"
     )
@@ -70,13 +71,20 @@ def find_root(image: Path) -> "Ext4":
 
 def find_boot(image: Path) -> "tuple[Ext4, str] | None":
     """The file system with GRUB's menu and the menu's path in it, wherever /boot is mounted from."""
+    for found in _mended(image):
+        for path in ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg"):
+            if found.kind(path) == "regular":
+                return found, path
+    return None
+
+
+def _mended(image: Path) -> "Iterator[Ext4]":
+    """Each ext file system, its journal replayed: what debugfs reads is then what the guest had written."""
     for partition in partitions(image):
         if has_ext(image, partition):
             found = Ext4(image, partition)
-            for path in ("/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg"):
-                if found.kind(path) == "regular":
-                    return found, path
-    return None
+            found.mend()
+            yield found
 
 
 @dataclass(frozen=True)
@@ -135,17 +143,21 @@ class Ext4:
         names = (row.split("/")[5] for row in rows if row.count("/") >= 6)
         return [name for name in names if name not in ("", ".", "..")]
 
-    def check(self, *, repair: bool) -> None:
-        """`repair` replays the journal and mends what is safe to mend; without it nothing is written.
+    def mend(self, *, thoroughly: bool = False) -> None:
+        """Replays the journal and mends what is safe to mend; `thoroughly` looks at all of a file system that says
+        it is clean. Raises FilesystemDamaged when more than that is wrong."""
+        flags = ("-p", "-f") if thoroughly else ("-p",)
+        self._e2fsck(flags, {"write": {"/disk": self.image}}, good=(0, 1))
 
-        Raises FilesystemDamaged unless the file system is clean afterwards.
-        """
-        mode = "-p" if repair else "-n"
-        mounts = {"write": {"/disk": self.image}} if repair else {"read": {"/disk": self.image}}
-        ended = sandbox.run(Sandboxed(("e2fsck", "-f", mode, self._inside), **mounts), TOOL_TIMEOUT_S)
-        if ended.exit_code not in ((0, 1) if repair else (0,)):
+    def require_clean(self) -> None:
+        """Looks at everything, writes nothing. Raises FilesystemDamaged."""
+        self._e2fsck(("-f", "-n"), {"read": {"/disk": self.image}}, good=(0,))
+
+    def _e2fsck(self, flags: tuple[str, ...], mounts: dict, good: tuple[int, ...]) -> None:
+        ended = sandbox.run(Sandboxed(("e2fsck", *flags, self._inside), **mounts), TOOL_TIMEOUT_S)
+        if ended.exit_code not in good:
             words = (ended.stdout + ended.stderr).strip().splitlines()
-            raise FilesystemDamaged(f"the root file system is damaged: {'; '.join(words[-3:])}")
+            raise FilesystemDamaged(f"a file system of the copy is damaged: {'; '.join(words[-3:])}")
 
 
 @dataclass
@@ -178,7 +190,7 @@ class Change:
         complaints = [line for line in ended.stderr.splitlines() if not line.startswith("debugfs ")]
         if ended.exit_code or complaints:
             raise PrepareRefused(f"the disk could not be changed: {'; '.join(complaints[:3])}")
-        self.disk.check(repair=False)
+        self.disk.require_clean()
 
     def _requests(self, folder: Path) -> list[str]:
         made: set[str] = set()

@@ -381,6 +381,8 @@ def _prepare(folder: Folder, wanted: FirstBoot) -> Preparation:
     mac = mac_address(folder.key)
     try:
         return prepare_offline(folder.raw, wanted, mac)
+    except FilesystemDamaged:
+        raise  # a guest with a broken disk is not one to boot and hope for
     except PrepareRefused:
         if not wanted.cloud_init:
             raise
