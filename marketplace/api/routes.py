@@ -1,4 +1,11 @@
 """What this app adds to API v1: `ROUTES` for viewsets (prefix, viewset, basename), `PATHS` for single endpoints."""
 
-ROUTES: list = []
+from marketplace.api import viewsets
+
+ROUTES: list = [
+    ("publishers", viewsets.PublisherViewSet, "publisher"),
+    ("listings", viewsets.ListingViewSet, "listing"),
+    ("releases", viewsets.ReleaseViewSet, "release"),
+    ("installations", viewsets.InstallationViewSet, "installation"),
+]
 PATHS: list = []

@@ -1,0 +1,5 @@
+from marketplace.models.installation import Installation
+from marketplace.models.listing import Listing, Release
+from marketplace.models.publisher import Publisher
+
+__all__ = ["Installation", "Listing", "Publisher", "Release"]

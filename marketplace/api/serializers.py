@@ -1,0 +1,160 @@
+"""The marketplace on the wire; `create` calls the services."""
+
+from rest_framework import serializers
+
+from marketplace.domain.bundle import CHANGE_KINDS
+from marketplace.domain.manifest import manifest
+from marketplace.models import Installation, Listing, Publisher, Release
+from marketplace.services import installing, publishing
+from personas.api.base import DepartmentField, ScopedRelatedField
+from personas.api.fields import department_for
+from personas.models import Persona
+
+
+class PublisherSerializer(serializers.ModelSerializer):
+    department = DepartmentField(required=False, allow_null=True, help_text="Who publishes under this name.")
+
+    class Meta:
+        model = Publisher
+        fields = ["id", "slug", "name", "description", "department", "created_at"]
+        validators: list = []
+        extra_kwargs = {"slug": {"validators": []}}
+
+    def create(self, validated):
+        user = self.context["request"].user
+        return publishing.publisher_create(by=user, department=department_for(user, validated), **validated)
+
+
+class ReleaseChangeSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=CHANGE_KINDS)
+    text = serializers.CharField(max_length=400)
+
+
+class PermissionSerializer(serializers.Serializer):
+    kind = serializers.CharField()
+    text = serializers.CharField()
+    is_grave = serializers.BooleanField()
+
+
+class ReleaseSerializer(serializers.ModelSerializer):
+    listing = serializers.PrimaryKeyRelatedField(read_only=True)
+    changelog = ReleaseChangeSerializer(many=True, required=False)
+    published_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    permissions = serializers.SerializerMethodField()
+    script_sha256 = serializers.SerializerMethodField(
+        help_text="What an installation has to approve; empty without."
+    )
+
+    class Meta:
+        model = Release
+        fields = [
+            "id",
+            "listing",
+            "version",
+            "licence",
+            "changelog",
+            "sha256",
+            "permissions",
+            "script_sha256",
+            "published_by",
+            "published_at",
+            "yanked_at",
+            "yank_reason",
+        ]
+        read_only_fields = ["sha256", "yanked_at", "yank_reason"]
+
+    def get_permissions(self, release) -> list[dict]:
+        told = [permission._asdict() for permission in manifest(installing.bundle_in(release))]
+        return PermissionSerializer(told, many=True).data
+
+    def get_script_sha256(self, release) -> str:
+        script = installing.bundle_in(release).script
+        return script.sha256 if script else ""
+
+
+class ListingSerializer(serializers.ModelSerializer):
+    publisher = ScopedRelatedField(queryset=Publisher.objects.all())
+    persona = ScopedRelatedField(
+        queryset=Persona.objects.all(), help_text="PersonaID; its department publishes it."
+    )
+    newest_version = serializers.CharField(source="newest.version", read_only=True, default=None)
+    installed_in = serializers.IntegerField(read_only=True, default=0, help_text="Number of departments.")
+
+    class Meta:
+        model = Listing
+        fields = [
+            "id",
+            "publisher",
+            "slug",
+            "name",
+            "summary",
+            "readme",
+            "category",
+            "visibility",
+            "persona",
+            "newest_version",
+            "installed_in",
+            "created_at",
+            "updated_at",
+        ]
+        validators: list = []
+        extra_kwargs = {"slug": {"required": False}, "name": {"required": False}}
+
+    def create(self, validated):
+        return publishing.listing_create(by=self.context["request"].user, **validated)
+
+    def update(self, listing, validated):
+        for fixed in ("publisher", "persona"):
+            if fixed in validated and validated.pop(fixed) != getattr(listing, fixed):
+                raise serializers.ValidationError({fixed: "It stays what it is; make another listing."})
+        return publishing.listing_update(listing=listing, by=self.context["request"].user, **validated)
+
+    def to_representation(self, listing):
+        """The persona's id is for those who see the persona; a listing can be seen by more people."""
+        told = super().to_representation(listing)
+        user = self.context["request"].user
+        if listing.persona_id and not Persona.objects.visible_to(user).filter(pk=listing.persona_id).exists():
+            told["persona"] = None
+        return told
+
+
+class YankSerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=200)
+
+
+class InstallationSerializer(serializers.ModelSerializer):
+    release = ScopedRelatedField(queryset=Release.objects.all())
+    department = DepartmentField(required=False)
+    version = serializers.CharField(source="release.version", read_only=True)
+    name = serializers.CharField(
+        write_only=True, required=False, max_length=80, help_text="Of the persona that is made."
+    )
+    approved_script_sha256 = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=64,
+        help_text="Of the script that you read (`script_sha256`).",
+    )
+
+    class Meta:
+        model = Installation
+        fields = [
+            "id",
+            "listing",
+            "release",
+            "version",
+            "department",
+            "persona",
+            "name",
+            "approved_script_sha256",
+            "installed_at",
+        ]
+        read_only_fields = ["listing", "persona"]
+        validators: list = []
+
+    def create(self, validated):
+        user = self.context["request"].user
+        department = department_for(user, validated)
+        if department is None:
+            raise serializers.ValidationError({"department": "Name the department that it is installed in."})
+        return installing.installation_create(by=user, department=department, **validated)

@@ -1,0 +1,136 @@
+"""A release as one file: a persona with everything that it needs, as canonical bytes.
+
+The bytes are the canonical JSON (personas/domain/canonical.py) of a `Bundle`; their SHA-256 is the release's digest.
+`unpack` checks size and digest before it parses, then every field, before anything is used.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from packaging.version import Version
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+
+from personas.domain.canonical import canonical_json
+from personas.domain.drivers import Driver
+from personas.domain.security_groups import SecurityGroup
+from personas.domain.settings import InvalidSettings, Part, Resources, Slug, told, validate_document
+
+FORMAT = "migration-personas/bundle@1"
+MOST_BYTES = 1024 * 1024  # a script may have 256 KiB; the rest is small
+
+
+def _licence(expression: str) -> str:
+    try:
+        return str(canonicalize_license_expression(expression))
+    except InvalidLicenseExpression:
+        raise ValueError("is no SPDX licence expression, as in Apache-2.0 or MIT") from None
+
+
+def _settings(document: dict) -> dict:
+    try:
+        return validate_document(document)
+    except InvalidSettings as error:
+        raise ValueError("; ".join(error.lines())) from None
+
+
+Semver = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$")]
+Licence = Annotated[str, StringConstraints(min_length=1, max_length=120), AfterValidator(_licence)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+Words = Annotated[str, StringConstraints(max_length=400)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+CHANGE_KINDS = ("added", "changed", "deprecated", "removed", "fixed", "security")
+
+
+class Change(Part):
+    kind: Literal["added", "changed", "deprecated", "removed", "fixed", "security"]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=400)]
+
+
+class Named(Part):
+    slug: Slug
+    name: Name
+    description: Words = ""
+
+
+class BundledDriverSet(Named):
+    drivers: list[Driver]
+    distributions: list[str] = Field(default_factory=list)
+
+
+class BundledResources(Named, Resources):
+    pass
+
+
+class BundledNetwork(Named):
+    bandwidth_mbps: Annotated[int, Field(ge=1, le=400_000)] | None = None
+    addressing: Literal["", "keep", "dhcp"] = ""
+    security_groups: list[SecurityGroup] = Field(default_factory=list)
+
+
+class BundledScript(Named):
+    interpreter: Literal["sh", "bash", "python3"]
+    body: Annotated[str, StringConstraints(min_length=1, max_length=256 * 1024, strip_whitespace=False)]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.body.encode()).hexdigest()
+
+
+class BundledPersona(Named):
+    settings: Annotated[dict[str, Any], AfterValidator(_settings)]
+    hints: list[Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(default_factory=list)
+
+
+class Bundle(Part):
+    """`persona.settings` names the driver set and the script by the slugs that they have here."""
+
+    format: Literal["migration-personas/bundle@1"] = FORMAT
+    publisher: Slug
+    listing: Slug
+    version: Semver
+    licence: Licence
+    changelog: list[Change] = Field(default_factory=list)
+    persona: BundledPersona
+    driver_set: BundledDriverSet | None = None
+    resource_profile: BundledResources | None = None
+    network_profile: BundledNetwork | None = None
+    script: BundledScript | None = None
+
+
+class UnreadableBundle(ValueError):
+    """The bytes are no bundle: too large, no JSON, nested too deeply, or not what they were."""
+
+
+def version_key(version: str) -> Version:
+    """For sorting: 1.10.0 comes after 1.9.0."""
+    return Version(version)
+
+
+def pack(bundle: Bundle) -> bytes:
+    return canonical_json(bundle.model_dump(mode="json", exclude_none=True)).encode()
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def bundle_of(data: dict[str, Any]) -> Bundle:
+    """Raises InvalidSettings naming every field that is wrong."""
+    try:
+        return Bundle.model_validate(data)
+    except ValidationError as error:
+        raise InvalidSettings([told(e) for e in error.errors()], layer="bundle") from None
+
+
+def unpack(content: bytes, *, sha256: str) -> Bundle:
+    """The digest is checked before anything is parsed. Raises UnreadableBundle, InvalidSettings."""
+    if len(content) > MOST_BYTES:
+        raise UnreadableBundle(f"The bundle is larger than {MOST_BYTES // 1024} KiB.")
+    if digest(content) != sha256:
+        raise UnreadableBundle("The bundle's bytes are not those that were published.")
+    try:
+        return bundle_of(json.loads(content))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise UnreadableBundle("The bundle is no JSON that could be read.") from None

@@ -1,0 +1,62 @@
+"""What a bundle would do, computed from its content: no publisher writes it, so none can understate it."""
+
+from typing import NamedTuple
+
+from marketplace.domain.bundle import Bundle
+
+
+class Permission(NamedTuple):
+    """`kind` is stable (for comparing two releases), `text` says it to people, `is_grave` wants a second look."""
+
+    kind: str
+    text: str
+    is_grave: bool = False
+
+
+def manifest(bundle: Bundle) -> list[Permission]:
+    """In a fixed order; the same content gives the same list."""
+    settings = bundle.persona.settings
+    found = []
+    if bundle.script:
+        lines = bundle.script.body.count("\n") + 1
+        found.append(
+            Permission("script", f"runs “{bundle.script.name}” as root in the guest ({lines} lines)", True)
+        )
+    found += _network(bundle)
+    if (settings.get("kernel") or {}).get("intent") == "install":
+        found.append(
+            Permission("kernel", f"installs the kernel {settings['kernel'].get('version', '')}".strip(), True)
+        )
+    drivers = bundle.driver_set.drivers if bundle.driver_set else []
+    packages = [*(settings.get("packages") or []), *(name for driver in drivers for name in driver.packages)]
+    modules = [
+        *(settings.get("kernel_modules") or []),
+        *(name for driver in drivers for name in driver.kernel_modules),
+    ]
+    if packages:
+        found.append(Permission("packages", f"asks for the packages {_listed(packages)}"))
+    if modules:
+        found.append(Permission("kernel_modules", f"loads the kernel modules {_listed(modules)}"))
+    if settings.get("monitoring_tags"):
+        found.append(
+            Permission("monitoring_tags", f"sets the monitoring tags {_listed(settings['monitoring_tags'])}")
+        )
+    return found
+
+
+def _network(bundle: Bundle) -> list[Permission]:
+    groups = bundle.network_profile.security_groups if bundle.network_profile else []
+    found = []
+    for group in groups:
+        for rule in group.rules:
+            ports = "" if rule.port_from is None else f" {rule.port_from}"
+            if rule.port_to != rule.port_from:
+                ports += f"-{rule.port_to}"
+            world = rule.cidr in ("0.0.0.0/0", "::/0")
+            whom = "everyone" if world else rule.cidr
+            found.append(Permission("port", f"opens {rule.protocol}{ports} to {whom} ({group.name})", world))
+    return found
+
+
+def _listed(words) -> str:
+    return ", ".join(dict.fromkeys(words))

@@ -1,0 +1,132 @@
+"""What is offered: a listing, and its releases, which never change."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from marketplace.domain.bundle import version_key
+from personas.models import Department
+from personas.models.owned import OwnedQuerySet
+
+
+class Visibility(models.TextChoices):
+    DEPARTMENT = "department", "Our department"
+    ORGANISATION = "organisation", "The whole organisation"
+
+
+class Category(models.TextChoices):
+    DATABASE = "database", "Databases"
+    WEB = "web", "Web"
+    DATA = "data", "Data and analysis"
+    OFFICE = "office", "Office and finance"
+    DEVELOPMENT = "development", "Development"
+    OPERATIONS = "operations", "Operations and security"
+    OTHER = "other", "Other"
+
+
+class ListingQuerySet(OwnedQuerySet):
+    department_path = "publisher__department"
+
+    def visible_to(self, user):
+        """What is for the whole organisation, and what one's own departments publish."""
+        if not user.is_authenticated or user.is_superuser:
+            return super().visible_to(user)
+        ours = models.Q(publisher__department__in=Department.objects.visible_to(user))
+        return self.filter(ours | models.Q(visibility=Visibility.ORGANISATION))
+
+
+class Listing(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    publisher = models.ForeignKey("marketplace.Publisher", models.PROTECT, related_name="listings")
+    slug = models.SlugField(max_length=63)
+    name = models.CharField(max_length=80)
+    summary = models.CharField(max_length=200, blank=True)
+    readme = models.TextField(max_length=64 * 1024, blank=True)
+    category = models.CharField(max_length=16, choices=Category, default=Category.OTHER)
+    visibility = models.CharField(max_length=16, choices=Visibility, default=Visibility.ORGANISATION)
+    persona = models.ForeignKey(
+        "personas.Persona",
+        models.SET_NULL,
+        null=True,
+        related_name="listings",
+        help_text="What it is made from.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ListingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["publisher", "slug"], name="one_listing_per_publisher_and_slug")
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def get_absolute_url(self):
+        return reverse("marketplace:listing_detail", args=[self.pk])
+
+    @property
+    def department(self):
+        return self.publisher.department
+
+    @property
+    def newest(self) -> "Release | None":
+        """The highest version that can be installed."""
+        usable = [release for release in self.releases.all() if not release.yanked_at]
+        return max(usable, key=lambda release: release.key, default=None)
+
+
+class Immutable(TypeError):
+    """A release never changes."""
+
+
+class ReleaseQuerySet(OwnedQuerySet):
+    department_path = "listing__publisher__department"
+
+    def visible_to(self, user):
+        return self.filter(listing__in=Listing.objects.visible_to(user))
+
+
+class Release(models.Model):
+    """`bundle` holds the canonical bytes (marketplace/domain/bundle.py). Only a yank is written later, by
+    `release_yank`: it ends new installations and leaves those that are there alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    listing = models.ForeignKey(Listing, models.PROTECT, related_name="releases")
+    version = models.CharField(max_length=20)
+    licence = models.CharField(max_length=120)
+    changelog = models.JSONField(default=list)
+    bundle = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    persona_revision = models.PositiveIntegerField(help_text="Of the persona that it was made from.")
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    published_at = models.DateTimeField(auto_now_add=True)
+    yanked_at = models.DateTimeField(null=True, editable=False)
+    yank_reason = models.CharField(max_length=200, blank=True)
+
+    objects = ReleaseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["listing", "-published_at"]
+        constraints = [models.UniqueConstraint(fields=["listing", "version"], name="one_release_per_version")]
+
+    def __str__(self):
+        return f"{self.listing} {self.version}"
+
+    def save(self, *args, **kwargs):
+        if not self._state.adding:
+            raise Immutable("A release never changes; publish a new version.")
+        super().save(*args, **kwargs)
+
+    @property
+    def department(self):
+        return self.listing.publisher.department
+
+    @property
+    def key(self):
+        return version_key(self.version)

@@ -1,0 +1,18 @@
+"""A namespace that a department publishes under."""
+
+from django.db import models
+
+from personas.models.owned import OwnedQuerySet
+from personas.models.profile import Named
+
+
+class Publisher(Named):
+    """Its slug is unique in the whole instance: it is the first half of every listing's address."""
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta(Named.Meta):
+        constraints = [models.UniqueConstraint(fields=["slug"], name="one_publisher_per_slug")]
+
+    def same_names(self):
+        return type(self)._base_manager.select_related("department")

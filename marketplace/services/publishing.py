@@ -1,0 +1,150 @@
+"""Sharing a persona: the publisher, the listing, and releases that never change."""
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from marketplace.domain.bundle import Bundle, bundle_of, digest, pack
+from marketplace.models import Listing, Publisher, Release
+from personas.domain.settings import InvalidSettings
+from personas.errors import BadInput, Refused
+from personas.models import Department, Persona, Role
+from personas.services.access import require
+from personas.services.audit import record
+from personas.services.revisions import revision_ensure
+from personas.services.rows import checked_save, row_create, row_update, snapshot
+
+
+def publisher_create(*, by, department: Department | None, **fields: Any) -> Publisher:
+    """Raises NotAllowed, ValidationError when the namespace is taken."""
+    return row_create(row=Publisher(department=department, **fields), by=by)
+
+
+@transaction.atomic
+def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any) -> Listing:
+    """`fields` are columns of Listing. A persona is published by its own department."""
+    require(by=by, department=publisher.department, role=Role.ADMIN)
+    if persona.department_id != publisher.department_id:
+        raise BadInput({"persona": ["A department publishes its own personas; clone it into yours first."]})
+    listing = Listing(
+        publisher=publisher, persona=persona, **{"name": persona.name, "slug": persona.slug, **fields}
+    )
+    checked_save(listing)
+    record(by=by, action="listing.create", obj=listing, after=snapshot(listing))
+    return listing
+
+
+def listing_update(*, listing: Listing, by, **fields: Any) -> Listing:
+    """Words, category, visibility; releases stay what they are."""
+    return row_update(row=listing, by=by, values=fields)
+
+
+@transaction.atomic
+def release_publish(
+    *, listing: Listing, by, version: str, licence: str, changelog: list[dict] | None = None
+) -> Release:
+    """The listing's persona as it is now, as an immutable release.
+
+    The same version with the same bytes is the release that is there; with other bytes it is Refused. Raises BadInput
+    with the field that is wrong.
+    """
+    require(by=by, department=listing.department, role=Role.ADMIN)
+    if listing.persona is None:
+        raise Refused("The persona that this listing was made from is gone.")
+    bundle = _bundle(listing, version, licence, changelog or [])
+    content = pack(bundle)
+    there = listing.releases.filter(version=bundle.version).first()
+    if there is None:
+        return _released(listing, bundle, content, by)
+    if there.sha256 == digest(content):
+        return there
+    raise Refused(f"Version {version} is published and never changes; take the next one.")
+
+
+def _released(listing: Listing, bundle: Bundle, content: bytes, by) -> Release:
+    revision = revision_ensure(row=listing.persona, by=by)
+    release = Release(
+        listing=listing,
+        version=bundle.version,
+        licence=bundle.licence,
+        changelog=[change.model_dump() for change in bundle.changelog],
+        bundle=content,
+        sha256=digest(content),
+        persona_revision=revision.number,
+        published_by=by,
+    )
+    try:
+        with transaction.atomic():
+            release.save()
+    except IntegrityError:
+        raise Refused(f"Version {bundle.version} was published at the same moment.") from None
+    told = {"version": release.version, "licence": release.licence, "sha256": release.sha256}
+    record(by=by, action="release.publish", obj=release, after=told)
+    return release
+
+
+@transaction.atomic
+def release_yank(*, release: Release, by, reason: str) -> Release:
+    """No new installations; those that are there go on. Yanking twice is no error."""
+    require(by=by, department=release.department, role=Role.ADMIN)
+    if not reason.strip():
+        raise BadInput({"reason": ["Say why: whoever has it installed will read it."]})
+    rows = Release.objects.filter(pk=release.pk, yanked_at__isnull=True)
+    if rows.update(yanked_at=timezone.now(), yank_reason=reason.strip()[:200]):
+        record(by=by, action="release.yank", obj=release, after={"reason": reason.strip()[:200]})
+    return Release.objects.get(pk=release.pk)
+
+
+def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict]) -> Bundle:
+    try:
+        return bundle_of(
+            {
+                "publisher": listing.publisher.slug,
+                "listing": listing.slug,
+                "version": version,
+                "licence": licence,
+                "changelog": changelog,
+                **_content(listing.persona),
+            }
+        )
+    except InvalidSettings as error:
+        raise BadInput(_told(error)) from None
+
+
+def _told(error: InvalidSettings) -> dict[str, list[str]]:
+    told: dict[str, list[str]] = {}
+    for each in error.errors:
+        told.setdefault(each["field"], []).append(each["message"])
+    return told
+
+
+def _content(persona: Persona) -> dict[str, Any]:
+    """The persona and the rows that it points to, as a bundle says them."""
+    drivers, resources = persona.default_driver_set, persona.resource_allocation_profile
+    network, script = persona.network_profile, persona.post_migration_script
+    content: dict[str, Any] = {
+        "persona": {**_named(persona), "settings": persona.document(), "hints": persona.hints},
+    }
+    if drivers:
+        content["driver_set"] = {
+            **_named(drivers), "drivers": drivers.drivers, "distributions": drivers.distributions
+        }  # fmt: skip
+    if resources:
+        sizes = {name: getattr(resources, name) for name in ("vcpus", "memory_mib", "root_disk_gib")}
+        content["resource_profile"] = {**_named(resources), **sizes}
+    if network:
+        content["network_profile"] = {
+            **_named(network),
+            "bandwidth_mbps": network.bandwidth_mbps,
+            "addressing": network.addressing,
+            "security_groups": network.security_groups,
+        }
+    if script:
+        newest = script.latest
+        content["script"] = {**_named(script), "interpreter": newest.interpreter, "body": newest.body}
+    return content
+
+
+def _named(row) -> dict[str, str]:
+    return {"slug": row.slug, "name": row.name, "description": row.description}
