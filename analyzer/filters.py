@@ -1,10 +1,12 @@
 """How machines, scans and answers are searched, narrowed and sorted; the same by page and API."""
 
 import django_filters as df
-from django.db.models import Exists, F, OuterRef, Q
+from django import forms
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
+from analyzer.domain.recommend import QUIET_SECTIONS, TRADES
 from analyzer.models import (
     Feedback,
     Package,
@@ -29,14 +31,27 @@ def seen(model):
 
 class MachineFilter(df.FilterSet):
     search = df.CharFilter(method="matching", label="Search", help_text="Name or host name.")
-    os = df.CharFilter(method="of_os", label="System", help_text="As in `debian` or `debian 12`.")
-    scan = df.ChoiceFilter(
-        method="in_scan_state", label="Scan", choices=[("none", "Not scanned"), *ScanState.choices]
+    os = df.CharFilter(
+        method="of_os",
+        label="System",
+        help_text="As in `debian` or `debian 12`.",
+        widget=forms.TextInput(attrs={"placeholder": "debian 12"}),
     )
-    persona = df.ModelChoiceFilter(queryset=seen(Persona), method="carrying", label="Persona")
-    package = df.CharFilter(method="having", label="Has software", help_text="A package or service, as in `nginx`.")
-    source = df.ModelChoiceFilter(queryset=seen(SourceEndpoint), label="Source")
-    department = df.ModelChoiceFilter(queryset=seen(Department), label="Department")
+    scan = df.ChoiceFilter(
+        method="in_scan_state",
+        label="Scan",
+        choices=[("none", "Not scanned"), *ScanState.choices],
+        empty_label="Any",
+    )
+    persona = df.ModelChoiceFilter(queryset=seen(Persona), method="carrying", label="Persona", empty_label="Any")
+    package = df.CharFilter(
+        method="having",
+        label="Has software",
+        help_text="A package or service, as in `nginx`.",
+        widget=forms.TextInput(attrs={"placeholder": "nginx"}),
+    )
+    source = df.ModelChoiceFilter(queryset=seen(SourceEndpoint), label="Source", empty_label="Any")
+    department = df.ModelChoiceFilter(queryset=seen(Department), label="Department", empty_label="Any")
     missing = df.BooleanFilter(field_name="missing_since", lookup_expr="isnull", exclude=True, label="Missing")
     ordering = df.OrderingFilter(
         fields=["name", "os_id", "scanned_at", "scan_state", "disk_bytes", "created_at"], label="Order"
@@ -68,7 +83,7 @@ class MachineFilter(df.FilterSet):
 
 class SourceFilter(df.FilterSet):
     search = df.CharFilter(method="matching", label="Search")
-    department = df.ModelChoiceFilter(queryset=seen(Department), label="Department")
+    department = df.ModelChoiceFilter(queryset=seen(Department), label="Department", empty_label="Any")
     ordering = df.OrderingFilter(fields=["name", "discovered_at", "machine_count"], label="Order")
 
     class Meta:
@@ -89,9 +104,12 @@ class PackageFilter(df.FilterSet):
         fields: list = []
 
     def filter_queryset(self, queryset):
+        """Unless asked otherwise: on purpose first, of these what has a trade first and libraries last."""
         rows = super().filter_queryset(queryset)
-        asked = self.form.cleaned_data.get("ordering")
-        return rows if asked else rows.order_by(F("manual").desc(nulls_last=True), "name", "pk")
+        if self.form.cleaned_data.get("ordering"):
+            return rows
+        telling = Case(When(section__in=TRADES, then=0), When(section__in=QUIET_SECTIONS, then=2), default=1)
+        return rows.order_by(F("manual").desc(nulls_last=True), telling, "name", "pk")
 
 
 class ServiceFilter(df.FilterSet):

@@ -2,11 +2,11 @@
 
 import re
 
-_FIELD = re.compile(r"^(Package|Status|Version|Architecture|Section|Auto-Installed): *(.*)$", re.MULTILINE)
+_FIELD = re.compile(r"^(Package|Status|Version|Architecture|Section|Priority|Auto-Installed): *(.*)$", re.MULTILINE)
 
 
 def parse_status(text: str) -> list[dict]:
-    """Installed packages {name, version, architecture, section}, as `dpkg-query -W` lists them.
+    """Installed packages {name, version, architecture, section, priority}, as `dpkg-query -W` lists them.
 
     A stanza counts when its state (third word of Status) is "installed"; a stanza with no Status is one of
     `status.d`, which distroless images write only for what they hold.
@@ -21,6 +21,7 @@ def parse_status(text: str) -> list[dict]:
                     "version": fields.get("Version", ""),
                     "architecture": fields.get("Architecture", ""),
                     "section": fields.get("Section"),
+                    "priority": fields.get("Priority"),
                 }
             )
     return found

@@ -84,6 +84,12 @@ class Package(_Frozen):
     manager: Literal["dpkg", "rpm", "apk", "pacman"]
     manual: bool | None = None  # asked for by a person; None where the manager does not record it
     section: Text | None = None
+    priority: Text | None = None  # dpkg's: required, important, standard, optional, extra
+
+    @property
+    def on_purpose(self) -> bool | None:
+        """As `manual`, but for what every system has: the installers of a bare system mark nothing as automatic."""
+        return False if self.priority in ("required", "important") else self.manual
 
 
 class Service(_Frozen):

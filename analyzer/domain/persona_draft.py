@@ -35,11 +35,11 @@ def _chosen(facts: Facts) -> list[Package]:
     asked = [
         package
         for package in facts.packages
-        if package.manual is not False
+        if package.on_purpose is not False
         and section_of(package) not in QUIET_SECTIONS
         and PACKAGE_NAME.match(package.name)
         and not ORDINARY.match(package.name)
-        and (package.manual or _runs(package, running))
+        and (package.on_purpose or _runs(package, running))
     ]
     return sorted(asked, key=lambda p: (not _runs(p, running), section_of(p) not in TRADES, p.name))
 
@@ -52,7 +52,7 @@ def _settings(facts: Facts, chosen: list[Package], size: Size, usage: dict[str, 
     settings = {
         "schema_version": 1,
         "distribution": _distribution(facts),
-        "packages": [package.name for package in chosen[:MOST_PACKAGES] if package.manual],
+        "packages": [package.name for package in chosen[:MOST_PACKAGES] if package.on_purpose],
         "resources": _resources(size, usage),
         "acceptance_checks": _checks(facts, chosen),
     }

@@ -126,7 +126,7 @@ class Machine:
         self.package_names, self.service_names = Names(self.packages), Names(self.services)
         self.listening_names = Names({listening.service for listening in self.facts.listening})
         self.front = self._front()
-        self.asked_for = Counter(section_of(each) for each in self.facts.packages if each.manual)
+        self.asked_for = Counter(section_of(each) for each in self.facts.packages if each.on_purpose)
 
     def _front(self) -> str:
         """The web server that the databases of this machine most likely work for; empty when there is none."""
@@ -134,11 +134,11 @@ class Machine:
             if any(close > 0.8 for _, close in self.service_names.matching(server)):
                 return server
         for name, package in self.packages.items():
-            if section_of(package) in ("httpd", "php") and package.manual is not False:
+            if section_of(package) in ("httpd", "php") and package.on_purpose is not False:
                 return name
         for server in WEB_SERVERS:
             for name, close in self.package_names.matching(server):
-                if close > 0.8 and self.packages[name].manual is not False:
+                if close > 0.8 and self.packages[name].on_purpose is not False:
                     return name
         return ""
 
@@ -215,9 +215,9 @@ def _of_package(machine: Machine, word: str) -> tuple[float, str, list[str]]:
 
 def _origin(machine: Machine, package: Package) -> tuple[float, str]:
     """How much it says that this package is here, and why in words."""
-    if package.manual:
+    if package.on_purpose:
         return MANUAL, "installed on purpose"
-    if package.manual is None:
+    if package.on_purpose is None:
         return UNKNOWN, "installed"
     section = section_of(package)
     kin = machine.asked_for[section] if section in TRADES else 0
@@ -346,7 +346,8 @@ def _size(candidate: Candidate, size: Size, usage: dict[str, Summary]) -> tuple[
         if not (seen and has and gives):
             continue
         needs = has * seen.p95 / 100
-        text = f"gives {gives} {unit}; 95 % of the time this machine needs {needs:{'.1f' if needs < 100 else '.0f'}} or less"
+        needed = f"{needs:.1f}" if needs < 100 else f"{needs:.0f}"
+        text = f"gives {gives} {unit}; 95 % of the time this machine needs {needed} or less"
         (good if gives >= needs else bad).append(f"Size: it {text}.")
     if candidate.root_disk_gib and size.disk_bytes and candidate.root_disk_gib * 2**30 < size.disk_bytes:
         bad.append(
@@ -364,7 +365,7 @@ def _why_none(machine: Machine, ranked: Sequence[Ranked]) -> str:
     coverage = machine.facts.covered("packages")
     if not machine.packages and coverage.state != "full":
         return f"The installed software could not be read ({coverage.reason or 'unknown reason'})."[:400]
-    chosen = [p for p in machine.facts.packages if p.manual and section_of(p) not in QUIET_SECTIONS]
+    chosen = [p for p in machine.facts.packages if p.on_purpose and section_of(p) not in QUIET_SECTIONS]
     telling = [p for p in chosen if not ORDINARY.match(p.name)]
     telling.sort(key=lambda p: (section_of(p) not in TRADES, p.name))
     chosen = [p.name for p in telling]

@@ -16,7 +16,7 @@ def findings_store(*, scan: Scan, facts: Facts) -> None:
     Package.objects.bulk_create(
         (
             Package(
-                vm=vm, name=each.name, version=each.version, manager=each.manager, manual=each.manual,
+                vm=vm, name=each.name, version=each.version, manager=each.manager, manual=each.on_purpose,
                 section=each.section or "",
             )
             for each in facts.packages
