@@ -1,2 +1,15 @@
+from django.urls import path
+
+from marketplace.views import installing, listings, publishing
+
 app_name = "marketplace"
-urlpatterns: list = []
+urlpatterns = [
+    path("", listings.ListingList.as_view(), name="listing_list"),
+    path("publish/", publishing.Publish.as_view(), name="publish"),
+    path("listings/<uuid:pk>/", listings.ListingDetail.as_view(), name="listing_detail"),
+    path("listings/<uuid:pk>/release/", publishing.ReleaseCreate.as_view(), name="release_create"),
+    path("releases/<uuid:pk>/yank/", publishing.ReleaseYank.as_view(), name="release_yank"),
+    path("releases/<uuid:pk>/install/", installing.Install.as_view(), name="release_install"),
+    path("installed/", installing.InstallationList.as_view(), name="installation_list"),
+    path("installed/<uuid:pk>/uninstall/", installing.Uninstall.as_view(), name="installation_delete"),
+]

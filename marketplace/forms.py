@@ -1,0 +1,122 @@
+"""What the pages of the marketplace ask."""
+
+import re
+
+from django import forms
+
+from marketplace.domain.bundle import CHANGE_KINDS
+from marketplace.models import Listing, Publisher
+from personas.forms.fields import TextOf
+from personas.models import Department, Persona
+
+CHANGE = re.compile(rf"^(?P<kind>{'|'.join(CHANGE_KINDS)})\s*:\s*(?P<text>.+)$", re.IGNORECASE)
+
+
+class ChangelogField(TextOf):
+    """`added: text`, one change a line."""
+
+    empty = []
+
+    def parse(self, text: str) -> list[dict[str, str]]:
+        changes = []
+        for number, line in enumerate(filter(None, map(str.strip, text.splitlines())), start=1):
+            found = CHANGE.match(line)
+            if not found:
+                raise forms.ValidationError(
+                    f"Line {number}: begin with one of {', '.join(CHANGE_KINDS)}, as in added: …"
+                )
+            changes.append({"kind": found["kind"].lower(), "text": found["text"]})
+        return changes
+
+    def show(self, value) -> str:
+        return "\n".join(f"{change['kind']}: {change['text']}" for change in value)
+
+
+class Refusable:
+    """Takes what a service refuses beside the fields that it is about."""
+
+    def told_refused(self, errors: dict[str, list[str]]) -> None:
+        for field, told in errors.items():
+            own = field if field in self.fields else field.partition(".")[0]
+            self.add_error(own if own in self.fields else None, told)
+
+
+class ReleaseForm(Refusable, forms.Form):
+    version = forms.CharField(
+        max_length=20, initial="1.0.0", help_text="Three numbers; a version never changes."
+    )
+    licence = forms.CharField(
+        max_length=120, initial="Apache-2.0", help_text="An SPDX expression, as in Apache-2.0."
+    )
+    changelog = ChangelogField(
+        label="What is new", help_text=f"One change a line: {', '.join(CHANGE_KINDS)}, a colon, the words."
+    )
+
+    def release(self) -> dict:
+        return {name: self.cleaned_data[name] for name in ("version", "licence", "changelog")}
+
+
+class PublishForm(ReleaseForm):
+    persona = forms.ModelChoiceField(Persona.objects.none(), help_text="Of a department that you administer.")
+    publisher = forms.ModelChoiceField(
+        Publisher.objects.none(), required=False, empty_label="A new one", help_text="Under whose name."
+    )
+    publisher_name = forms.CharField(
+        max_length=80,
+        required=False,
+        label="Name of the new publisher",
+        help_text="Seen by all; taken once and for all.",
+    )
+    summary = forms.CharField(max_length=200, help_text="One sentence: for whom, and what it does.")
+    readme = forms.CharField(
+        widget=forms.Textarea, required=False, max_length=64 * 1024, label="Read me", help_text="Plain text."
+    )
+    category = forms.ChoiceField(choices=Listing._meta.get_field("category").choices, initial="other")
+    visibility = forms.ChoiceField(
+        choices=Listing._meta.get_field("visibility").choices, initial="organisation", label="Seen by"
+    )
+    field_order = ["persona", "publisher", "publisher_name", "summary", "category", "visibility"]
+
+    def __init__(self, *args, user, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["persona"].queryset = (
+            Persona.objects.administered_by(user).active().select_related("department")
+        )
+        self.fields["publisher"].queryset = Publisher.objects.administered_by(user)
+
+    def clean(self):
+        said = super().clean()
+        if not said.get("publisher") and not said.get("publisher_name"):
+            self.add_error("publisher_name", "Choose a publisher, or name a new one.")
+        return said
+
+    def listing(self) -> dict:
+        return {name: self.cleaned_data[name] for name in ("summary", "readme", "category", "visibility")}
+
+
+class InstallForm(Refusable, forms.Form):
+    department = forms.ModelChoiceField(
+        Department.objects.none(), empty_label=None, help_text="Where it will belong."
+    )
+    name = forms.CharField(max_length=80, help_text="Of the persona in your department.")
+    approved_script_sha256 = forms.BooleanField(
+        label="I have read the script, and it may run as root in our machines",
+        error_messages={"required": "Read the script below, then let it in."},
+    )
+
+    def __init__(self, *args, user, bundle, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.script = bundle.script
+        self.fields["department"].queryset = Department.objects.administered_by(user)
+        self.initial |= {"name": bundle.persona.name}
+        if self.script is None:
+            del self.fields["approved_script_sha256"]
+
+    def installation(self) -> dict:
+        """The box approves the text that this very page shows: its hash."""
+        said = {name: self.cleaned_data[name] for name in ("department", "name")}
+        return {**said, "approved_script_sha256": self.script.sha256 if self.script else ""}
+
+
+class YankForm(Refusable, forms.Form):
+    reason = forms.CharField(max_length=200, help_text="Whoever has it installed will read it.")

@@ -1,0 +1,59 @@
+"""The catalogue: what is offered, and what one listing holds."""
+
+from django.views.generic import DetailView
+
+from marketplace.domain.manifest import manifest
+from marketplace.filters import ListingFilter
+from marketplace.models import Installation, Listing
+from marketplace.services.catalogue import listings_told
+from marketplace.services.installing import bundle_in
+from personas.domain.labels import grouped
+from personas.models import Department, Role
+from personas.services.access import allows
+from personas.views.base import ListPage, Page
+
+
+class Market(Page):
+    app = "marketplace"
+
+
+class ListingList(Market, ListPage):
+    model, entity = Listing, "listing"
+    filterset_class = ListingFilter
+    template_name = "marketplace/listing_list.html"
+    paginate_by = 24
+
+    def get_queryset(self):
+        return listings_told(super().get_queryset())
+
+
+class ListingDetail(Market, DetailView):
+    model, entity = Listing, "listing"
+    template_name = "marketplace/listing_detail.html"
+    context_object_name = "listing"
+
+    def get_queryset(self):
+        return listings_told(super().get_queryset())
+
+    def get_context_data(self, **context):
+        listing, user = self.object, self.request.user
+        newest = listing.newest
+        bundle = bundle_in(newest) if newest else None
+        return super().get_context_data(
+            newest=newest,
+            bundle=bundle,
+            permissions=manifest(bundle) if bundle else [],
+            groups=grouped(bundle.persona.settings) if bundle else [],
+            releases=listing.releases.select_related("published_by"),
+            installations=self._installations(),
+            may_publish=allows(by=user, department=listing.department, role=Role.ADMIN),
+            may_install=Department.objects.administered_by(user).exists(),
+            **context,
+        )
+
+    def _installations(self):
+        rows = Installation.objects.visible_to(self.request.user).filter(listing=self.object)
+        found = list(rows.select_related("department", "release", "persona"))
+        for row in found:
+            row.may_write = allows(by=self.request.user, department=row.department, role=Role.ADMIN)
+        return found

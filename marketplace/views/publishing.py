@@ -1,0 +1,114 @@
+"""Publishing a persona, a new version, a yank."""
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from marketplace.domain.bundle import version_key
+from marketplace.forms import PublishForm, ReleaseForm, YankForm
+from marketplace.models import Listing, Release
+from marketplace.services.publishing import listing_create, publisher_create, release_publish, release_yank
+from marketplace.views.listings import Market
+from personas.views.base import FormPage, require_here
+
+
+class Publish(Market, FormPage):
+    model, entity = Listing, "listing"
+    form_class = PublishForm
+    template_name = "marketplace/publish.html"
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.user.is_authenticated and not self.may_create():
+            raise PermissionDenied("Only an admin of a department publishes.")
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_form_kwargs(self):
+        return {**super().get_form_kwargs(), "user": self.request.user}
+
+    def get_initial(self):
+        return {"persona": self.request.GET.get("persona")}
+
+    def get_context_data(self, **context):
+        return super().get_context_data(
+            cancel_url=reverse("marketplace:listing_list"), submit_label="Publish", **context
+        )
+
+    @transaction.atomic
+    def save(self, form):
+        user, said = self.request.user, form.cleaned_data
+        publisher = said["publisher"] or publisher_create(
+            by=user, department=said["persona"].department, name=said["publisher_name"]
+        )
+        listing = listing_create(by=user, publisher=publisher, persona=said["persona"], **form.listing())
+        release_publish(by=user, listing=listing, **form.release())
+        return listing
+
+    def success_message(self, row):
+        return f"Published “{row}”."
+
+
+class ReleaseCreate(Market, FormPage):
+    model, entity = Listing, "listing"
+    form_class = ReleaseForm
+    template_name = "marketplace/release_form.html"
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.user.is_authenticated:
+            self.listing = get_object_or_404(Listing.objects.visible_to(request.user), pk=kwargs["pk"])
+            require_here(request.user, self.listing)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_initial(self):
+        released = max(self.listing.releases.all(), key=lambda release: release.key, default=None)
+        if released is None:
+            return {}
+        major, minor, _ = version_key(released.version).release
+        return {"version": f"{major}.{minor + 1}.0", "licence": released.licence}
+
+    def get_context_data(self, **context):
+        return super().get_context_data(
+            listing=self.listing,
+            cancel_url=self.url("detail", self.listing),
+            submit_label="Publish",
+            **context,
+        )
+
+    def save(self, form):
+        return release_publish(by=self.request.user, listing=self.listing, **form.release())
+
+    def success_message(self, row):
+        return f"Published {row}."
+
+    def success_url_of(self, row):
+        return self.url("detail", self.listing)
+
+
+class ReleaseYank(Market, FormPage):
+    model, entity = Release, "listing"
+    form_class = YankForm
+    template_name = "marketplace/yank.html"
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.user.is_authenticated:
+            self.release = get_object_or_404(self.get_queryset(), pk=kwargs["pk"])
+            require_here(request.user, self.release)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **context):
+        return super().get_context_data(
+            question=f"Yank {self.release}?",
+            cancel_url=self.url("detail", self.release.listing),
+            submit_label="Yank",
+            danger=True,
+            **context,
+        )
+
+    def save(self, form):
+        return release_yank(release=self.release, by=self.request.user, reason=form.cleaned_data["reason"])
+
+    def success_message(self, row):
+        return f"Yanked {row}: it is not installed any more; where it is installed it goes on."
+
+    def success_url_of(self, row):
+        return self.url("detail", row.listing)
