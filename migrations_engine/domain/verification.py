@@ -8,14 +8,11 @@ from typing import Any
 from analyzer.domain.facts import Facts
 from migrations_engine.domain.blueprint import normal
 from migrations_engine.domain.concerns import version_matches
+from migrations_engine.domain.guest_report import memory_as_asked
 from migrations_engine.domain.kernels import satisfies
 from migrations_engine.domain.machine import GIB, Applied, Enforcement, FirstBoot, GuestReport, MachineSpec
 from migrations_engine.domain.settings_path import leaf
 
-# The kernel keeps some memory for itself (its image, the page table, a crash kernel): MemTotal is always less than
-# the machine has. Measured: 40-60 MiB of 512, 130 of 2048.
-MEMORY_KEPT_SHARE = 0.12
-MEMORY_KEPT_MIB = 96
 SEEN_IN_THE_GUEST = frozenset({"resources.vcpus", "resources.memory_mib", "storage.bus", "firmware"})
 FILESYSTEM_SHARE = 0.85  # of the root disk: boot partition, inode tables and journal take the rest
 
@@ -116,8 +113,7 @@ def _vcpus(e: Evidence):
 
 def _memory(e: Evidence):
     asked, found = e.spec.memory_mib, e.report.memory_mib
-    least = asked - max(MEMORY_KEPT_MIB, asked * MEMORY_KEPT_SHARE)
-    yield Row("resources.memory_mib", f"{asked} MiB", f"{found} MiB", _verdict(least <= found <= asked))
+    yield Row("resources.memory_mib", f"{asked} MiB", f"{found} MiB", _verdict(memory_as_asked(found, asked)))
 
 
 def _disk(e: Evidence):

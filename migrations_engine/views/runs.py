@@ -141,8 +141,8 @@ def run_cancel(request, pk):
         "run": run,
         "question": f"Give up the migration of {run.vm.name}?"
         if gives_up
-        else f"Cancel the migration of {run.vm.name}?",
-        "submit_label": "Give up and remove" if gives_up else "Cancel the migration",
+        else f"Stop the migration of {run.vm.name}?",
+        "submit_label": "Give up and remove" if gives_up else "Stop and remove",
         "danger": True,
         "cancel_url": reverse("migrations_engine:run_detail", args=[run.pk]),
     }

@@ -91,7 +91,7 @@ def test_failed_run_tells_its_root_cause_and_offers_a_retry(alice, failed):
 
 def test_cancel_asks_first(alice, estate):
     run = pipeline.run_start(**estate.launch())
-    assert "Cancel the migration of web01?" in text(alice.get(page("run_cancel", run.pk)))
+    assert "Stop the migration of web01?" in text(alice.get(page("run_cancel", run.pk)))
     run.refresh_from_db()
     assert run.state == RunState.QUEUED
     alice.post(page("run_cancel", run.pk))

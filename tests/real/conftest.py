@@ -30,3 +30,21 @@ def qemu(tmp_path_factory):
 @pytest.fixture(scope="session")
 def source(tiny):
     return SourceDisk(str(tiny.path), tiny.format)
+
+
+@pytest.fixture
+def own_machines():
+    """What runs made below DISKS_DIR is gone when the test ends, also where it failed."""
+    yield
+    target = open_target("qemu", root=settings.DISKS_DIR)
+    for machine in target.machines():
+        target.destroy(machine.key)
+
+
+@pytest.fixture
+def own_instance(django_db_blocker, own_machines):
+    """The database that worker processes see: see tests/real/instance.py."""
+    from tests.real import instance
+
+    with django_db_blocker.unblock(), instance.own_database():
+        yield

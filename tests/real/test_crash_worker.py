@@ -26,12 +26,6 @@ MOMENTS = [
 ]
 
 
-@pytest.fixture
-def own_instance(django_db_blocker):
-    with django_db_blocker.unblock(), instance.own_database():
-        yield
-
-
 def is_at(run, step, message):
     return StepRun.objects.filter(
         run=run, name=step, state=StepState.RUNNING, message__startswith=message, lease_until__isnull=False

@@ -1,0 +1,93 @@
+"""`python3 manage.py migrate_vm`."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from migrations_engine.models import MigrationRun
+from tests import factories
+
+
+def migrate(estate, **options):
+    out = StringIO()
+    given = {"vm": "web01", "template": estate.template.slug, "persona": ["DatabaseAdmin"]}
+    given |= {"user": estate.operator.username, "stdout": out}
+    call_command("migrate_vm", **(given | options))
+    return out.getvalue()
+
+
+def test_inline_run_ends_verified_and_prints_its_receipt(estate):
+    receipt = json.loads(migrate(estate, inline=True, json=True))
+    assert receipt["state"] == "succeeded"
+    assert receipt["personas"][0]["name"] == "DatabaseAdmin"
+    assert MigrationRun.objects.get().created_by == estate.operator
+
+
+def test_inline_run_that_fails_exits_with_1(estate, world):
+    def full():
+        raise OSError("disk full")
+
+    world.on["copy"] = full
+    with pytest.raises(SystemExit) as ended:
+        migrate(estate, inline=True)
+    assert ended.value.code == 1
+
+
+def test_without_wait_the_run_is_queued(estate):
+    receipt = json.loads(migrate(estate, json=True))
+    assert receipt["state"] == "queued"
+
+
+def test_overrides_come_from_a_file(estate, tmp_path):
+    file = tmp_path / "override.yaml"
+    file.write_text("resources: {memory_mib: 768}")
+    migrate(estate, override=file)
+    assert MigrationRun.objects.get().plan["machine"]["memory_mib"] == 768
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"vm": "nowhere"}, "No vm 'nowhere'"),
+        ({"persona": ["nobody"]}, "No persona 'nobody'"),
+        ({"template": "none"}, "No template 'none'"),
+        ({"user": "nobody"}, "No active user 'nobody'"),
+        ({"target": "none"}, "No target 'none'"),
+    ],
+)
+def test_unknown_name_is_refused_in_one_line(estate, options, told):
+    with pytest.raises(CommandError, match=told) as refused:
+        migrate(estate, **options)
+    assert refused.value.returncode == 2
+
+
+def test_critical_concern_is_printed_with_what_to_do(estate):
+    estate.persona.default_kernel_version = "9.9.9-none"
+    estate.persona.save()
+    with pytest.raises(CommandError, match="Choose a kernel that the machine has"):
+        migrate(estate)
+
+
+def test_machine_of_another_department_is_not_there(estate):
+    with pytest.raises(CommandError, match="No vm"):
+        migrate(estate, user=factories.make_member().username)
+
+
+def test_file_that_is_no_document_is_refused(estate, tmp_path):
+    file = tmp_path / "override.yaml"
+    file.write_text("- a list")
+    with pytest.raises(CommandError, match="a mapping"):
+        migrate(estate, override=file)
+
+
+def test_waiting_without_a_worker_says_so(estate, monkeypatch):
+    from rich.console import Console
+
+    from migrations_engine.management.commands import migrate_vm
+
+    monkeypatch.setattr("celery.app.control.Control.ping", lambda *args, **options: [])
+    screen = Console(file=StringIO(), width=200)
+    migrate_vm.warn_without_worker(screen)
+    assert "No worker answers" in screen.file.getvalue()

@@ -1,0 +1,187 @@
+"""The plan: what it holds, what changes its hash, whose rows it takes."""
+
+import pytest
+
+from migrations_engine import pipeline
+from migrations_engine.models import TargetEndpoint
+from migrations_engine.services.plan import merge_again, plan_make
+from migrations_engine.services.runs import Blocked, run_create
+from migrations_engine.services.targets import default_target, target_ensure_local
+from personas.errors import BadInput, Missing, NotAllowed
+from personas.models import NetworkProfile, ResourceProfile
+from tests import factories
+
+
+def plan(estate, **changes):
+    return plan_make(**estate.launch(**changes))
+
+
+def test_same_question_has_the_same_hash(estate):
+    assert plan(estate).sha256 == plan(estate).sha256
+
+
+def test_run_keeps_the_plan_that_was_shown(estate):
+    shown = plan(estate)
+    run = run_create(**estate.launch(plan_sha256=shown.sha256))
+    assert (run.plan_sha256, run.plan["merged"]) == (shown.sha256, shown.document["merged"])
+
+
+def test_layers_of_the_snapshot_merge_to_the_same_again(estate):
+    document = plan(estate, overrides={"resources": {"vcpus": 3}}).document
+    assert merge_again(document).as_dict() == document["merged"]
+
+
+def test_hash_does_not_change_with_what_merely_informs(estate, world):
+    before = plan(estate).sha256
+    world.free_bytes //= 2
+    assert plan(estate).sha256 == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"overrides": {"resources": {"vcpus": 3}}},
+        {"use_case": "nightly"},
+    ],
+)
+def test_hash_changes_with_the_launch(estate, change):
+    assert plan(estate, **change).sha256 != plan(estate).sha256
+
+
+def test_hash_changes_with_a_new_revision_of_the_script(estate):
+    from personas.models import ScriptRevision
+
+    script = factories.make_script("tune", body="echo 1")
+    estate.persona.post_migration_script = script
+    estate.persona.save()
+    before = plan(estate)
+    ScriptRevision.objects.create(script=script, number=2, body="echo 2", sha256="2" * 64)
+    after = plan(estate)
+    assert [s["body"] for s in after.document["scripts"]] == ["echo 2"]
+    assert after.sha256 != before.sha256
+
+
+def test_hash_changes_with_the_source_disk(estate):
+    before = plan(estate).sha256
+    estate.vm.disks.update(virtual_size_bytes=2**31)
+    assert plan(estate).sha256 != before
+
+
+def test_last_persona_wins(estate):
+    small = factories.make_persona(
+        "Small",
+        department=estate.department,
+        resource_allocation_profile=ResourceProfile.objects.create(name="s", slug="s", memory_mib=256),
+    )
+    large = factories.make_persona(
+        "Large",
+        department=estate.department,
+        resource_allocation_profile=ResourceProfile.objects.create(name="l", slug="l", memory_mib=2048),
+    )
+    assert plan(estate, personas=[small, large]).document["machine"]["memory_mib"] == 2048
+    assert plan(estate, personas=[large, small]).document["machine"]["memory_mib"] == 256
+
+
+def test_departments_own_script_comes_before_the_organisations(estate):
+    factories.make_script("tune", body="the organisation's")
+    own = factories.make_script("tune", body="our own", department=estate.department)
+    estate.persona.post_migration_script = own
+    estate.persona.save()
+    assert [s["body"] for s in plan(estate).document["scripts"]] == ["our own"]
+
+
+def test_another_departments_script_is_not_taken(estate):
+    factories.make_script("secret", body="theirs", department=factories.make_department())
+    found = plan(estate, overrides={"post_migration": {"scripts": [{"name": "secret"}]}})
+    assert found.document["scripts"] == []
+    assert [c["id"] for c in found.blockers] == ["script.unknown"]
+
+
+def network(slug, cidr, **columns):
+    rules = [{"protocol": "tcp", "port_from": 80, "port_to": 80, "cidr": cidr}]
+    return NetworkProfile.objects.create(
+        name=slug, slug=slug, security_groups=[{"name": "web", "rules": rules}], **columns
+    )
+
+
+def test_security_group_is_the_personas_before_any_other(estate):
+    network("aaa", "192.168.0.0/16")
+    estate.persona.network_profile = network("mine", "10.0.0.0/8", department=estate.department)
+    estate.persona.save()
+    (group,) = plan(estate).document["security_groups"]
+    assert group["rules"][0]["cidr"] == "10.0.0.0/8"
+
+
+def test_unknown_security_group_blocks(estate):
+    found = plan(estate, overrides={"network": {"security_groups": ["nowhere"]}})
+    assert [c["id"] for c in found.blockers] == ["security_group.unknown"]
+
+
+def test_settings_that_make_no_machine_are_a_concern_not_a_crash(estate):
+    estate.persona.network_profile = NetworkProfile.objects.create(
+        name="bad",
+        slug="bad",
+        security_groups=[{"name": "web", "rules": [{"protocol": "tcp", "cidr": "no network"}]}],
+    )
+    estate.persona.save()
+    assert [c["id"] for c in plan(estate).blockers] == ["settings.impossible"]
+
+
+def test_target_that_does_not_answer_blocks(estate, world):
+    def away():
+        raise OSError("qemu-system-x86_64 is not installed")
+
+    world.on["probe"] = away
+    assert [c["id"] for c in plan(estate).blockers] == ["target.unavailable"]
+
+
+def test_machine_that_was_never_scanned_can_be_planned_with_a_warning(estate):
+    estate.scan.delete()
+    found = plan(estate)
+    assert found.blockers == []
+    assert "scan.none" in [c["id"] for c in found.concerns]
+
+
+def test_without_a_target_the_caller_is_told(estate):
+    TargetEndpoint.objects.all().delete()
+    with pytest.raises(BadInput, match="no target yet"):
+        plan(estate)
+
+
+def test_departments_own_target_comes_first(estate):
+    own = factories.make_target(department=estate.department)
+    factories.make_target(department=factories.make_department())
+    assert default_target(department=estate.department, by=estate.operator) == own
+
+
+def test_local_target_is_made_once(estate):
+    root = factories.make_user(superuser=True)
+    TargetEndpoint.objects.all().delete()
+    assert target_ensure_local(by=root) == target_ensure_local(by=root)
+    assert TargetEndpoint.objects.count() == 1
+
+
+def test_persona_of_another_department_is_not_there(estate):
+    theirs = factories.make_persona(department=factories.make_department())
+    with pytest.raises(Missing):
+        plan(estate, personas=[theirs])
+
+
+def test_viewer_may_not_launch(estate):
+    viewer = factories.make_member(estate.department, role="viewer")
+    with pytest.raises(NotAllowed):
+        pipeline.run_start(**estate.launch(by=viewer))
+
+
+def test_machine_without_a_department_is_refused(estate):
+    estate.vm.department = None
+    estate.vm.save()
+    with pytest.raises(BadInput, match="belongs to no department"):
+        run_create(**estate.launch(by=factories.make_user(superuser=True)))
+
+
+def test_critical_concerns_block_and_are_listed(estate):
+    estate.vm.disks.create(index=1, path="/x", format="raw", virtual_size_bytes=1)
+    with pytest.raises(Blocked) as refused:
+        run_create(**estate.launch())
+    assert [c["id"] for c in refused.value.extra["concerns"]] == ["source.more_disks"]
