@@ -22,6 +22,8 @@ class SourceForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["department"].queryset = Department.objects.administered_by(user)
         self.fields["department"].required = not user.is_superuser
+        if len(self.fields["department"].queryset) == 1:
+            self.initial.setdefault("department", self.fields["department"].queryset[0].pk)
         self.fields["location"].label = "Directory"
         self.fields["location"].help_text += f" It lies below {', '.join(map(str, roots))}."
         if not self.instance._state.adding:  # a new row has its id from the start

@@ -30,7 +30,7 @@ def persona_draft(facts: Facts, *, name: str, size: Size, usage: dict[str, Summa
 
 
 def _chosen(facts: Facts) -> list[Package]:
-    """What somebody asked for, the most telling first: what runs as a service, then what has a trade."""
+    """What somebody asked for: what runs as a service, then what has a trade; without such, all of it."""
     running = {service.name.split(".")[0].split("@")[0] for service in facts.services if service.enabled}
     asked = [
         package
@@ -41,7 +41,10 @@ def _chosen(facts: Facts) -> list[Package]:
         and not ORDINARY.match(package.name)
         and (package.on_purpose or _runs(package, running))
     ]
-    return sorted(asked, key=lambda p: (not _runs(p, running), section_of(p) not in TRADES, p.name))
+    asked.sort(key=lambda package: package.name)
+    running_first = [package for package in asked if _runs(package, running)]
+    trades = [package for package in asked if package not in running_first and section_of(package) in TRADES]
+    return running_first + trades or asked  # the rest says little where there is better
 
 
 def _runs(package: Package, running: set[str]) -> bool:

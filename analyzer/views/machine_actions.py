@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.http import QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -26,10 +27,11 @@ MOST_AT_ONCE = 500  # scans of one press; the rest at the next
 @login_required
 @require_POST
 def machines_scan(request):
-    """Scans those ticked, or with `all` every one that the list's query matches."""
+    """Scans those ticked, or with `all` every one that the list's `query` matches."""
     rows = VirtualMachine.objects.visible_to(request.user).order_by("pk")
+    query = QueryDict(request.POST.get("query", ""))
     if request.POST.get("all"):
-        rows = MachineFilter(request.GET, rows.with_overview(), request=request).qs
+        rows = MachineFilter(query, rows.with_overview(), request=request).qs
     else:
         form = TickedForm(request.POST)
         rows = rows.filter(pk__in=form.cleaned_data["vm"]) if form.is_valid() else rows.none()
@@ -41,8 +43,7 @@ def machines_scan(request):
         messages.success(request, f"{len(scans)} machine{'s are' if len(scans) > 1 else ' is'} being scanned.")
     else:
         messages.warning(request, "Nothing to scan: tick machines that are not missing and that you may operate.")
-    query = request.GET.urlencode()
-    return redirect(reverse("analyzer:vm_list") + (f"?{query}" if query else ""))
+    return redirect(reverse("analyzer:vm_list") + (f"?{query.urlencode()}" if query else ""))
 
 
 @login_required

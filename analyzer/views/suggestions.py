@@ -41,6 +41,7 @@ def _operator_or_403(request, vm) -> None:
 @require_POST
 def recommendation_accept_view(request, pk):
     suggestion = suggestion_or_404(request, pk)
+    _operator_or_403(request, suggestion.vm)
     success = f"{suggestion.vm} is {suggestion.persona} from now on."
     told(request, lambda: recommendation_accept(recommendation=suggestion, by=request.user), success)
     return redirect("analyzer:vm_detail", pk=suggestion.vm_id)
@@ -106,6 +107,7 @@ def vm_suggest(request, pk):
 @require_POST
 def vm_persona_add(request, pk):
     vm = machine_or_404(request, pk)
+    _operator_or_403(request, vm)
     form = AssignForm(request.POST, personas=personas_usable(vm))
     if form.is_valid() and saved(
         request, form, lambda: vm_persona_assign(vm=vm, by=request.user, **form.cleaned_data)
