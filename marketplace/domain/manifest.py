@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 from marketplace.domain.bundle import Bundle
+from personas.domain.security_groups import Rule
+
+EVERYONE = {"0.0.0.0/0", "::/0"}
 
 
 class Permission(NamedTuple):
@@ -45,17 +48,26 @@ def manifest(bundle: Bundle) -> list[Permission]:
 
 
 def _network(bundle: Bundle) -> list[Permission]:
+    """One for each group and port, with everyone whom it lets in."""
     groups = bundle.network_profile.security_groups if bundle.network_profile else []
-    found = []
+    sources: dict[tuple[str, str], list[str]] = {}
     for group in groups:
         for rule in group.rules:
-            ports = "" if rule.port_from is None else f" {rule.port_from}"
-            if rule.port_to != rule.port_from:
-                ports += f"-{rule.port_to}"
-            world = rule.cidr in ("0.0.0.0/0", "::/0")
-            whom = "everyone" if world else rule.cidr
-            found.append(Permission("port", f"opens {rule.protocol}{ports} to {whom} ({group.name})", world))
+            sources.setdefault((group.name, _door(rule)), []).append(rule.cidr)
+    found = []
+    for (group_name, door), cidrs in sources.items():
+        to_all = bool(EVERYONE.intersection(cidrs))
+        whom = "everyone" if to_all else _listed(cidrs)
+        found.append(Permission("port", f"lets in {door} from {whom} ({group_name})", to_all))
     return found
+
+
+def _door(rule: Rule) -> str:
+    """`tcp 5432`, `tcp 8000-8999`, `icmp`"""
+    if rule.port_from is None:
+        return rule.protocol
+    last = "" if rule.port_to == rule.port_from else f"-{rule.port_to}"
+    return f"{rule.protocol} {rule.port_from}{last}"
 
 
 def _listed(words) -> str:

@@ -14,4 +14,5 @@ def listings_told(rows: QuerySet[Listing]) -> QuerySet[Listing]:
             installed_in=Count("installations__department", distinct=True),
             released_at=Max("releases__published_at"),
         )
+        .order_by("name", "pk")
     )

@@ -233,7 +233,27 @@ def test_what_it_would_do_is_computed_from_its_content(release):
     told = {permission.text: permission.is_grave for permission in manifest(bundle_in(release))}
     assert told == {
         "runs “Tune” as root in the guest (3 lines)": True,
-        "opens tcp 5432 to 10.0.0.0/8 (db)": False,
+        "lets in tcp 5432 from 10.0.0.0/8 (db)": False,
         "asks for the packages postgresql-15": False,
         "loads the kernel modules virtio_net": False,
+    }
+
+
+def test_ports_that_are_open_to_everyone_want_a_second_look(alice, listing, persona):
+    rules = [
+        {"protocol": "tcp", "port_from": 8000, "port_to": 8080, "cidr": "0.0.0.0/0"},
+        {"protocol": "tcp", "port_from": 22, "port_to": 22, "cidr": "10.0.0.0/8"},
+        {"protocol": "tcp", "port_from": 22, "port_to": 22, "cidr": "192.168.0.0/16"},
+    ]
+    part_update(part=persona.network_profile, by=alice, security_groups=[{"name": "web", "rules": rules}])
+    listing = Listing.objects.get(pk=listing.pk)
+    release = release_publish(listing=listing, by=alice, version="1.0.0", licence="MIT")
+    told = {
+        permission.text: permission.is_grave
+        for permission in manifest(bundle_in(release))
+        if permission.kind == "port"
+    }
+    assert told == {
+        "lets in tcp 8000-8080 from everyone (web)": True,
+        "lets in tcp 22 from 10.0.0.0/8, 192.168.0.0/16 (web)": False,
     }
