@@ -56,7 +56,7 @@ class ByService(admin.ModelAdmin):
 @admin.register(SourceEndpoint)
 class SourceAdmin(ByService):
     list_display = ["name", "kind", "location", "department", "discovered_at"]
-    list_filter = ["department", "kind"]
+    list_filter = [("department", admin.RelatedOnlyFieldListFilter), "kind"]
     search_fields = ["name", "location"]
     readonly_fields = ["discovered_at", "discovery_error", "discovery_report"]
 
@@ -91,7 +91,7 @@ class DiskInline(admin.TabularInline):
 @admin.register(VirtualMachine)
 class VirtualMachineAdmin(ReadOnly):
     list_display = ["name", "os_id", "os_version", "department", "source", "missing_since"]
-    list_filter = ["department", "os_id"]
+    list_filter = [("department", admin.RelatedOnlyFieldListFilter), "os_id"]
     search_fields = ["name", "hostname", "external_id"]
     inlines = [DiskInline]
 

@@ -43,12 +43,12 @@ class StepInline(ReadOnly, admin.TabularInline):
 
 class ResourceInline(ReadOnly, admin.TabularInline):
     model = CreatedResource
-    fields = ["kind", "reference", "state", "created_at", "removed_at"]
+    fields = readonly_fields = ["kind", "reference", "state", "created_at", "removed_at"]
 
 
 class EventInline(ReadOnly, admin.TabularInline):
     model = RunEvent
-    fields = ["at", "step", "level", "text"]
+    fields = readonly_fields = ["at", "step", "level", "text"]
 
 
 @admin.register(MigrationRun)
@@ -63,7 +63,7 @@ class MigrationRunAdmin(ReadOnly, admin.ModelAdmin):
         "created_at",
         "finished_at",
     ]
-    list_filter = ["state", "department"]
+    list_filter = ["state", ("department", admin.RelatedOnlyFieldListFilter)]
     search_fields = ["vm__name", "persona__name", "template__name", "root_cause"]
     list_select_related = ["vm", "persona", "template", "department", "created_by"]
     date_hierarchy = "created_at"
@@ -73,14 +73,14 @@ class MigrationRunAdmin(ReadOnly, admin.ModelAdmin):
 @admin.register(MigratedVM)
 class MigratedVMAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["name", "department", "power_state", "created_at", "removed_at"]
-    list_filter = ["power_state", "department"]
+    list_filter = ["power_state", ("department", admin.RelatedOnlyFieldListFilter)]
     search_fields = ["name"]
 
 
 @admin.register(TargetEndpoint)
 class TargetEndpointAdmin(admin.ModelAdmin):
     list_display = ["name", "kind", "department", "created_at"]
-    list_filter = ["kind", "department"]
+    list_filter = ["kind", ("department", admin.RelatedOnlyFieldListFilter)]
     search_fields = ["name"]
     actions = None  # deleting many at once would pass the service by
 

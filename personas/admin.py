@@ -34,6 +34,10 @@ from personas.services.access import allows
 admin.site.unregister(Group)  # roles are memberships of departments; Django's groups would say nothing
 
 
+BY_DEPARTMENT = ("department", admin.RelatedOnlyFieldListFilter)
+"""Offers the departments of the rows that the reader sees, and no other."""
+
+
 class ReadOnlyAdmin(admin.ModelAdmin):
     """For what has its own pages, or is history."""
 
@@ -58,7 +62,7 @@ class RowAdmin(admin.ModelAdmin):
     permissions, and rows of departments that the reader does not see are not there."""
 
     list_display = ["name", "slug", "department", "updated_at"]
-    list_filter = ["department"]
+    list_filter = [BY_DEPARTMENT]
     search_fields = ["name", "slug", "description"]
     actions = None  # a bulk deletion would go around the services
 
@@ -139,7 +143,7 @@ class RowAdmin(admin.ModelAdmin):
 @admin.register(Persona)
 class PersonaAdmin(RowAdmin):
     form = PersonaForm
-    list_filter = ["department", "default_driver_set"]
+    list_filter = [BY_DEPARTMENT, ("default_driver_set", admin.RelatedOnlyFieldListFilter)]
 
     def create(self, **fields):
         return personas.persona_create(**fields)
@@ -223,7 +227,7 @@ class MembershipAdmin(ReadOnlyAdmin):
     """Members are managed on the department's page."""
 
     list_display = ["user", "department", "role"]
-    list_filter = ["department", "role"]
+    list_filter = [BY_DEPARTMENT, "role"]
 
     def get_queryset(self, request):
         mine = Department.objects.visible_to(request.user)
@@ -252,7 +256,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ["at", "actor_name", "action", "object_type", "object_name", "department"]
-    list_filter = ["action", "object_type", "department"]
+    list_filter = ["action", "object_type", BY_DEPARTMENT]
     search_fields = ["actor_name", "object_name", "object_id", "request_id"]
     date_hierarchy = "at"
 

@@ -170,6 +170,10 @@ class DepartmentViewSet(OwnedViewSet):
     filterset_class = filters.DepartmentFilter
     filter_backends = [DjangoFilterBackend]
 
+    def create(self, request, *args, **kwargs):
+        departments.require_superuser(request.user)  # before anything is said of the body
+        return super().create(request, *args, **kwargs)
+
     def perform_destroy(self, department):
         departments.department_delete(department=department, by=self.request.user)
 

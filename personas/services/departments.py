@@ -12,14 +12,14 @@ from personas.services.audit import record
 from personas.services.rows import checked_save, locked, refuse_in_use, snapshot
 
 
-def _require_superuser(by) -> None:
+def require_superuser(by) -> None:
     if not by.is_superuser:
         raise NotAllowed("Only a superuser makes and removes departments.")
 
 
 @transaction.atomic
 def department_create(*, by, name: str, slug: str = "", defaults: dict | None = None) -> Department:
-    _require_superuser(by)
+    require_superuser(by)
     department = Department(name=name, slug=slug, defaults=defaults or {})
     checked_save(department)
     record(by=by, action="department.create", obj=department, after=snapshot(department))
@@ -45,7 +45,7 @@ def department_update(*, department: Department, by, expected: str | None = None
 @transaction.atomic
 def department_delete(*, department: Department, by, expected: str | None = None) -> None:
     """Raises InUse while anything belongs to it."""
-    _require_superuser(by)
+    require_superuser(by)
     fresh = locked(department, expected=expected)
     refuse_in_use(fresh, by=by)
     record(by=by, action="department.delete", obj=fresh, before=snapshot(fresh))

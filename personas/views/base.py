@@ -48,6 +48,10 @@ class Page(LoginRequiredMixin):
         user = self.request.user
         return user.is_superuser or Department.objects.administered_by(user).exists()
 
+    def refuse_who_may_not_create(self) -> None:
+        if self.request.user.is_authenticated and not self.may_create():
+            raise PermissionDenied(f"Your role does not make a new {self.words()}.")
+
 
 class ListPage(Page, ListView):
     """`filterset_class` searches, filters and sorts; `defaults` are filters that hold until the reader chooses."""
@@ -107,8 +111,7 @@ class FormPage(Page, FormView):
 
 class CreatePage(FormPage):
     def dispatch(self, request, *args, **kwargs):
-        if request.user.is_authenticated and not self.may_create():
-            raise PermissionDenied(f"Only an admin of a department makes a new {self.words()}.")
+        self.refuse_who_may_not_create()
         return super().dispatch(request, *args, **kwargs)
 
     def get_form_kwargs(self):
@@ -141,8 +144,7 @@ class ClonePage(FormPage, SingleObjectMixin):
     def dispatch(self, request, *args, **kwargs):
         if request.user.is_authenticated:
             self.object = self.get_object()
-            if not self.may_create():
-                raise PermissionDenied("Only an admin of a department makes copies.")
+        self.refuse_who_may_not_create()
         return super().dispatch(request, *args, **kwargs)
 
     def get_form_kwargs(self):

@@ -10,7 +10,7 @@ from personas.filters import DepartmentFilter
 from personas.forms.rows import DepartmentForm, MemberForm
 from personas.models import Department, Role
 from personas.services import departments
-from personas.services.access import allows
+from personas.services.access import allows, require
 from personas.views.base import ConfirmPage, CreatePage, DetailPage, EditPage, ListPage, Page
 
 
@@ -44,6 +44,7 @@ class DepartmentDetail(Departments, DetailPage):
 
     def post(self, request, pk):
         self.object = self.get_object()
+        require(by=request.user, department=self.object, role=Role.ADMIN)
         form = MemberForm(request.POST)
         if form.is_valid():
             try:
@@ -52,8 +53,6 @@ class DepartmentDetail(Departments, DetailPage):
                 for field, told in error.errors.items():
                     form.add_error(field, told)
             except Refused as error:
-                if error.status == 403:
-                    raise
                 form.add_error(None, error.message)
             else:
                 messages.success(request, f"{member.user} is {member.get_role_display().lower()} of {self.object} now.")

@@ -51,7 +51,7 @@ class PersonaDetail(Personas, DetailPage):
 def revisions_with_changes(row) -> list[dict]:
     """[{"revision", "changes"}], the newest first; the changes are those against the revision before."""
     rows = list(row.revisions.select_related("created_by")[:50])
-    older = [*rows[1:], None]
+    older = [*rows[1:], None][: len(rows)]
     return [
         {"revision": rev, "changes": difference(before.document, rev.document) if before else None}
         for rev, before in zip(rows, older, strict=True)
@@ -119,6 +119,10 @@ class PersonaDocument(Personas, DetailPage):
 class PersonaImport(Personas, FormPage):
     form_class = PersonaImportForm
     template_name = "personas/persona_import.html"
+
+    def dispatch(self, request, *args, **kwargs):
+        self.refuse_who_may_not_create()
+        return super().dispatch(request, *args, **kwargs)
 
     def get_form_kwargs(self):
         return {**super().get_form_kwargs(), "user": self.request.user}

@@ -27,7 +27,7 @@ class ScriptDetail(Scripts, DetailPage):
 
     def get_context_data(self, **context):
         rows = list(self.object.revisions.select_related("created_by")[:50])
-        older = [*rows[1:], None]
+        older = [*rows[1:], None][: len(rows)]
         revisions = [
             {"revision": revision, "diff": text_difference(before, revision) if before else None}
             for revision, before in zip(rows, older, strict=True)
