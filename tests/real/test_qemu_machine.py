@@ -86,6 +86,10 @@ def test_the_guest_reaches_nothing_outside(qemu, machine):
     assert tried.exit_code != 0
 
 
+def processes(qemu, machine) -> str:
+    return qemu.run(machine, "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $each; echo; done", 60).stdout
+
+
 @pytest.mark.parametrize("code", [0, 7])
 def test_a_scripts_own_exit_code_and_output_come_back(qemu, machine, code):
     result = qemu.run(machine, f"echo out; echo err >&2; exit {code}", 60)
@@ -93,7 +97,7 @@ def test_a_scripts_own_exit_code_and_output_come_back(qemu, machine, code):
 
 
 def test_a_script_with_an_interpreter_runs_in_it(qemu, machine):
-    result = qemu.run(machine, '#!/bin/busybox awk -f\nBEGIN { print 6 * 7 }\n', 60)
+    result = qemu.run(machine, "#!/usr/bin/awk -f\nBEGIN { print 6 * 7 }\n", 60)
     assert (result.exit_code, result.stdout) == (0, "42\n")
 
 
@@ -104,7 +108,7 @@ def test_an_interpreter_that_the_guest_lacks_is_the_scripts_failure(qemu, machin
 def test_a_script_that_takes_too_long_is_ended_with_all_it_started(qemu, machine):
     result = qemu.run(machine, "echo begun; sleep 4711 & sleep 4711", 2)
     assert (result.exit_code, result.timed_out, result.stdout) == (124, True, "begun\n")
-    assert qemu.run(machine, "pgrep -f 'sleep 471[1]'", 30).exit_code == 1
+    assert "sleep 4711" not in processes(qemu, machine)
 
 
 def test_a_flood_of_output_is_bounded_and_says_so(qemu, machine):
@@ -130,7 +134,7 @@ def test_a_caller_who_stops_waiting_leaves_the_script_running_until_it_is_stoppe
 
     with pytest.raises(Stop):
         qemu.run(machine, "sleep 900", 1000, once_key="long", keep_alive=stop)
-    assert qemu.run(machine, "pgrep -f 'sleep 90[0]'", 30).exit_code == 0
+    assert "sleep 900" in processes(qemu, machine)
     qemu.stop_script(machine, "long")
     assert qemu.run(machine, "sleep 900", 1000, once_key="long").exit_code in (137, 143)
 
