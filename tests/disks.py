@@ -77,8 +77,8 @@ def partition(path: Path, script: str) -> None:
     run("sfdisk", "--quiet", path, stdin=script)
 
 
-def make_filesystem(path: Path, tree: Path | None, kind: str, start: int, size: int) -> None:
-    """ext2/3/4 in place; XFS through a file of its own, because mkfs.xfs knows no offset."""
+def make_filesystem(path: Path, tree: Path | None, kind: str, start: int, size: int, *options: str) -> None:
+    """ext2/3/4 in place, with `options` of mke2fs; XFS through a file of its own, because it knows no offset."""
     if kind == "xfs":
         _make_xfs(path, tree, start, size)
         return

@@ -21,6 +21,7 @@ from tests.disks import (
     make_filesystem,
     make_lvm_disk,
     partition,
+    run,
 )
 
 
@@ -100,6 +101,33 @@ def test_file_systems(tree, tmp_path, kind):
     facts = scan_image(make_disk(tmp_path / "d", tree, kind=kind, size=400 * MIB), "raw")
     assert_is_web01(facts)
     assert (facts.root_filesystem.kind, facts.root_filesystem.device) == (kind, "p2")
+
+
+FEATURES = [
+    "-O inline_data",
+    "-O bigalloc -C 16384",
+    "-O metadata_csum,64bit,orphan_file",
+    "-O meta_bg,^resize_inode",
+    "-O casefold",
+    "-O ^dir_index",
+    "-b 1024",
+    "-I 128",
+]
+
+
+@pytest.mark.parametrize("options", FEATURES)
+def test_ext4_with_features_that_readers_stumble_over(tmp_path, options):
+    many = {f"opt/app/{'n' * 40}{number}": "" for number in range(1500)}
+    long = {"etc/hostname": f"-> /{'x' * 100}/name", f"{'x' * 100}/name": "web01\n"}
+    if "inline_data" in options:
+        long = {}  # the one reader of inline data gets long links wrong
+    tree = lay_out(tmp_path / "tree", DEBIAN | many | long)
+    with (tmp_path / "d").open("wb") as file:
+        file.truncate(96 * MIB)
+    make_filesystem(tmp_path / "d", tree, "ext4", 0, 96 * MIB, *options.split())
+    facts = scan_image(tmp_path / "d", "raw")
+    assert_is_web01(facts)
+    assert [(each.path, each.entries) for each in facts.extras.directories] == [("/opt/app", 1500)]
 
 
 @pytest.mark.parametrize(("table", "device"), [("gpt", "p2"), ("mbr", "p1"), ("none", "disk")])
@@ -203,6 +231,14 @@ def test_a_machine_boots_by_uefi_if_its_system_partition_holds_a_loader(tmp_path
     assert_is_web01(facts)
     assert facts.boot_mode == mode
     assert [each.kind for each in facts.filesystems] == ["vfat", "ext4"]
+
+
+def test_a_disk_copied_from_a_running_machine_is_read_with_a_warning(tree, tmp_path):
+    disk = make_disk(tmp_path / "d", tree)
+    run("debugfs", "-w", "-R", "feature needs_recovery", f"{disk}?offset={ROOT_AT}")
+    facts = scan_image(disk, "raw")
+    assert_is_web01(facts)
+    assert [each.code for each in facts.concerns] == ["dirty_filesystem"]
 
 
 def test_a_scan_changes_nothing_of_the_image(debian):

@@ -33,7 +33,7 @@ class Guest:
 
 def open_guest(layout: Layout, notes: Notes) -> Guest:
     opened = _open_all(layout)
-    roots = [volume for volume, filesystem in opened if _looks_like_root(Tree(filesystem))]
+    roots = [volume for volume, filesystem in opened if _looks_like_root(volume, Tree(filesystem))]
     efi = next((Tree(filesystem) for volume, filesystem in opened if _is_efi(layout, volume)), None)
     if not roots:
         return Guest(None, efi, _why_not(layout, opened))
@@ -62,7 +62,7 @@ def _open_all(layout: Layout) -> list[tuple[Volume, Filesystem]]:
     return opened
 
 
-def _looks_like_root(tree: Tree) -> bool:
+def _looks_like_root(volume: Volume, tree: Tree) -> bool:
     try:
         if tree.is_dir("/Windows/System32") or tree.is_dir("/WINDOWS/System32"):
             return True
@@ -70,8 +70,9 @@ def _looks_like_root(tree: Tree) -> bool:
         return tree.is_dir("/etc") and any(
             tree.find(f"/etc/{name}", follow=False) for name in ("os-release", "fstab", "passwd", "inittab")
         )
-    except OSError:
-        return False  # its root directory is damaged: another volume may still be the root
+    except OSError as error:  # another volume may still be the root
+        volume.problem = f"its directories are damaged: {str(error).splitlines()[0][:200]}"
+        return False
 
 
 def _is_efi(layout: Layout, volume: Volume) -> bool:
