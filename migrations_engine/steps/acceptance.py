@@ -12,7 +12,7 @@ from typing import Any
 
 from migrations_engine.domain.machine import MachineRef
 from migrations_engine.domain.verification import Row, Verdict
-from migrations_engine.targets.base import KeepAlive, Target
+from migrations_engine.targets.base import AgentUnavailable, KeepAlive, Target
 
 PATIENCE_S = 60  # a service may still be starting when the guest answers
 PAUSE_S = 2
@@ -33,7 +33,10 @@ def check(target: Target, ref: MachineRef, wanted: dict[str, Any], keep_alive: K
     look = LOOKS[wanted["kind"]]
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        row = look(target, ref, wanted, keep_alive)
+        try:
+            row = look(target, ref, wanted, keep_alive)
+        except AgentUnavailable as error:
+            row = _row(wanted, "an answer from inside the guest", str(error), False)
         if row.verdict == Verdict.PASS or time.monotonic() > deadline:
             return row
         keep_alive()

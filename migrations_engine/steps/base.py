@@ -15,11 +15,13 @@ from migrations_engine.domain.states import StepName
 from migrations_engine.models import MigrationRun
 from migrations_engine.services import claims
 from migrations_engine.services.events import tell
-from migrations_engine.targets.base import Target
+from migrations_engine.targets.base import AgentUnavailable, Target
 
 log = structlog.get_logger(__name__)
 
 WRITE_EVERY_S = 0.5  # progress is for people: more often is only load on the database
+PATIENCE_S = 300  # an emulated guest that starts its services leaves its agent without an answer for minutes
+PAUSE_S = 1.0
 DATABASE_GONE = (OperationalError, InterfaceError)
 
 
@@ -90,6 +92,18 @@ class Alive:
         if "error" in outcome:
             raise outcome["error"]
         return outcome["result"]
+
+    def patiently(self, call: Callable, *arguments: Any, **options: Any) -> Any:
+        """For what may be asked of a guest again and again: one that is busy starting answers late, not never."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return call(*arguments, **options)
+            except AgentUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+            self()
+            time.sleep(PAUSE_S)
 
     def say(self, text: str, level: str = "info") -> None:
         tell(self.claim.run_id, text, step=self.claim.name, level=level)

@@ -1,6 +1,8 @@
 """Step 3: copy, grow, prepare, boot, apply, verify from inside the guest. Each line may be said again after a crash."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from migrations_engine.domain import blueprint, verification
 from migrations_engine.domain.kernels import KernelChoice
@@ -15,6 +17,14 @@ from migrations_engine.targets.base import CopyMismatch, FilesystemDamaged
 
 READY_TIMEOUT_S = 600  # emulated, on a busy machine, a systemd guest with cloud-init takes minutes
 PROBE_TIMEOUT_S = 60
+STARTED_TIMEOUT_S = 300
+HAS_STARTED = """#!/bin/sh
+[ -d /run/systemd/system ] || exit 0
+while :; do
+    case $(systemctl is-system-running 2>/dev/null) in running|degraded|maintenance) exit 0 ;; esac
+    sleep 1
+done
+"""
 GUEST_PROBE = """#!/bin/sh
 [ -d /sys/firmware/efi ] && echo uefi || echo bios
 cat "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null
@@ -110,34 +120,43 @@ def _prepared(work: Work, move: Move, disk: DiskRef) -> DiskRef:
 def _boot(work: Work, move: Move, ref: MachineRef) -> GuestReport:
     work.alive.phase("Booting the machine", 74)
     work.alive.during(work.target.power, ref, "on")
-    work.alive.phase("Waiting for the guest to answer", 76)
-    work.target.wait_ready(ref, READY_TIMEOUT_S, work.alive)
-    report = work.alive.during(work.target.guest_report, ref)
+    report = _started(work, ref)
     wanted = move.first_boot.kernel
     if wanted and report.kernel != wanted:  # the way in was not offline, or its boot loader went its own way
         work.alive.phase(f"Making {wanted} the default kernel and rebooting", 80)
-        work.alive.during(work.target.set_default_kernel, ref, wanted)
+        _ask(work, work.target.set_default_kernel, ref, wanted)
         work.alive.during(work.target.reset, ref)
-        work.target.wait_ready(ref, READY_TIMEOUT_S, work.alive)
-        report = work.alive.during(work.target.guest_report, ref)
+        report = _started(work, ref)
     work.alive.say(f"The guest runs {report.kernel} with {report.vcpus} vCPUs and {report.memory_mib} MiB.")
     return report
+
+
+def _started(work: Work, ref: MachineRef) -> GuestReport:
+    """The report of a guest that has finished starting: before that its services neither run nor have failed."""
+    work.alive.phase("Waiting for the guest to answer", 76)
+    work.target.wait_ready(ref, READY_TIMEOUT_S, work.alive)
+    work.alive.phase("Waiting for the guest's services to start", 78)
+    work.alive.patiently(work.target.run, ref, HAS_STARTED, STARTED_TIMEOUT_S, keep_alive=work.alive)
+    return _ask(work, work.target.guest_report, ref)
+
+
+def _ask(work: Work, verb: Callable, *arguments: Any) -> Any:
+    """What a verb of the target answers that may be said again: patiently, with the claim kept."""
+    return work.alive.patiently(work.alive.during, verb, *arguments)
 
 
 def _apply(work: Work, move: Move, ref: MachineRef) -> dict[str, Applied]:
     """What is set in the running guest; who enforces it was said in the plan. Keyed by setting."""
     work.alive.phase("Applying network settings and tags", 85)
     by = {row["setting"]: row["by"] for row in work.known["assessment"]["enforcement"]}
-    applied: dict[str, Applied] = {}
-    if move.spec.security_groups and by.get("network.security_groups") != "nobody":
-        call = work.target.apply_security_groups
-        applied["network.security_groups"] = work.alive.during(call, ref, move.spec.security_groups)
-    if move.spec.bandwidth_mbps and by.get("network.bandwidth_mbps") != "nobody":
-        call = work.target.apply_bandwidth
-        applied["network.bandwidth_mbps"] = work.alive.during(call, ref, move.spec.bandwidth_mbps)
-    if move.spec.tags:
-        applied["monitoring_tags"] = work.alive.during(work.target.tag, ref, dict(move.spec.tags))
-    return applied
+    spec, target = move.spec, work.target
+    verbs = {
+        "network.security_groups": (target.apply_security_groups, spec.security_groups),
+        "network.bandwidth_mbps": (target.apply_bandwidth, spec.bandwidth_mbps),
+        "monitoring_tags": (target.tag, dict(spec.tags)),
+    }
+    asked = {setting: verb for setting, verb in verbs.items() if verb[1] and by.get(setting) != "nobody"}
+    return {setting: _ask(work, verb, ref, value) for setting, (verb, value) in asked.items()}
 
 
 def _verify(work: Work, move: Move, facts, ref, report, applied) -> list[verification.Row]:
@@ -170,7 +189,7 @@ def _verify(work: Work, move: Move, facts, ref, report, applied) -> list[verific
 
 def _probe(work: Work, ref: MachineRef) -> tuple[str, frozenset[str]]:
     """(firmware that the guest booted with, drivers that its kernel has built in)."""
-    result = work.target.run(ref, GUEST_PROBE, PROBE_TIMEOUT_S, keep_alive=work.alive)
+    result = work.alive.patiently(work.target.run, ref, GUEST_PROBE, PROBE_TIMEOUT_S, keep_alive=work.alive)
     firmware, *paths = result.stdout.splitlines() or [""]
     names = (path.rsplit("/", 1)[-1].removesuffix(".ko") for path in paths)
     return firmware.strip(), frozenset(blueprint.normal(name) for name in names)

@@ -46,7 +46,9 @@ def _run(work: Work, ref: MachineRef, script: dict[str, Any]) -> Result:
     timeout_s = leaf(work.plan["merged"]["merged"], "post_migration.timeout_s", 600)
     once_key = f"{script['name']}-r{script['revision']}-t{work.claim.retries}"
     try:
-        return work.target.run(ref, executable(script), timeout_s, once_key=once_key, keep_alive=work.alive)
+        return work.alive.patiently(
+            work.target.run, ref, executable(script), timeout_s, once_key=once_key, keep_alive=work.alive
+        )
     except Cancelled:
         work.target.stop_script(ref, once_key)
         raise

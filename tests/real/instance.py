@@ -70,16 +70,19 @@ class Process:
         return self.log.read_text(errors="replace")[-6000:]
 
 
-def worker(app: str = "config.celery", pool: str = "") -> Process:
+def worker(app: str = "config.celery", pool: str = "", **environment: str) -> Process:
     """Threads with SQLite, as in quickstart; prefork with PostgreSQL and Redis, as in production."""
     pool = pool or ("prefork" if os.environ.get("DATABASE_URL") else "threads")
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return Process("worker", ["--quiet", "-A", app, "worker", "-P", pool, "-c", "2", "-l", "WARNING", *quiet])
+    command = ["--quiet", "-A", app, "worker", "-P", pool, "-c", "2", "-l", "WARNING", *quiet]
+    return Process("worker", command, **environment)
 
 
-def clock() -> Process:
+def clock(**environment: str) -> Process:
     schedule = ["-s", str(settings.VAR_DIR / f"beat-{time.monotonic_ns()}"), "--pidfile="]
-    return Process("clock", ["--quiet", "-A", "config.celery", "beat", "-l", "WARNING", *schedule])
+    return Process(
+        "clock", ["--quiet", "-A", "config.celery", "beat", "-l", "WARNING", *schedule], **environment
+    )
 
 
 @contextmanager

@@ -1,0 +1,87 @@
+"""Redis and PostgreSQL are killed while runs are under way: each run ends well, no step commits twice, nobody helps."""
+
+import time
+from contextlib import contextmanager
+
+import dj_database_url
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connections
+from django.db.utils import load_backend
+
+from migrations_engine.domain.states import RunState, StepState
+from migrations_engine.models import MigrationRun, StepRun
+from migrations_engine.services.runs import run_create
+from tests.migrations_engine.conftest import world  # noqa: F401  a fixture
+from tests.migrations_engine.estate import make_estate
+from tests.real import instance
+
+RUNS = 3
+
+
+@contextmanager
+def database(url):
+    """`default` of this process is the database at `url`, migrated."""
+    before = connections["default"]
+    row = dj_database_url.parse(url)
+    settings = connections.configure_settings({"default": row})["default"]
+    connections["default"] = load_backend(row["ENGINE"]).DatabaseWrapper(settings, "default")
+    try:
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        connections["default"].close()
+        connections["default"] = before
+
+
+def patiently(question):
+    """The database may be away for a moment."""
+    try:
+        return question()
+    except OperationalError:
+        connections["default"].close()
+        return False
+
+
+@pytest.mark.once
+def test_runs_survive_kill_9_of_redis_and_of_postgresql(
+    redis_server,
+    postgresql_server,
+    django_db_blocker,
+    tmp_path,
+    world,  # noqa: F811
+):
+    servers = {"DATABASE_URL": postgresql_server.url, "CELERY_BROKER_URL": redis_server.url}
+    with django_db_blocker.unblock(), database(postgresql_server.url):
+        estate = make_estate(tmp_path)
+        clock = instance.clock(**servers)
+        worker = instance.worker("tests.real.played_worker", pool="threads", **servers)
+        with instance.running(clock, worker):
+            ids = [
+                run_create(**estate.launch()).pk for _ in range(RUNS)
+            ]  # no message is sent: the sweeper's to find
+            runs = MigrationRun.objects.filter(pk__in=ids)
+            steps = StepRun.objects.filter(run__in=ids)
+            instance.wait_until(
+                lambda: steps.filter(state=StepState.RUNNING).exists(), "a step runs", said=worker.said
+            )
+            redis_server.kill()
+            time.sleep(1)
+            redis_server.start()
+            instance.wait_until(
+                lambda: steps.filter(name="migrate", state=StepState.RUNNING).exists(),
+                "a copy runs",
+                said=worker.said,
+            )
+            postgresql_server.kill()
+            time.sleep(1)
+            postgresql_server.start()
+            instance.wait_until(
+                lambda: patiently(lambda: all(run.has_ended for run in runs.all())),
+                "all runs end",
+                said=worker.said,
+            )
+        assert {run.state: run.root_cause for run in runs.all()} == {RunState.SUCCEEDED: ""}
+        for run in runs.all():
+            told = [event.text for event in run.events.filter(text__endswith=" succeeded.")]
+            assert sorted(told) == sorted(f"{step.name} succeeded." for step in run.steps.all())
