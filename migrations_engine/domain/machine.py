@@ -107,9 +107,13 @@ class FirstBoot:
     addressing: Literal["keep", "dhcp"] = "keep"
     kernel: str | None = None  # version as `uname -r`; it must be installed on the disk
     kernel_modules: tuple[str, ...] = ()  # loaded at every boot, by /etc/modules-load.d
-    nic_name: str | None = None  # what the source's configuration calls its card ("ens3"), kept for the new card
+    nic_name: str | None = (
+        None  # what the source's configuration calls its card ("ens3"), kept for the new card
+    )
     cloud_init: bool = False  # the guest has it: the way in when the file system cannot be changed offline
-    once_script: str | None = None  # root runs it once; its code is left in /var/lib/migration-personas/first-boot/
+    once_script: str | None = (
+        None  # root runs it once; its code is left in /var/lib/migration-personas/first-boot/
+    )
 
     def __post_init__(self):
         label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

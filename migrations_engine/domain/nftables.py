@@ -1,4 +1,4 @@
-"""Security groups as an nftables ruleset, written as `nft list` shows it, so that the two can be compared line by line."""
+"""Security groups as an nftables ruleset, written as `nft list` shows it: the two are compared line by line."""
 
 import ipaddress
 import re
@@ -6,7 +6,12 @@ import re
 from migrations_engine.domain.machine import Rule, SecurityGroup
 
 TABLE = "inet migration_personas"
-NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58"}  # a guest without /etc/protocols knows no names
+NUMBERS = {
+    "icmp": "1",
+    "tcp": "6",
+    "udp": "17",
+    "ipv6-icmp": "58",
+}  # a guest without /etc/protocols knows no names
 ALWAYS_IN = (
     "ct state established,related accept",
     'iif "lo" accept',
@@ -73,10 +78,16 @@ def missing_lines(wanted: str, listed: str) -> list[str]:
     """Lines of the ruleset that the guest does not list."""
     seen = {_plain(line) for line in listed.splitlines()}
     lines = (_plain(line) for line in wanted.splitlines())
-    return [line for line in lines if line and line not in seen and not line.startswith(("delete ", "table "))]
+    return [
+        line for line in lines if line and line not in seen and not line.startswith(("delete ", "table "))
+    ]
 
 
 def _plain(line: str) -> str:
     """One space between words; protocols by number, which nft lists by name where the guest knows the name."""
     head, found, tail = " ".join(line.split()).partition("meta l4proto ")
-    return head + found + re.sub(r"\b(icmp|tcp|udp|ipv6-icmp)\b(?=[, ])", lambda name: NUMBERS[name[1]], tail, count=2)
+    return (
+        head
+        + found
+        + re.sub(r"\b(icmp|tcp|udp|ipv6-icmp)\b(?=[, ])", lambda name: NUMBERS[name[1]], tail, count=2)
+    )

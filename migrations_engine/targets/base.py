@@ -115,7 +115,8 @@ class TargetInfo:
 
 
 class Target(Protocol):
-    """SHALL: be safe to call again after a crash at any line; keep what it makes findable by `key`; never write to a source.
+    """SHALL: be safe to call again after a crash at any line; keep what it makes findable by `key`; never write to
+    a source.
 
     MAY: raise any `TargetError`, and OSError for the machine's own troubles (disk full). Nothing else is expected.
     """

@@ -30,7 +30,10 @@ def test_a_menu_that_sets_no_default_gets_one():
 
 
 def test_the_next_update_grub_keeps_the_choice():
-    assert with_default_setting("GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\n", "a>b") == 'GRUB_DEFAULT="a>b"\nGRUB_TIMEOUT=5\n'
+    assert (
+        with_default_setting("GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\n", "a>b")
+        == 'GRUB_DEFAULT="a>b"\nGRUB_TIMEOUT=5\n'
+    )
 
 
 def test_a_setting_that_was_not_there_is_added():

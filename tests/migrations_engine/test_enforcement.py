@@ -13,7 +13,13 @@ INFO = TargetInfo("7.2", "kvm", vcpus=4, memory_mib=4096, free_bytes=10**12, fir
 
 def make_facts(**overrides) -> Facts:
     kernel = Kernel(version="6.1", default=True, drivers_module=("virtio_blk", "virtio_net"))
-    values = {"has_guest_agent": True, "has_nft": True, "has_tc": True, "filesystems": (ROOT,), "kernels": (kernel,)}
+    values = {
+        "has_guest_agent": True,
+        "has_nft": True,
+        "has_tc": True,
+        "filesystems": (ROOT,),
+        "kernels": (kernel,),
+    }
     return Facts(scan=SCAN, **{**values, **overrides})
 
 
@@ -51,7 +57,12 @@ def test_a_setting_that_nobody_enforces_is_a_warning_before_the_run(setting, lac
 def test_processors_memory_and_tags_are_the_hypervisors():
     spec = make_spec(tags={"owner": "web"})
     rows = {row.setting: row.by for row in enforcement(spec, make_facts())}
-    assert rows["resources.vcpus"] == rows["resources.memory_mib"] == rows["monitoring_tags.owner"] == "hypervisor"
+    assert (
+        rows["resources.vcpus"]
+        == rows["resources.memory_mib"]
+        == rows["monitoring_tags.owner"]
+        == "hypervisor"
+    )
 
 
 def test_a_machine_that_fits_raises_no_concern():

@@ -31,11 +31,15 @@ def test_qemu_is_confined_and_brings_no_devices_of_its_own():
 
 def test_a_seed_is_attached_read_only_on_virtio():
     assert "seed.iso" not in command()
-    assert "file=seed.iso,format=raw,if=none,id=seed,readonly=on -device virtio-blk-pci,drive=seed" in command(seed=True)
+    assert (
+        "file=seed.iso,format=raw,if=none,id=seed,readonly=on -device virtio-blk-pci,drive=seed"
+        in command(seed=True)
+    )
 
 
 @pytest.mark.parametrize(
-    "overrides", [{"machine": "microvm"}, {"disk_bus": "ide"}, {"nic_model": "rtl8139"}, {"devices": ("x,id=y",)}]
+    "overrides",
+    [{"machine": "microvm"}, {"disk_bus": "ide"}, {"nic_model": "rtl8139"}, {"devices": ("x,id=y",)}],
 )
 def test_a_model_that_is_not_in_the_table_is_refused(overrides):
     with pytest.raises(SpecRefused):

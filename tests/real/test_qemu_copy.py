@@ -55,7 +55,9 @@ def test_a_copy_is_as_sparse_as_its_source(qemu, tmp_path):
 
 def test_progress_counts_bytes_up_to_the_size(qemu, tmp_path):
     seen = []
-    qemu.copy("progress", SourceDisk(str(make_image(tmp_path / "a.raw")), "raw"), lambda *each: seen.append(each))
+    qemu.copy(
+        "progress", SourceDisk(str(make_image(tmp_path / "a.raw")), "raw"), lambda *each: seen.append(each)
+    )
     assert seen[-1] == (4 * MIB, 4 * MIB)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -114,7 +116,9 @@ def test_a_backing_file_is_refused(qemu, tmp_path):
 
 def test_an_external_data_file_is_refused(qemu, tmp_path):
     hostile = tmp_path / "hostile.qcow2"
-    qemu_img("create", "-f", "qcow2", "-o", f"data_file={tmp_path / 'outside'},data_file_raw=on", hostile, "1M")
+    qemu_img(
+        "create", "-f", "qcow2", "-o", f"data_file={tmp_path / 'outside'},data_file_raw=on", hostile, "1M"
+    )
     with pytest.raises(ImageRefused):
         qemu.copy("datafile", SourceDisk(str(hostile), "qcow2"))
 
@@ -123,7 +127,7 @@ def test_a_vmdk_that_names_another_file_as_its_extent_is_refused(qemu, tmp_path)
     (tmp_path / "secret").write_bytes(b"s" * MIB)
     hostile = tmp_path / "hostile.vmdk"
     hostile.write_text(
-        "# Disk DescriptorFile\nversion=1\nCID=11111111\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\n"
+        '# Disk DescriptorFile\nversion=1\nCID=11111111\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
         f'RW 2048 FLAT "{tmp_path / "secret"}" 0\nddb.adapterType = "ide"\n'
     )
     with pytest.raises(ImageRefused):

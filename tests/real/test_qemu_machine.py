@@ -1,4 +1,4 @@
-"""A tiny guest that really boots: what is asked is what it has, scripts run once, and nothing needs our process to live."""
+"""A tiny guest that really boots: it has what was asked, scripts run once, and nothing needs our process to live."""
 
 import os
 import signal
@@ -34,8 +34,8 @@ from migrations_engine.targets.qemu.folder import Folder
 PROJECT = Path(__file__).resolve().parents[2]
 BOOT_S = 180  # an idle machine needs 5
 SPEC = MachineSpec(
-    key="booted", name="web01", vcpus=2, memory_mib=320, devices=("virtio-rng", "virtio-balloon"), tags={"owner": "web"},
-    forwards=(Forward(80), Forward(81)), bandwidth_mbps=200,
+    key="booted", name="web01", vcpus=2, memory_mib=320, devices=("virtio-rng", "virtio-balloon"),
+    forwards=(Forward(80), Forward(81)), bandwidth_mbps=200, tags={"owner": "web"},
 )  # fmt: skip
 WEB = SecurityGroup("web", (Rule("tcp", 80, 80), Rule("icmp")))
 
@@ -45,7 +45,9 @@ def machine(qemu, source, tiny):
     """Copied, grown, prepared for the other kernel, sealed, created and booted, as a run does it."""
     disk = qemu.copy(SPEC.key, source)
     qemu.grow(disk, 2 * GIB)
-    qemu.prepare(disk, FirstBoot(hostname="web01", kernel=tiny.other_kernel, kernel_modules=("virtio_balloon",)))
+    qemu.prepare(
+        disk, FirstBoot(hostname="web01", kernel=tiny.other_kernel, kernel_modules=("virtio_balloon",))
+    )
     ref = qemu.create(SPEC, qemu.seal(disk, "qcow2"))
     qemu.power(ref, "on")
     qemu.wait_ready(ref, BOOT_S)
@@ -87,13 +89,20 @@ def test_the_guest_reaches_nothing_outside(qemu, machine):
 
 
 def processes(qemu, machine) -> str:
-    return qemu.run(machine, "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $each; echo; done", 60).stdout
+    return qemu.run(
+        machine, "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $each; echo; done", 60
+    ).stdout
 
 
 @pytest.mark.parametrize("code", [0, 7])
 def test_a_scripts_own_exit_code_and_output_come_back(qemu, machine, code):
     result = qemu.run(machine, f"echo out; echo err >&2; exit {code}", 60)
-    assert (result.exit_code, result.stdout, result.stderr, result.timed_out) == (code, "out\n", "err\n", False)
+    assert (result.exit_code, result.stdout, result.stderr, result.timed_out) == (
+        code,
+        "out\n",
+        "err\n",
+        False,
+    )
 
 
 def test_a_script_with_an_interpreter_runs_in_it(qemu, machine):
@@ -157,7 +166,10 @@ target.run(ref, sys.argv[2], 300, once_key="survives", keep_alive=tell)
 def test_killing_the_worker_neither_stops_the_machine_nor_loses_the_exit_code(qemu, machine):
     script = "echo start >> /root/survives; while [ ! -e /root/go ]; do sleep 1; done; wc -l < /root/survives; exit 7"
     worker = subprocess.Popen(
-        [sys.executable, "-c", RUN_IN_ANOTHER_PROCESS, str(qemu.root), script], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", RUN_IN_ANOTHER_PROCESS, str(qemu.root), script],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with worker:
         assert worker.stdout.readline() == "running\n"
@@ -210,7 +222,9 @@ def test_after_a_reboot_the_guest_has_the_new_kernel_the_filters_and_the_limit(q
     qemu.reset(machine, 60)
     qemu.wait_ready(machine, BOOT_S)
     assert qemu.guest_report(machine).kernel == tiny.default_kernel
-    listed = qemu.run(machine, "nft list table inet migration_personas; /sbin/tc qdisc show dev eth0", 30).stdout
+    listed = qemu.run(
+        machine, "nft list table inet migration_personas; /sbin/tc qdisc show dev eth0", 30
+    ).stdout
     assert 'tcp dport 80 accept comment "web"' in listed and "rate 200Mbit" in listed
 
 
@@ -221,7 +235,13 @@ def test_a_script_whose_guest_was_reset_is_not_started_a_second_time(qemu, machi
         raise Stop
 
     with pytest.raises(Stop):
-        qemu.run(machine, "echo x >> /root/interrupted; sync; sleep 900", 1000, once_key="cut", keep_alive=reset_once)
+        qemu.run(
+            machine,
+            "echo x >> /root/interrupted; sync; sleep 900",
+            1000,
+            once_key="cut",
+            keep_alive=reset_once,
+        )
     with pytest.raises(ScriptInterrupted):
         qemu.run(machine, "echo x >> /root/interrupted; sync; sleep 900", 1000, once_key="cut")
 
@@ -242,7 +262,9 @@ def test_creating_the_machine_again_finds_it(qemu, machine):
 
 
 def test_a_running_machines_disk_is_not_touched_from_outside(qemu, machine):
-    locked = subprocess.run(["qemu-img", "resize", "-f", "qcow2", qemu.copy(SPEC.key, None).path, "3G"], capture_output=True)
+    locked = subprocess.run(
+        ["qemu-img", "resize", "-f", "qcow2", qemu.copy(SPEC.key, None).path, "3G"], capture_output=True
+    )
     assert locked.returncode != 0 and b"lock" in locked.stderr
 
 

@@ -23,14 +23,18 @@ def disk(qemu, source, request):
 
 
 def inside(disk: DiskRef, path: str, offset: int = ROOT_AT) -> str:
-    done = subprocess.run(["debugfs", "-R", f"cat {path}", f"{disk.path}?offset={offset}"], capture_output=True)
+    done = subprocess.run(
+        ["debugfs", "-R", f"cat {path}", f"{disk.path}?offset={offset}"], capture_output=True
+    )
     return done.stdout.decode()
 
 
 def every_file(image: Path | str, folder: Path) -> dict[str, str]:
     """Path → digest of everything on the root file system."""
     folder.mkdir()
-    subprocess.run(["debugfs", "-R", f"rdump / {folder}", f"{image}?offset={ROOT_AT}"], capture_output=True, check=True)
+    subprocess.run(
+        ["debugfs", "-R", f"rdump / {folder}", f"{image}?offset={ROOT_AT}"], capture_output=True, check=True
+    )
     found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
     shutil.rmtree(folder)
@@ -38,11 +42,15 @@ def every_file(image: Path | str, folder: Path) -> dict[str, str]:
 
 
 def is_clean(disk: DiskRef, offset: int = ROOT_AT) -> bool:
-    return subprocess.run(["e2fsck", "-fn", f"{disk.path}?offset={offset}"], capture_output=True).returncode == 0
+    return (
+        subprocess.run(["e2fsck", "-fn", f"{disk.path}?offset={offset}"], capture_output=True).returncode == 0
+    )
 
 
 def table_of(disk: DiskRef) -> str:
-    return subprocess.run(["sfdisk", "--verify", disk.path], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["sfdisk", "--verify", disk.path], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_growing_loses_no_file_and_keeps_both_partition_tables_whole(qemu, disk, source, tmp_path):
@@ -130,7 +138,9 @@ SYSTEMD = {
 }
 
 
-def make_disk(folder: Path, files: dict[str, str], *, table: str | None = "gpt", kind: str = "ext4") -> SourceDisk:
+def make_disk(
+    folder: Path, files: dict[str, str], *, table: str | None = "gpt", kind: str = "ext4"
+) -> SourceDisk:
     tree, image = folder / "tree", folder / "disk.raw"
     for path, text in files.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
@@ -139,9 +149,13 @@ def make_disk(folder: Path, files: dict[str, str], *, table: str | None = "gpt",
         file.truncate(64 * MIB)
     offset = ROOT_AT if table else 0
     if table:
-        subprocess.run(["sfdisk", "-q", image], input=f"label: {table}\nstart={ROOT_AT // 512}\n", text=True, check=True)
+        subprocess.run(
+            ["sfdisk", "-q", image], input=f"label: {table}\nstart={ROOT_AT // 512}\n", text=True, check=True
+        )
     size = f"{(64 * MIB - offset - (MIB if table else 0)) // 1024}k"
-    subprocess.run(["mke2fs", "-q", "-F", "-t", kind, "-d", tree, "-E", f"offset={offset}", image, size], check=True)
+    subprocess.run(
+        ["mke2fs", "-q", "-F", "-t", kind, "-d", tree, "-E", f"offset={offset}", image, size], check=True
+    )
     return SourceDisk(str(image), "raw")
 
 
@@ -176,7 +190,9 @@ def test_a_script_for_the_first_boot_becomes_a_unit_that_runs_once(qemu, tmp_pat
     assert "script at the first boot" in done.done
     assert inside(disk, "/var/lib/migration-personas/first-boot/script") == "#!/bin/sh\necho hello\n"
     unit = "/etc/systemd/system/multi-user.target.wants/migration-personas-first-boot.service"
-    stat = subprocess.run(["debugfs", "-R", f"stat {unit}", f"{disk.path}?offset={ROOT_AT}"], capture_output=True, text=True)
+    stat = subprocess.run(
+        ["debugfs", "-R", f"stat {unit}", f"{disk.path}?offset={ROOT_AT}"], capture_output=True, text=True
+    )
     assert "Type: symlink" in stat.stdout
 
 
@@ -205,9 +221,13 @@ def test_links_on_the_disk_are_followed_on_the_disk_only(qemu, tmp_path):
     source = make_disk(tmp_path, {"etc/keep": "", "usr/share/name": "old\n"})
     outside = tmp_path / "outside"
     outside.write_text("host\n")
-    requests = f'symlink /etc/hostname ../usr/share/name\nsymlink /etc/hosts {outside}\n'
+    requests = f"symlink /etc/hostname ../usr/share/name\nsymlink /etc/hosts {outside}\n"
     subprocess.run(
-        ["debugfs", "-w", "-f", "-", f"{source.path}?offset={ROOT_AT}"], input=requests, text=True, check=True, capture_output=True
+        ["debugfs", "-w", "-f", "-", f"{source.path}?offset={ROOT_AT}"],
+        input=requests,
+        text=True,
+        check=True,
+        capture_output=True,
     )
     disk = qemu.copy("links", source)
     qemu.prepare(disk, FirstBoot(hostname="new"))

@@ -72,7 +72,9 @@ def build_guest(name: GuestName, cache_dir: Path, progress: Progress = lambda do
 
 def recipe_hash(name: str) -> str:
     """Changes when the recipe does, not when the archive gets a newer kernel: a sample stays the sample it was."""
-    texts = [(Path(__file__).parent / f"{module}.py").read_bytes() for module in INGREDIENTS[name.split("-")[0]]]
+    texts = [
+        (Path(__file__).parent / f"{module}.py").read_bytes() for module in INGREDIENTS[name.split("-")[0]]
+    ]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
 
 

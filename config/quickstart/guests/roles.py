@@ -42,7 +42,9 @@ class Role:
 
 PLAIN = Role("tiny", services={"httpd": HTTPD}, files={"var/www/html/index.html": PAGE.format("tiny")})
 ARCHIVE = Role(
-    "ledger-archive-01", services=PLAIN.services, files={"var/www/html/index.html": PAGE.format("ledger-archive-01")}
+    "ledger-archive-01",
+    services=PLAIN.services,
+    files={"var/www/html/index.html": PAGE.format("ledger-archive-01")},
 )
 WEB = Role(
     "shop-web-01",

@@ -51,7 +51,8 @@ def _probe() -> Accelerator:
         command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-smp", "2", "-m", "128M",
                    "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                    "-device", "isa-debug-exit,iobase=0x501,iosize=2",
-                   "-drive", f"file={disk},format=raw,if=none,id=root", "-device", "virtio-blk-pci,drive=root"]  # fmt: skip
+                   "-drive", f"file={disk},format=raw,if=none,id=root",
+                   "-device", "virtio-blk-pci,drive=root"]  # fmt: skip
         try:
             ended = subprocess.run(command, capture_output=True, text=True, timeout=BOOT_S, check=False)
         except subprocess.TimeoutExpired:

@@ -58,7 +58,7 @@ def _way_in(facts: Facts) -> list[Concern]:
     if facts.has_guest_agent:
         return []
     if not offline and not facts.has_cloud_init:
-        text = "no way into this guest: no guest agent, no cloud-init, and its root file system cannot be changed offline"
+        text = "no way into this guest: no agent, no cloud-init, and its root file system cannot be changed offline"
         return [Concern("critical", "guest", text)]
     text = "no guest agent: nothing can be verified inside the guest, and scripts run once at the first boot"
     return [Concern("warning", "guest", text)]

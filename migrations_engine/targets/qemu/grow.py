@@ -31,7 +31,9 @@ def grow(image: Path, size: int) -> Growth:
         _stretch(image, last)
         last = next(each for each in partitions(image) if each.number == last.number)
     if not has_ext(image, last):
-        return Growth(size, last.size, None, "the guest: its last file system is not ext4 and grows while mounted")
+        return Growth(
+            size, last.size, None, "the guest: its last file system is not ext4 and grows while mounted"
+        )
     return Growth(size, last.size, _resize(image, size, last))
 
 
@@ -49,7 +51,11 @@ def _resize(image: Path, size: int, last: Partition) -> int:
     resize2fs cuts a regular file down to the file system's size, not knowing that this one begins at an offset. So the
     image is cut to that very size before, which leaves resize2fs nothing to cut, and is lengthened again after.
     """
-    disk, wanted, old = Ext4(image, last), last.size // FILESYSTEM_STEP * FILESYSTEM_STEP, _ext_bytes(image, last)
+    disk, wanted, old = (
+        Ext4(image, last),
+        last.size // FILESYSTEM_STEP * FILESYSTEM_STEP,
+        _ext_bytes(image, last),
+    )
     disk.mend(thoroughly=True)
     if wanted < last.start + old:
         return old  # less room was gained than lies before the partition: not worth a file system's growth
@@ -72,5 +78,7 @@ def _ext_bytes(image: Path, partition: Partition) -> int:
         file.seek(partition.start + 1024)
         block = file.read(1024)
     low, high = struct.unpack_from("<I", block, 0x4)[0], struct.unpack_from("<I", block, 0x150)[0]
-    wide = struct.unpack_from("<I", block, 0x60)[0] & 0x80  # the 64bit feature: only then does the high half count
+    wide = (
+        struct.unpack_from("<I", block, 0x60)[0] & 0x80
+    )  # the 64bit feature: only then does the high half count
     return (low | (high << 32 if wide else 0)) * (1024 << struct.unpack_from("<I", block, 0x18)[0])

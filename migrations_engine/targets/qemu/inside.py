@@ -24,7 +24,11 @@ KEEP = r"""
 set -e
 hook=$1/network.sh
 mkdir -p "$1"
-printf '#!/bin/sh\n# Written by the migration: filters and bandwidth, at every boot.\nfor part in %s/*.up; do [ -e "$part" ] && sh "$part"; done\n' "$1" > "$hook"
+cat > "$hook" <<HOOK
+#!/bin/sh
+# Written by the migration: filters and bandwidth, at every boot.
+for part in $1/*.up; do [ -e "\$part" ] && sh "\$part"; done
+HOOK
 chmod 755 "$hook"
 if [ -d /run/systemd/system ]; then
     cat > /etc/systemd/system/migration-personas-network.service <<UNIT

@@ -34,7 +34,11 @@ def start(folder: Folder, command: list[str]) -> int:
     if shutil.which(command[0]) is None:
         raise MachineFailed(NOT_INSTALLED)
     launched = subprocess.run(
-        ["sh", "-c", IN_BACKGROUND, "sh", *command], cwd=folder.path, capture_output=True, text=True, check=True
+        ["sh", "-c", IN_BACKGROUND, "sh", *command],
+        cwd=folder.path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     pid = int(launched.stdout)
     deadline = time.monotonic() + START_S

@@ -41,7 +41,7 @@ class Sandboxed:
                    f"--fsize={limits.file_bytes}", "--nofile=256", "--"]  # fmt: skip
         walls = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
                  "--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "LC_ALL", "C.UTF-8",
-                 *_system_mounts(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # fmt: skip
+                 *_system_mounts(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # fmt: skip  # noqa: S108
         for inside, path in self.read.items():
             walls += ["--ro-bind", str(path.absolute()), inside]
         for inside, path in self.write.items():
