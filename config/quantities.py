@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 UNKNOWN = "–"
+NOTHING = (None, "")  # a template passes "" for a variable that is not there
 BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def format_bytes(value: float | None) -> str:
     """Bytes in the largest binary unit that leaves at least 1: `1536` is "1.5 KiB"."""
-    if value is None:
+    if value in NOTHING:
         return UNKNOWN
     size, unit = float(value), 0
     while abs(size) >= 1024 and unit < len(BINARY) - 1:
@@ -18,23 +19,23 @@ def format_bytes(value: float | None) -> str:
 
 def format_mib(value: float | None) -> str:
     """MiB in the largest unit that fits: `8192` is "8 GiB"."""
-    return UNKNOWN if value is None else format_bytes(value * 2**20)
+    return UNKNOWN if value in NOTHING else format_bytes(value * 2**20)
 
 
 def format_gib(value: float | None) -> str:
-    return UNKNOWN if value is None else format_bytes(value * 2**30)
+    return UNKNOWN if value in NOTHING else format_bytes(value * 2**30)
 
 
 def format_percent(value: float | None) -> str:
     """A share of 100, without decimals: `99.96` is "99 %", since only what is done is 100."""
-    if value is None:
+    if value in NOTHING:
         return UNKNOWN
     return f"{int(value)} %"
 
 
 def format_duration(value: float | timedelta | None) -> str:
     """Seconds in at most two units: `3905` is "1 h 5 min"; below ten seconds with one decimal."""
-    if value is None:
+    if value in NOTHING:
         return UNKNOWN
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     if seconds < 0:

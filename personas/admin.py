@@ -102,7 +102,9 @@ class RowAdmin(admin.ModelAdmin):
     def save_model(self, request, obj, form, change):
         try:
             if change:
-                row = self.change(obj, by=request.user, expected=form.cleaned_data["version"], **form.values())
+                row = self.change(
+                    obj, by=request.user, expected=form.cleaned_data["version"], **form.values()
+                )
             else:
                 row = self.create(by=request.user, **form.values())
         except Refused as error:

@@ -21,7 +21,9 @@ class TokenAuthentication(BaseAuthentication):
             return None
         row = self._find(token.strip())
         now = timezone.now()
-        if row.last_used_at is None or (now - row.last_used_at).total_seconds() > 60:  # not a write per request
+        if (
+            row.last_used_at is None or (now - row.last_used_at).total_seconds() > 60
+        ):  # not a write per request
             ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
         return row.user, row
 

@@ -43,5 +43,7 @@ class BadInput(Refused):
     status = 400
 
     def __init__(self, errors: dict[str, list[str]]):
-        super().__init__("; ".join(f"{field}: {' '.join(told)}" for field, told in errors.items()), errors=errors)
+        super().__init__(
+            "; ".join(f"{field}: {' '.join(told)}" for field, told in errors.items()), errors=errors
+        )
         self.errors = errors

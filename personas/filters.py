@@ -71,7 +71,9 @@ class ArchivableFilter(OwnedFilter):
 
 
 class PersonaFilter(ArchivableFilter):
-    distribution = filters.CharFilter(field_name="default_distribution_name", lookup_expr="iexact", label="Distribution")
+    distribution = filters.CharFilter(
+        field_name="default_distribution_name", lookup_expr="iexact", label="Distribution"
+    )
     driver_set = filters.CharFilter(field_name="default_driver_set__slug", label="Driver set")
 
     class Meta:
@@ -118,7 +120,9 @@ class DepartmentFilter(Searchable):
 
 class TokenFilter(Searchable):
     search_fields = ("name", "prefix")
-    revoked = filters.BooleanFilter(field_name="revoked_at", lookup_expr="isnull", exclude=True, label="Revoked")
+    revoked = filters.BooleanFilter(
+        field_name="revoked_at", lookup_expr="isnull", exclude=True, label="Revoked"
+    )
     ordering = ordered_by("name", "created_at", "last_used_at", "expires_at")
 
     class Meta:

@@ -7,17 +7,19 @@ from personas.models.token import Scope
 
 
 class DepartmentPermission(IsAuthenticated):
-    """A view says `write_role` (default admin) and `write_scope` (default write). Rows a user may not see are 404 by the
-    queryset; a row seen but not writable is 403."""
+    """A view says `write_role` (default admin) and `write_scope` (default write). Rows a user may not see are 404
+    by the queryset; a row seen but not writable is 403."""
 
     def has_permission(self, request, view):
         if not super().has_permission(request, view) or not self._scope_allows(request, view):
             return False
         if request.method in SAFE_METHODS or request.user.is_superuser:
             return True
-        return Department.objects.visible_to(request.user).filter(
-            memberships__user=request.user, memberships__role__in=Role.at_least(self._role(view))
-        ).exists()
+        return (
+            Department.objects.visible_to(request.user)
+            .filter(memberships__user=request.user, memberships__role__in=Role.at_least(self._role(view)))
+            .exists()
+        )
 
     def has_object_permission(self, request, view, obj):
         if request.method in SAFE_METHODS or request.user.is_superuser:
@@ -25,9 +27,12 @@ class DepartmentPermission(IsAuthenticated):
         if obj._meta.model is Department:
             return Department.objects.administered_by(request.user).filter(pk=obj.pk).exists()
         department = self._department(obj)
-        return department is not None and department.memberships.filter(
-            user=request.user, role__in=Role.at_least(self._role(view))
-        ).exists()
+        return (
+            department is not None
+            and department.memberships.filter(
+                user=request.user, role__in=Role.at_least(self._role(view))
+            ).exists()
+        )
 
     @staticmethod
     def _role(view) -> Role:

@@ -28,7 +28,11 @@ urlpatterns = [
     path("departments/<uuid:pk>/", departments.DepartmentDetail.as_view(), name="department_detail"),
     path("departments/<uuid:pk>/edit/", departments.DepartmentEdit.as_view(), name="department_edit"),
     path("departments/<uuid:pk>/delete/", departments.DepartmentDelete.as_view(), name="department_delete"),
-    path("departments/<uuid:pk>/members/<int:user>/remove/", departments.MemberRemove.as_view(), name="member_remove"),
+    path(
+        "departments/<uuid:pk>/members/<int:user>/remove/",
+        departments.MemberRemove.as_view(),
+        name="member_remove",
+    ),
     path("tokens/", tokens.TokenList.as_view(), name="token_list"),
     path("tokens/new/", tokens.TokenCreate.as_view(), name="token_create"),
     path("tokens/<uuid:pk>/revoke/", tokens.TokenRevoke.as_view(), name="token_revoke"),

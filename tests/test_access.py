@@ -25,9 +25,9 @@ UNTOLD = ("head", "options", "trace")
 
 @dataclass(frozen=True)
 class Rule:
-    """`obj`: whose id is `pk` (none: the route is not about one row). `get`, `write`, `delete`: the role that is needed,
-    None when there is no such method (`delete` as `write` unless said). `query`, `body`, `media`: what the endpoint wants
-    to see before it looks for the row."""
+    """`obj`: whose id is `pk` (none: the route is not about one row). `get`, `write`, `delete`: the role that is
+    needed, None when there is no such method (`delete` as `write` unless said). `query`, `body`, `media`: what the
+    endpoint wants to see before it looks for the row."""
 
     obj: str = ""
     get: str | None = "viewer"
@@ -78,7 +78,6 @@ def ask(obj: str, role="admin", **kwargs) -> Rule:
     return Rule(obj, get=role, write=role, **kwargs)
 
 
-
 def clonable(obj: str) -> dict[str, Rule]:
     return {"clone": ask(obj)}
 
@@ -104,7 +103,14 @@ RULES: dict[str, Rule] = {
     "api-root": Rule(write=None),
     "home": Rule(write=None),
     # --- personas
-    **pages("personas", "persona", "persona", **archivable("persona"), document=read("persona"), **{"import": ask("")}),
+    **pages(
+        "personas",
+        "persona",
+        "persona",
+        **archivable("persona"),
+        document=read("persona"),
+        **{"import": ask("")},
+    ),
     **resource(
         "persona",
         "persona",
@@ -237,9 +243,15 @@ RULES: dict[str, Rule] = {
     "migrations_engine:migratedvm_power": ask("migrated", "operator", kwargs={"want": "off"}),
     "migrations_engine:migratedvm_delete": ask("migrated", "operator"),
     **pages("migrations_engine", "target", "target"),
-    **resource("migration", "run", write="operator", cancel=act("run", "operator"), retry=act("run", "operator")),
     **resource(
-        "migrated-vm", "migrated", write="operator", console=read("migrated"), power=act("migrated", "operator", body={"power": "off"})
+        "migration", "run", write="operator", cancel=act("run", "operator"), retry=act("run", "operator")
+    ),
+    **resource(
+        "migrated-vm",
+        "migrated",
+        write="operator",
+        console=read("migrated"),
+        power=act("migrated", "operator", body={"power": "off"}),
     ),
     **resource("target", "target", probe=read("target")),
     "plan": act("", "viewer"),
@@ -287,7 +299,9 @@ def routes(resolver=None, prefix="", namespace="") -> list[Route]:
 
 def methods_of(callback) -> tuple[tuple[str, ...], bool]:
     if getattr(callback, "actions", None):
-        return tuple(m for m in callback.actions if m in callback.cls.http_method_names and m not in UNTOLD), True
+        return tuple(
+            m for m in callback.actions if m in callback.cls.http_method_names and m not in UNTOLD
+        ), True
     view = getattr(callback, "view_class", getattr(callback, "cls", None))
     if view is None:
         return ("get", "post", "put", "delete"), False
@@ -358,7 +372,11 @@ def offered(by, persona) -> dict:
     publisher = publisher_create(by=by, department=department, name="Ours", slug="ours")
     listing = listing_create(by=by, publisher=publisher, persona=persona, visibility="department")
     release = release_publish(listing=listing, by=by, version="1.0.0", licence="Apache-2.0")
-    installed = {"listing": listing, "release": release, "persona": factories.make_persona(department=department)}
+    installed = {
+        "listing": listing,
+        "release": release,
+        "persona": factories.make_persona(department=department),
+    }
     return {
         "publisher": publisher,
         "listing": listing,
@@ -399,7 +417,9 @@ def walk(rows, user, expected) -> list[str]:
         for method in route.methods:
             if rule.needs(method) is None and not rule.public:
                 if route.exact:
-                    wrong.append(f"{method.upper()} {route.name}: there is a method for which the rule has no role")
+                    wrong.append(
+                        f"{method.upper()} {route.name}: there is a method for which the rule has no role"
+                    )
                 continue
             status = answer(client, route, method, url_of(route, rule, rows), rule)
             told = expected(rule, route, method, status)
@@ -508,13 +528,17 @@ def test_staff_of_another_department_sees_nothing_of_ours_in_the_admin(world):
     client.force_login(charlie)
     ids = {str(row.pk): kind for kind, row in rows.items() if isinstance(row.pk, uuid.UUID)}
     wrong = []
-    for url in sorted(admin_urls(rows), key=lambda url: any(pk in url for pk in ids)):  # these leave a message behind
+    for url in sorted(
+        admin_urls(rows), key=lambda url: any(pk in url for pk in ids)
+    ):  # these leave a message behind
         response = client.get(url)
         asked = next((kind for pk, kind in ids.items() if pk in url), None)
         if asked and response.status_code == 200:
             wrong.append(f"{url} opens the {asked}")
         if not asked and response.status_code == 200:
-            wrong += [f"{url} shows the {kind}" for pk, kind in ids.items() if pk in response.content.decode()]
+            wrong += [
+                f"{url} shows the {kind}" for pk, kind in ids.items() if pk in response.content.decode()
+            ]
     agreed(wrong)
 
 
@@ -556,7 +580,7 @@ def test_there_are_relational_fields_to_try():
 def test_a_relation_into_another_department_is_refused_as_if_it_did_not_exist(world, basename, name):
     """Charlie names our row, by creating and by changing his own; an id that nobody has gets the very same answer."""
     rows, people = world
-    kind = RELATED[name] if name in RELATED else name
+    kind = RELATED.get(name, name)
     client = APIClient()
     client.force_login(people["charlie"])
     url = reverse(f"{basename}-list")

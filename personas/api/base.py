@@ -12,8 +12,8 @@ from personas.models import Department, Role
 
 
 class ScopedRelatedField(serializers.PrimaryKeyRelatedField):
-    """A foreign key by id, only among the rows that the user sees (or, with `role`, has that role for). Anything else is
-    the same error as an id that does not exist."""
+    """A foreign key by id, only among the rows that the user sees (or, with `role`, has that role for). Anything
+    else is the same error as an id that does not exist."""
 
     def __init__(self, *, role: Role | None = None, **kwargs):
         self.role = role
@@ -27,7 +27,8 @@ class ScopedRelatedField(serializers.PrimaryKeyRelatedField):
 
 
 class DepartmentField(ScopedRelatedField):
-    """The owning department: one in which the user may write. Left out when the user has exactly one such department."""
+    """The owning department: one in which the user may write. Left out when the user has exactly one such
+    department."""
 
     def __init__(self, **kwargs):
         kwargs.setdefault("role", Role.ADMIN)
@@ -61,8 +62,8 @@ class OwnedViewSet(viewsets.ModelViewSet):
 class ETagMixin:
     """ETag on reads; PUT, PATCH and DELETE ask for If-Match (428 without, 412 when it has changed).
 
-    The row is locked before the comparison and until the write is committed: of two writers who read the same state, one
-    gets 412.
+    The row is locked before the comparison and until the write is committed: of two writers who read the same
+    state, one gets 412.
     """
 
     def retrieve(self, request, *args, **kwargs):

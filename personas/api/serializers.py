@@ -36,7 +36,9 @@ OWNED = ["id", "name", "slug", "description", "department", "created_at", "updat
 class OwnedSerializer(serializers.ModelSerializer):
     """`make` and `change` are the services of the row."""
 
-    department = DepartmentField(required=False, allow_null=True, help_text="Empty: the organisation's, seen by all.")
+    department = DepartmentField(
+        required=False, allow_null=True, help_text="Empty: the organisation's, seen by all."
+    )
 
     def create(self, validated):
         user = self.context["request"].user
@@ -55,7 +57,9 @@ class PartSerializer(OwnedSerializer):
 
 
 class DriverSetSerializer(PartSerializer):
-    drivers = DriversField(help_text="DefaultDriverSet points here: kernel modules, packages and device models by driver.")
+    drivers = DriversField(
+        help_text="DefaultDriverSet points here: kernel modules, packages and device models by driver."
+    )
     distributions = WordsField(required=False, help_text="os-release IDs that it is made for; empty for any.")
 
     class Meta:
@@ -88,7 +92,9 @@ class ScriptRevisionSerializer(serializers.ModelSerializer):
 
 class ScriptSerializer(OwnedSerializer):
     interpreter = serializers.ChoiceField(choices=Interpreter.choices, required=False)
-    body = serializers.CharField(trim_whitespace=False, max_length=256 * 1024, help_text="A new text is a new revision.")
+    body = serializers.CharField(
+        trim_whitespace=False, max_length=256 * 1024, help_text="A new text is a new revision."
+    )
     revision = serializers.IntegerField(source="newest.number", read_only=True, default=None)
     sha256 = serializers.CharField(source="newest.sha256", read_only=True, default=None)
 
@@ -112,22 +118,35 @@ class ScriptSerializer(OwnedSerializer):
 
 class PersonaSerializer(OwnedSerializer):
     default_driver_set = ScopedRelatedField(
-        queryset=DriverSet.objects.all(), required=False, allow_null=True, help_text="DefaultDriverSet: a driver set's id."
+        queryset=DriverSet.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="DefaultDriverSet: a driver set's id.",
     )
     resource_allocation_profile = ScopedRelatedField(
-        queryset=ResourceProfile.objects.all(), required=False, allow_null=True, help_text="ResourceAllocationProfile."
+        queryset=ResourceProfile.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="ResourceAllocationProfile.",
     )
     network_profile = ScopedRelatedField(
         queryset=NetworkProfile.objects.all(), required=False, allow_null=True, help_text="NetworkProfile."
     )
     post_migration_script = ScopedRelatedField(
-        queryset=Script.objects.all(), required=False, allow_null=True, help_text="PostMigrationScript (optional)."
+        queryset=Script.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="PostMigrationScript (optional).",
     )
     kernel_modules = WordsField(required=False)
     packages = WordsField(required=False)
-    monitoring_tags = MapField(required=False, help_text="MonitoringTags: key and value; null un-says a template's tag.")
+    monitoring_tags = MapField(
+        required=False, help_text="MonitoringTags: key and value; null un-says a template's tag."
+    )
     acceptance_checks = ChecksField(required=False)
-    list_modes = MapField(required=False, help_text="Per list: append (as ever) or replace; driver_set: extend.")
+    list_modes = MapField(
+        required=False, help_text="Per list: append (as ever) or replace; driver_set: extend."
+    )
     unset = WordsField(required=False, help_text="Settings that the persona un-says.")
     hints = WordsField(required=False, help_text="Software names that speak for this persona.")
     revision = serializers.IntegerField(read_only=True)
@@ -168,8 +187,12 @@ class PersonaSerializer(OwnedSerializer):
         extra_kwargs = {
             "id": {"help_text": "PersonaID."},
             "name": {"help_text": "PersonaName."},
-            "default_kernel_version": {"help_text": "DefaultKernelVersion: as `uname -r` prints it, or `>=6.1`."},
-            "default_distribution_version": {"help_text": "DefaultDistributionVersion: VERSION_ID of os-release(5)."},
+            "default_kernel_version": {
+                "help_text": "DefaultKernelVersion: as `uname -r` prints it, or `>=6.1`."
+            },
+            "default_distribution_version": {
+                "help_text": "DefaultDistributionVersion: VERSION_ID of os-release(5)."
+            },
             "default_distribution_name": {"help_text": "ID of os-release(5), as in `debian`."},
         }
 
@@ -227,7 +250,9 @@ class UsedBySerializer(serializers.Serializer):
 
 
 class DepartmentSerializer(serializers.ModelSerializer):
-    defaults = DocumentField(required=False, help_text="A settings document: the layer between template and persona.")
+    defaults = DocumentField(
+        required=False, help_text="A settings document: the layer between template and persona."
+    )
 
     class Meta:
         model = Department
@@ -237,7 +262,9 @@ class DepartmentSerializer(serializers.ModelSerializer):
         return departments.department_create(by=self.context["request"].user, **validated)
 
     def update(self, department, validated):
-        return departments.department_update(department=department, by=self.context["request"].user, **validated)
+        return departments.department_update(
+            department=department, by=self.context["request"].user, **validated
+        )
 
 
 class MembershipSerializer(serializers.ModelSerializer):

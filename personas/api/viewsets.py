@@ -41,7 +41,9 @@ class RowViewSet(OwnedViewSet):
     @action(detail=True, methods=["post"])
     def clone(self, request, pk=None):
         """A copy with a name of its own, in the department that you name."""
-        row = get_object_or_404(self.get_queryset(), pk=pk)  # who may read it may copy it to where he may write
+        row = get_object_or_404(
+            self.get_queryset(), pk=pk
+        )  # who may read it may copy it to where he may write
         asked = serializers.RowCloneSerializer(data=request.data, context=self.get_serializer_context())
         asked.is_valid(raise_exception=True)
         given = dict(asked.validated_data)
@@ -97,18 +99,24 @@ class ScriptViewSet(RowViewSet):
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def archive(self, request, pk=None):
-        return Response(self.get_serializer(scripts.script_archive(script=self.get_object(), by=request.user)).data)
+        return Response(
+            self.get_serializer(scripts.script_archive(script=self.get_object(), by=request.user)).data
+        )
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def restore(self, request, pk=None):
-        return Response(self.get_serializer(scripts.script_restore(script=self.get_object(), by=request.user)).data)
+        return Response(
+            self.get_serializer(scripts.script_restore(script=self.get_object(), by=request.user)).data
+        )
 
     @extend_schema(responses=serializers.ScriptRevisionSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)
     def revisions(self, request, pk=None):
         """Every text that it had, the newest first."""
-        return Response(serializers.ScriptRevisionSerializer(self.get_object().revisions.all(), many=True).data)
+        return Response(
+            serializers.ScriptRevisionSerializer(self.get_object().revisions.all(), many=True).data
+        )
 
 
 class PersonaViewSet(ETagMixin, RowViewSet):
@@ -139,7 +147,9 @@ class PersonaViewSet(ETagMixin, RowViewSet):
     @action(detail=True, methods=["get"], pagination_class=None)
     def revisions(self, request, pk=None):
         """Every document that it was, the newest first."""
-        return Response(serializers.PersonaRevisionSerializer(self.get_object().revisions.all(), many=True).data)
+        return Response(
+            serializers.PersonaRevisionSerializer(self.get_object().revisions.all(), many=True).data
+        )
 
     @extend_schema(responses=serializers.PersonaDocumentSerializer)
     @action(detail=True, methods=["get"])
@@ -147,7 +157,9 @@ class PersonaViewSet(ETagMixin, RowViewSet):
         """The persona as a document that `import/` takes, here or in another instance."""
         return Response(persona_export(self.get_object()))
 
-    @extend_schema(request=serializers.PersonaImportSerializer, responses={201: serializers.PersonaSerializer})
+    @extend_schema(
+        request=serializers.PersonaImportSerializer, responses={201: serializers.PersonaSerializer}
+    )
     @action(detail=False, methods=["post"], url_path="import")
     def import_(self, request):
         """A persona from a document. Profiles that say the same are used; where there is none, one is made."""
@@ -155,7 +167,9 @@ class PersonaViewSet(ETagMixin, RowViewSet):
         asked.is_valid(raise_exception=True)
         data = dict(asked.validated_data)
         department = department_for(request.user, data)
-        return self._told(persona_import(data=data, by=request.user, department=department), status.HTTP_201_CREATED)
+        return self._told(
+            persona_import(data=data, by=request.user, department=department), status.HTTP_201_CREATED
+        )
 
     def _told(self, persona: Persona, code: int = status.HTTP_200_OK) -> Response:
         data = self.get_serializer(persona).data
@@ -178,7 +192,10 @@ class DepartmentViewSet(OwnedViewSet):
         departments.department_delete(department=department, by=self.request.user)
 
     @extend_schema(
-        methods=["GET"], responses=serializers.MembershipSerializer(many=True), filters=False, operation_id="departments_members"
+        methods=["GET"],
+        responses=serializers.MembershipSerializer(many=True),
+        filters=False,
+        operation_id="departments_members",
     )
     @extend_schema(
         methods=["POST"], request=serializers.MembershipSerializer, responses=serializers.MembershipSerializer
@@ -193,7 +210,9 @@ class DepartmentViewSet(OwnedViewSet):
         asked = serializers.MembershipSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         username, role = asked.validated_data["user"]["username"], asked.validated_data["role"]
-        member = departments.membership_set(department=department, username=username, role=role, by=request.user)
+        member = departments.membership_set(
+            department=department, username=username, role=role, by=request.user
+        )
         return Response(serializers.MembershipSerializer(member).data)
 
     @extend_schema(parameters=[OpenApiParameter("user", int, OpenApiParameter.PATH)], responses={204: None})
@@ -206,7 +225,11 @@ class DepartmentViewSet(OwnedViewSet):
 
 
 class TokenViewSet(
-    mixins.CreateModelMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet
+    mixins.CreateModelMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.DestroyModelMixin,
+    viewsets.GenericViewSet,
 ):
     """Your own tokens. The secret is in the answer to POST and never again; DELETE revokes."""
 

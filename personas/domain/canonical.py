@@ -1,4 +1,5 @@
-"""Canonical JSON and its hash, so that anyone can reproduce a digest: sorted keys, no spaces, UTF-8, no floats needed."""
+"""Canonical JSON and its hash, so that anyone can reproduce a digest: sorted keys, no spaces, UTF-8, no floats
+needed."""
 
 import hashlib
 import json

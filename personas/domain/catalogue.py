@@ -68,7 +68,9 @@ class PersonaEntry(Entry):
 
     def document(self) -> dict[str, Any]:
         """What it says besides its two profiles, as a document of the vocabulary."""
-        said = self.settings.model_dump(mode="json", exclude_unset=True, exclude={"resource_profile", "network_profile"})
+        said = self.settings.model_dump(
+            mode="json", exclude_unset=True, exclude={"resource_profile", "network_profile"}
+        )
         return validate_document(said, layer=f"persona {self.name}")
 
 

@@ -4,7 +4,16 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from personas.domain.settings import Devices, InvalidSettings, ModuleName, PackageName, Part, Slug, VersionSpec, told
+from personas.domain.settings import (
+    Devices,
+    InvalidSettings,
+    ModuleName,
+    PackageName,
+    Part,
+    Slug,
+    VersionSpec,
+    told,
+)
 
 
 class Driver(Part):
@@ -25,8 +34,8 @@ DRIVERS = TypeAdapter(list[Driver])
 
 
 def parse_drivers(drivers: Any) -> list[Driver]:
-    """Raises InvalidSettings naming each wrong leaf (`0.kernel_modules.1`), a name used twice, or one device driven by two
-    different models."""
+    """Raises InvalidSettings naming each wrong leaf (`0.kernel_modules.1`), a name used twice, or one device
+    driven by two different models."""
     try:
         parsed = DRIVERS.validate_python(drivers)
     except ValidationError as error:
@@ -63,8 +72,8 @@ def dump_drivers(drivers: list[Driver]) -> list[dict[str, Any]]:
 
 
 def resolve(drivers: list[Driver]) -> dict[str, Any]:
-    """{"kernel_modules": [..], "packages": [..], "devices": {kind: model}}: lists unique in order of the drivers, and of
-    two drivers of one device the later wins (a set that a persona extends)."""
+    """{"kernel_modules": [..], "packages": [..], "devices": {kind: model}}: lists unique in order of the drivers,
+    and of two drivers of one device the later wins (a set that a persona extends)."""
     devices: dict[str, str] = {}
     for driver in drivers:
         devices.update(driver.device_models())

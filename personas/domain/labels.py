@@ -50,13 +50,16 @@ GROUPS: dict[str, dict[str, Label]] = {
 
 
 def grouped(document: dict[str, Any]) -> list[tuple[str, list[tuple[Label, Any]]]]:
-    """[(group, [(label, value)])] of what the document says, in the order of the table; nothing for what it does not say.
+    """[(group, [(label, value)])] of what the document says, in the order of the table; nothing for what it does
+    not say.
 
     A whole group that is null appears as each of its settings being null.
     """
     told = []
     for group, labels in GROUPS.items():
-        rows = [(label, value) for path, label in labels.items() if (value := _at(document, path)) is not ABSENT]
+        rows = [
+            (label, value) for path, label in labels.items() if (value := _at(document, path)) is not ABSENT
+        ]
         if rows:
             told.append((group, rows))
     return told

@@ -1,9 +1,9 @@
 """Security groups: what is let in; the rest is dropped. As data, and as the lines that people type.
 
-    [db-internal]
-    tcp 5432 from 10.0.0.0/8
-    tcp 8000-8100 from 0.0.0.0/0
-    icmp from 10.0.0.0/8
+[db-internal]
+tcp 5432 from 10.0.0.0/8
+tcp 8000-8100 from 0.0.0.0/0
+icmp from 10.0.0.0/8
 """
 
 import ipaddress
@@ -47,7 +47,9 @@ class SecurityGroup(Part):
 
 
 GROUPS = TypeAdapter(list[SecurityGroup])
-LINE = re.compile(r"^(?P<protocol>[a-z]+)(?:\s+(?P<first>\d+)(?:\s*-\s*(?P<last>\d+))?)?(?:\s+from\s+(?P<cidr>\S+))?$", re.I)
+LINE = re.compile(
+    r"^(?P<protocol>[a-z]+)(?:\s+(?P<first>\d+)(?:\s*-\s*(?P<last>\d+))?)?(?:\s+from\s+(?P<cidr>\S+))?$", re.I
+)
 
 
 def parse_groups(groups: Any) -> list[SecurityGroup]:
@@ -73,8 +75,8 @@ def dump_groups(groups: list[SecurityGroup]) -> list[dict[str, Any]]:
 
 
 def from_text(text: str) -> list[dict[str, Any]]:
-    """The lines of the module's docstring as data, not yet checked further than their form. Empty lines and `#` comments
-    are left out. Raises InvalidSettings whose `field` is `line N`."""
+    """The lines of the module's docstring as data, not yet checked further than their form. Empty lines and `#`
+    comments are left out. Raises InvalidSettings whose `field` is `line N`."""
     groups: list[dict[str, Any]] = []
     wrong = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -82,7 +84,13 @@ def from_text(text: str) -> list[dict[str, Any]]:
         if said.startswith("[") and said.endswith("]"):
             groups.append({"name": said[1:-1].strip(), "rules": []})
         elif said and not groups:
-            wrong.append({"field": f"line {number}", "message": "begin with the group's name, as in [web]", "value": said})
+            wrong.append(
+                {
+                    "field": f"line {number}",
+                    "message": "begin with the group's name, as in [web]",
+                    "value": said,
+                }
+            )
         elif said and (match := LINE.match(said)):
             groups[-1]["rules"].append(_rule(match))
         elif said:
@@ -114,11 +122,15 @@ def rule_text(rule: dict[str, Any]) -> str:
     return f"{rule['protocol']}{ports} from {rule.get('cidr', '0.0.0.0/0')}"
 
 
-def rules_by_name(names: list[str], profiles: list[list[dict[str, Any]]]) -> tuple[dict[str, list[dict]], list[str]]:
-    """({group name: its rules}, [names that no profile defines]). `profiles` are the groups of network profiles, the most
-    important first: the first that defines a name wins."""
+def rules_by_name(
+    names: list[str], profiles: list[list[dict[str, Any]]]
+) -> tuple[dict[str, list[dict]], list[str]]:
+    """({group name: its rules}, [names that no profile defines]). `profiles` are the groups of network profiles,
+    the most important first: the first that defines a name wins."""
     defined: dict[str, list[dict]] = {}
     for groups in profiles:
         for group in groups:
             defined.setdefault(group["name"], group.get("rules", []))
-    return {name: defined[name] for name in names if name in defined}, [name for name in names if name not in defined]
+    return {name: defined[name] for name in names if name in defined}, [
+        name for name in names if name not in defined
+    ]

@@ -16,7 +16,9 @@ Intent = Literal["prefer", "require", "install"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._:-]{0,127}$")]
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-VersionSpec = Annotated[str, StringConstraints(pattern=r"^(?:(?:>=|<=|>|<|==|~)\s*)?[0-9][A-Za-z0-9.+:~_-]{0,99}$")]
+VersionSpec = Annotated[
+    str, StringConstraints(pattern=r"^(?:(?:>=|<=|>|<|==|~)\s*)?[0-9][A-Za-z0-9.+:~_-]{0,99}$")
+]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9 ._-]{0,63}$")]
 TagKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/@-]{0,62}$")]
 TagValue = Annotated[str, StringConstraints(max_length=255)]
@@ -28,7 +30,9 @@ class Part(BaseModel):
 
 class Kernel(Part):
     version: VersionSpec | None = Field(None, description="A release as `uname -r` prints it, or `>=6.1`.")
-    intent: Intent | None = Field(None, description="prefer: differs is information; require: critical; install: the run installs it.")
+    intent: Intent | None = Field(
+        None, description="prefer: differs is information; require: critical; install: the run installs it."
+    )
 
 
 class Distribution(Part):
@@ -103,7 +107,10 @@ class MigrationSettings(Part):
     schema_version: Literal[1] | None = None
     kernel: Kernel | None = None
     distribution: Distribution | None = None
-    driver_set: Slug | None = Field(None, description="Slug of a DriverSet; what it resolves to lands in kernel_modules, packages, devices.")
+    driver_set: Slug | None = Field(
+        None,
+        description="Slug of a DriverSet; what it resolves to lands in kernel_modules, packages, devices.",
+    )
     kernel_modules: list[ModuleName] | None = None
     packages: list[PackageName] | None = None
     devices: Devices | None = None
@@ -127,7 +134,8 @@ class LayerDocument(MigrationSettings):
     """A template's or a persona's document: the settings, and how its layer takes part in the merge."""
 
     list_modes: dict[str, Literal["append", "replace", "overwrite", "extend"]] | None = Field(
-        None, description="Personas only: per list field `replace` instead of `append`; `driver_set: extend` unites the drivers."
+        None,
+        description="Personas only: per list `replace` instead of `append`; `driver_set: extend` unites the drivers.",
     )
     locks: list[Annotated[str, AfterValidator(known_path)]] | None = Field(
         None, description="Templates only: settings that no higher layer may change."
@@ -135,8 +143,8 @@ class LayerDocument(MigrationSettings):
 
 
 class InvalidSettings(ValueError):
-    """A document that is not in the vocabulary. `errors`: one `{"layer", "field", "message", "value"}` for each leaf that
-    is wrong; `field` is a dotted path (`resources.vcpus`, `acceptance_checks.0.port`)."""
+    """A document that is not in the vocabulary. `errors`: one `{"layer", "field", "message", "value"}` for each
+    leaf that is wrong; `field` is a dotted path (`resources.vcpus`, `acceptance_checks.0.port`)."""
 
     def __init__(self, errors: list[dict[str, Any]], *, layer: str = ""):
         self.errors, self.layer = [{"layer": layer, **error} for error in errors], layer
@@ -171,14 +179,25 @@ def told(error: dict) -> dict[str, Any]:
         message = "is no setting of the vocabulary"
     elif error["type"] == "string_pattern_mismatch":
         message = f"“{error['input']}” has the wrong form; it must match {error['ctx']['pattern']}"
-    return {"field": ".".join(known), "message": re.sub(r"^Value error, ", "", message), "value": error.get("input")}
+    return {
+        "field": ".".join(known),
+        "message": re.sub(r"^Value error, ", "", message),
+        "value": error.get("input"),
+    }
 
 
 def _check_list_modes(modes: dict[str, str], layer: str) -> None:
     wrong = [
         {"field": f"list_modes.{path}", "message": f"{path!r} has no mode {mode!r}", "value": mode}
         for path, mode in modes.items()
-        if mode not in (("overwrite", "extend") if path == "driver_set" else ("append", "replace") if path in LIST_LEAVES else ())
+        if mode
+        not in (
+            ("overwrite", "extend")
+            if path == "driver_set"
+            else ("append", "replace")
+            if path in LIST_LEAVES
+            else ()
+        )
     ]
     if wrong:
         raise InvalidSettings(wrong, layer=layer)
@@ -187,7 +206,11 @@ def _check_list_modes(modes: dict[str, str], layer: str) -> None:
 def _leaves(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        inner = [a for a in getattr(field.annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, Part)]
+        inner = [
+            a
+            for a in getattr(field.annotation, "__args__", ())
+            if isinstance(a, type) and issubclass(a, Part)
+        ]
         if inner:
             found.update(_leaves(inner[0], f"{prefix}{name}."))
         else:
@@ -196,10 +219,15 @@ def _leaves(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
 
 
 LEAVES: dict[str, Any] = _leaves(MigrationSettings)
-"""Dotted path of every leaf → its annotation. A list and a map are one leaf each here; the merge goes into maps by key."""
+"""Dotted path of every leaf → its annotation. A list and a map are one leaf each here; the merge goes into maps by
+key."""
 
-LIST_LEAVES = frozenset(path for path, kind in LEAVES.items() if str(kind).startswith(("list", "typing.Optional[list")))
-MAP_LEAVES = frozenset(path for path, kind in LEAVES.items() if str(kind).startswith(("dict", "typing.Optional[dict")))
+LIST_LEAVES = frozenset(
+    path for path, kind in LEAVES.items() if str(kind).startswith(("list", "typing.Optional[list"))
+)
+MAP_LEAVES = frozenset(
+    path for path, kind in LEAVES.items() if str(kind).startswith(("dict", "typing.Optional[dict"))
+)
 
 SYSTEM_DEFAULTS: dict[str, Any] = {
     "schema_version": SCHEMA_VERSION,

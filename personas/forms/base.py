@@ -47,7 +47,9 @@ class RowForm(forms.ModelForm):
         if newest:
             changed = ", ".join(newest.after or {}) or newest.action
             told = f"{newest.actor_name} has changed it {timesince(newest.at)} ago ({changed})."
-        self.add_error(None, f"{told} What you typed is still here: look at it again, then save to overwrite.")
+        self.add_error(
+            None, f"{told} What you typed is still here: look at it again, then save to overwrite."
+        )
         fresh = type(self.instance)._base_manager.get(pk=self.instance.pk)
         self.data = self.data.copy()
         self.data[self.add_prefix("version")] = version_of(fresh)
@@ -64,7 +66,8 @@ class SettingsForm(RowForm):
     kernel_modules = LinesField(label="Kernel modules", help_text="One a line. Added to the template's.")
     packages = LinesField(label="Packages", help_text="One a line. Added to the template's.")
     monitoring_tags = PairsField(
-        label="Monitoring tags", help_text="One key = value a line. -key takes away a tag that a lower layer sets."
+        label="Monitoring tags",
+        help_text="One key = value a line. -key takes away a tag that a lower layer sets.",
     )
     acceptance_checks = YamlField(
         label="Acceptance checks",
@@ -73,7 +76,8 @@ class SettingsForm(RowForm):
         "- {kind: systemd_unit, unit: nginx.service}",
     )
     unset = LinesField(
-        label="Un-said settings", help_text="One setting a line, as in resources.vcpus: what a lower layer says of it is dropped."
+        label="Un-said settings",
+        help_text="One setting a line, as in resources.vcpus: what a lower layer says of it is dropped.",
     )
 
     def __init__(self, *args, **kwargs):

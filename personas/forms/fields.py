@@ -8,7 +8,9 @@ from personas.domain.security_groups import from_text, to_text
 from personas.domain.settings import InvalidSettings
 from personas.domain.yaml_text import UnreadableYaml, dump_yaml, load_yaml
 
-LONGEST = 64 * 1024  # characters of one such field: more than anybody types, less than what slows a parser down
+LONGEST = (
+    64 * 1024
+)  # characters of one such field: more than anybody types, less than what slows a parser down
 
 
 class TextOf(forms.CharField):
@@ -116,7 +118,9 @@ class SecurityGroupsField(TextOf):
         try:
             return from_text(text)
         except InvalidSettings as error:
-            raise forms.ValidationError([f"{e['field'].capitalize()}: {e['message']}" for e in error.errors]) from None
+            raise forms.ValidationError(
+                [f"{e['field'].capitalize()}: {e['message']}" for e in error.errors]
+            ) from None
 
     def show(self, value: Any) -> str:
         return to_text(value)

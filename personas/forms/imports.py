@@ -7,9 +7,13 @@ from personas.models import Department
 
 
 class PersonaImportForm(forms.Form):
-    department = forms.ModelChoiceField(Department.objects.none(), required=False, help_text="Where the persona belongs.")
+    department = forms.ModelChoiceField(
+        Department.objects.none(), required=False, help_text="Where the persona belongs."
+    )
     document = YamlField(
-        empty={}, required=True, help_text="YAML or JSON with name and settings, as the download of a persona gives it."
+        empty={},
+        required=True,
+        help_text="YAML or JSON with name and settings, as the download of a persona gives it.",
     )
 
     def __init__(self, *args, user, **kwargs):

@@ -4,7 +4,16 @@ from django import forms
 
 from personas.forms.base import RowForm, SettingsForm
 from personas.forms.fields import LinesField, PairsField, SecurityGroupsField, YamlField
-from personas.models import ApiToken, Department, DriverSet, NetworkProfile, Persona, ResourceProfile, Role, Script
+from personas.models import (
+    ApiToken,
+    Department,
+    DriverSet,
+    NetworkProfile,
+    Persona,
+    ResourceProfile,
+    Role,
+    Script,
+)
 from personas.models.script import Interpreter
 from personas.models.token import Scope
 
@@ -13,11 +22,13 @@ IDENTITY = ["department", "name", "description"]
 
 class PersonaForm(SettingsForm):
     hints = LinesField(
-        label="Hints", help_text="Names of packages and services, one a line, that make this persona the likely one for a machine."
+        label="Hints",
+        help_text="Names of packages and services, one a line, that make this persona the likely one for a machine.",
     )
     list_modes = PairsField(
         label="List modes",
-        help_text="One a line. packages = replace: the persona's list instead of the template's. driver_set = extend: both.",
+        help_text="One a line. packages = replace: the persona's list instead of the template's. "
+        "driver_set = extend: both sets.",
     )
 
     class Meta:
@@ -50,7 +61,7 @@ class PersonaForm(SettingsForm):
         ]
         help_texts = {
             "default_kernel_version": "As uname -r prints it (6.1.0-44-cloud-amd64), or a condition (>=6.1).",
-            "default_kernel_intent": "Prefer: a difference is told. Require: it stops the plan. Install: the run installs it.",
+            "default_kernel_intent": "Prefer: told if it differs. Require: stops the plan. Install: installed.",
             "default_distribution_name": "The ID of os-release, as in debian.",
             "default_distribution_version": "The VERSION_ID of os-release, as in 12.",
             "script_must_pass": "When it must, a non-zero exit fails the migration.",
@@ -58,7 +69,9 @@ class PersonaForm(SettingsForm):
         }
 
 
-EXAMPLE_GROUPS = "[web]\ntcp 80 from 0.0.0.0/0\ntcp 443 from 0.0.0.0/0\n\n[admin-ssh]\ntcp 22 from 10.0.0.0/8\nicmp"
+EXAMPLE_GROUPS = (
+    "[web]\ntcp 80 from 0.0.0.0/0\ntcp 443 from 0.0.0.0/0\n\n[admin-ssh]\ntcp 22 from 10.0.0.0/8\nicmp"
+)
 EXAMPLE_DRIVERS = """- name: virtio-block
   kernel_modules: [virtio_blk]
   devices: {disk: virtio-blk-pci}
@@ -76,7 +89,8 @@ class DriverSetForm(RowForm):
         empty=[],
         widget=example(EXAMPLE_DRIVERS),
         required=True,
-        help_text="A YAML list; per driver: name, and any of version, kernel_modules, packages, devices (disk, nic, rng, balloon).",
+        help_text="A YAML list; per driver: name, and any of version, kernel_modules, packages, devices "
+        "(disk, nic, rng, balloon).",
     )
     distributions = LinesField(help_text="The ID of os-release, one a line; empty for any.")
 
@@ -96,7 +110,8 @@ class NetworkProfileForm(RowForm):
     security_groups = SecurityGroupsField(
         label="Security groups",
         widget=example(EXAMPLE_GROUPS),
-        help_text="A line [name] begins a group; below it one rule a line: tcp 5432 from 10.0.0.0/8, udp 8000-8100, icmp. "
+        help_text="A line [name] begins a group; below it one rule a line, as in tcp 5432 from 10.0.0.0/8, "
+        "udp 8000-8100, icmp. "
         "What no rule lets in is dropped.",
     )
 
@@ -106,14 +121,16 @@ class NetworkProfileForm(RowForm):
 
 
 class ScriptForm(RowForm):
-    interpreter = forms.ChoiceField(choices=Interpreter.choices, help_text="Must be in the guest; sh always is.")
+    interpreter = forms.ChoiceField(
+        choices=Interpreter.choices, help_text="Must be in the guest; sh always is."
+    )
     body = forms.CharField(
         label="Text",
         widget=forms.Textarea,
         strip=False,
         max_length=256 * 1024,
-        help_text="Runs as root in the guest, at most once per migration. Exit 0 is success; the last lines of stderr are "
-        "shown when it fails.",
+        help_text="Runs as root in the guest, at most once per migration. Exit 0 is success; the last lines of "
+        "stderr are shown when it fails.",
     )
 
     class Meta:
@@ -130,7 +147,8 @@ class DepartmentForm(RowForm):
     defaults = YamlField(
         label="Default settings",
         empty={},
-        help_text="A settings document in YAML, as in: resources: {vcpus: 2}. It lies between the template and the persona.",
+        help_text="A settings document in YAML, as in resources: {vcpus: 2}. It lies between the template and the "
+        "persona.",
     )
 
     class Meta:
@@ -146,7 +164,9 @@ class MemberForm(forms.Form):
 
 
 class TokenForm(forms.ModelForm):
-    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple, initial=[Scope.READ])
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices, widget=forms.CheckboxSelectMultiple, initial=[Scope.READ]
+    )
     expires_at = forms.DateTimeField(
         label="Expires",
         required=False,
@@ -165,7 +185,9 @@ class TokenForm(forms.ModelForm):
 
 class CloneForm(forms.Form):
     name = forms.CharField(max_length=80)
-    department = forms.ModelChoiceField(Department.objects.none(), required=False, help_text="Where the copy belongs.")
+    department = forms.ModelChoiceField(
+        Department.objects.none(), required=False, help_text="Where the copy belongs."
+    )
 
     def __init__(self, *args, row, user, **kwargs):
         super().__init__(*args, **kwargs)

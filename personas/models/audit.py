@@ -1,4 +1,5 @@
-"""Who changed what, when. Append-only: the database itself refuses UPDATE and DELETE (trigger in a schema migration)."""
+"""Who changed what, when. Append-only: the database itself refuses UPDATE and DELETE (trigger in a schema
+migration)."""
 
 import uuid
 
@@ -15,19 +16,23 @@ class AppendOnly(TypeError):
 
 class AuditQuerySet(OwnedQuerySet):
     def visible_to(self, user):
-        """What was done in the user's departments, and what the user did; what was done to the organisation's own rows is
-        a superuser's to see."""
+        """What was done in the user's departments, and what the user did; what was done to the organisation's own
+        rows is a superuser's to see."""
         if not user.is_authenticated:
             return self.none()
         if user.is_superuser:
             return self
-        return self.filter(models.Q(department__in=Department.objects.visible_to(user)) | models.Q(actor=user))
+        return self.filter(
+            models.Q(department__in=Department.objects.visible_to(user)) | models.Q(actor=user)
+        )
 
 
 class AuditEntry(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, related_name="+", db_constraint=False)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, related_name="+", db_constraint=False
+    )
     actor_name = models.CharField(max_length=150)
     department = models.ForeignKey(
         "personas.Department", models.DO_NOTHING, null=True, related_name="+", db_constraint=False
@@ -46,6 +51,9 @@ class AuditEntry(models.Model):
         ordering = ["-at"]
         verbose_name_plural = "audit entries"
 
+    def __str__(self):
+        return f"{self.actor_name} {self.action} {self.object_name}"
+
     def save(self, *args, **kwargs):
         if not self._state.adding:
             raise AppendOnly("An audit entry never changes.")
@@ -53,6 +61,3 @@ class AuditEntry(models.Model):
 
     def delete(self, *args, **kwargs):
         raise AppendOnly("An audit entry is never deleted.")
-
-    def __str__(self):
-        return f"{self.actor_name} {self.action} {self.object_name}"

@@ -1,7 +1,7 @@
 """The triggers by which the database itself keeps the audit trail append-only, whoever writes to it.
 
-PostgreSQL empties tables by TRUNCATE when all data are flushed, which no row trigger sees. SQLite deletes row by row, so
-the `flush` command lifts the trigger for its own duration (personas/management/commands/flush.py).
+PostgreSQL empties tables by TRUNCATE when all data are flushed, which no row trigger sees. SQLite deletes row by
+row, so the `flush` command lifts the trigger for its own duration (personas/management/commands/flush.py).
 """
 
 TABLE = "personas_auditentry"

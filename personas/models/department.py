@@ -52,7 +52,9 @@ class Department(models.Model):
     defaults = models.JSONField(
         default=dict, blank=True, help_text="Settings document: the layer between template and persona."
     )
-    members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="departments")
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Membership", related_name="departments"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = DepartmentQuerySet.as_manager()
@@ -83,7 +85,9 @@ class Membership(models.Model):
 
     class Meta:
         ordering = ["department", "user"]
-        constraints = [models.UniqueConstraint(fields=["user", "department"], name="one_membership_per_department")]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "department"], name="one_membership_per_department")
+        ]
 
     def __str__(self):
         return f"{self.user} in {self.department} ({self.role})"

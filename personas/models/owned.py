@@ -57,6 +57,8 @@ def unique_in_department(model: str, field: str = "slug") -> list[models.UniqueC
     return [
         models.UniqueConstraint(fields=["department", field], name=f"{model}_{field}_in_department"),
         models.UniqueConstraint(
-            fields=[field], condition=models.Q(department__isnull=True), name=f"{model}_{field}_in_organisation"
+            fields=[field],
+            condition=models.Q(department__isnull=True),
+            name=f"{model}_{field}_in_organisation",
         ),
     ]

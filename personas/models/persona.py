@@ -34,10 +34,14 @@ class Persona(Named, SettingsColumns):
 
     def clean(self):
         super().clean()
-        if not isinstance(self.hints, list) or not all(isinstance(hint, str) and hint.strip() for hint in self.hints):
+        if not isinstance(self.hints, list) or not all(
+            isinstance(hint, str) and hint.strip() for hint in self.hints
+        ):
             raise ValidationError({"hints": "Give a list of software names."})
         if not isinstance(self.list_modes, dict):
-            raise ValidationError({"list_modes": "Give a mapping of a list to its mode, as in packages: replace."})
+            raise ValidationError(
+                {"list_modes": "Give a mapping of a list to its mode, as in packages: replace."}
+            )
 
     def document(self) -> dict:
         document = self.settings_document()
@@ -61,7 +65,9 @@ class PersonaRevision(models.Model):
 
     class Meta:
         ordering = ["persona", "-number"]
-        constraints = [models.UniqueConstraint(fields=["persona", "number"], name="one_persona_revision_per_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["persona", "number"], name="one_persona_revision_per_number")
+        ]
 
     def __str__(self):
         return f"{self.persona}@{self.number}"

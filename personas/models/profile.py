@@ -20,7 +20,9 @@ DISTRIBUTIONS = TypeAdapter(list[Annotated[str, StringConstraints(pattern=r"^[a-
 
 class Named(Owned):
     name = models.CharField(max_length=80)
-    slug = models.SlugField(max_length=63, blank=True, help_text="Its name in documents. Made from the name when empty.")
+    slug = models.SlugField(
+        max_length=63, blank=True, help_text="Its name in documents. Made from the name when empty."
+    )
     description = models.CharField(max_length=400, blank=True)
 
     class Meta:
@@ -49,7 +51,9 @@ class Named(Owned):
         taken = self.same_names().filter(slug=self.slug).exclude(pk=self.pk).first()
         if taken:
             where = f"in {taken.department}" if taken.department else "in the organisation"
-            raise ValidationError({"slug" if asked else "name": f"“{taken.name}” {where} has the slug {self.slug} already."})
+            raise ValidationError(
+                {"slug" if asked else "name": f"“{taken.name}” {where} has the slug {self.slug} already."}
+            )
 
     def same_names(self):
         """The rows among which its slug is unique."""
@@ -111,10 +115,16 @@ class ResourceProfile(Reusable):
         "vCPUs", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(512)]
     )
     memory_mib = models.PositiveIntegerField(
-        "memory (MiB)", null=True, blank=True, validators=[MinValueValidator(64), MaxValueValidator(16 * 2**20)]
+        "memory (MiB)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(64), MaxValueValidator(16 * 2**20)],
     )
     root_disk_gib = models.PositiveIntegerField(
-        "root disk (GiB)", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(64 * 1024)]
+        "root disk (GiB)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(64 * 1024)],
     )
 
     class Meta(Reusable.Meta):
@@ -126,7 +136,10 @@ class NetworkProfile(Reusable):
     rest is dropped (see personas/domain/security_groups.py)."""
 
     bandwidth_mbps = models.PositiveIntegerField(
-        "bandwidth (Mbit/s)", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(400_000)]
+        "bandwidth (Mbit/s)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(400_000)],
     )
     security_groups = models.JSONField(default=list, blank=True)
     addressing = models.CharField(

@@ -42,7 +42,9 @@ class ScriptRevision(models.Model):
 
     class Meta:
         ordering = ["script", "-number"]
-        constraints = [models.UniqueConstraint(fields=["script", "number"], name="one_script_revision_per_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["script", "number"], name="one_script_revision_per_number")
+        ]
 
     def __str__(self):
         return f"{self.script}@{self.number}"

@@ -45,8 +45,8 @@ PARTS = ("default_driver_set", "resource_allocation_profile", "network_profile",
 
 
 def column_of(path: str) -> str:
-    """The column that holds the setting at `path` (or a part of it, as in `packages.3`); `path`'s first word for what has
-    its own column under that name (list_modes, locks)."""
+    """The column that holds the setting at `path` (or a part of it, as in `packages.3`); `path`'s first word for
+    what has its own column under that name (list_modes, locks)."""
     for leaf, column in COLUMNS.items():
         if path == leaf or path.startswith(f"{leaf}."):
             return column.partition(".")[0]
@@ -58,9 +58,14 @@ def errors_by_column(error: InvalidSettings) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for e in error.errors:
         leaf = next((leaf for leaf in LEAVES if e["field"].startswith(f"{leaf}.")), None)
-        within = f"item {e['field'].removeprefix(f'{leaf}.')}: " if leaf else ""
+        within = _words(e["field"].removeprefix(f"{leaf}.")) if leaf else ""
         told.setdefault(column_of(e["field"]), []).append(f"{within}{e['message']}")
     return told
+
+
+def _words(path: str) -> str:
+    """`0.port` → `item 1, port: `."""
+    return ", ".join(f"item {int(part) + 1}" if part.isdigit() else part for part in path.split(".")) + ": "
 
 
 class SettingsColumns(models.Model):
@@ -68,7 +73,9 @@ class SettingsColumns(models.Model):
     default_kernel_intent = models.CharField("kernel intent", max_length=8, blank=True, choices=INTENTS)
     default_distribution_name = models.CharField("default distribution", max_length=32, blank=True)
     default_distribution_version = models.CharField("default distribution version", max_length=32, blank=True)
-    default_distribution_intent = models.CharField("distribution intent", max_length=8, blank=True, choices=INTENTS)
+    default_distribution_intent = models.CharField(
+        "distribution intent", max_length=8, blank=True, choices=INTENTS
+    )
     default_driver_set = models.ForeignKey(
         "personas.DriverSet", models.PROTECT, null=True, blank=True, related_name="%(class)s_users"
     )
@@ -96,7 +103,9 @@ class SettingsColumns(models.Model):
     monitoring_tags = models.JSONField(default=dict, blank=True)
     acceptance_checks = models.JSONField(default=list, blank=True)
     unset = models.JSONField(
-        default=list, blank=True, help_text="Settings that this layer un-says (an explicit null in its document)."
+        default=list,
+        blank=True,
+        help_text="Settings that this layer un-says (an explicit null in its document).",
     )
 
     class Meta:

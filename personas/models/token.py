@@ -18,7 +18,9 @@ class ApiTokenQuerySet(models.QuerySet):
 
     def usable(self, now):
         return self.filter(
-            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=now), revoked_at__isnull=True, user__is_active=True
+            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=now),
+            revoked_at__isnull=True,
+            user__is_active=True,
         )
 
 

@@ -9,7 +9,12 @@ from personas.models import AuditEntry, Department
 
 
 def record(
-    *, by, action: str, obj: models.Model, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
+    *,
+    by,
+    action: str,
+    obj: models.Model,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
 ) -> AuditEntry:
     """`action` is `<entity>.<verb>` as in `persona.update`; before and after are JSON; never put a secret into them."""
     department = obj if isinstance(obj, Department) else getattr(obj, "department", None)

@@ -49,8 +49,12 @@ def _absent(model, entries, department) -> list:
 
 def _persona_columns(entry: PersonaEntry, department) -> dict[str, Any]:
     profiles = {
-        "resource_allocation_profile": ResourceProfile(department=department).same_names().get(slug=entry.settings.resource_profile),
-        "network_profile": NetworkProfile(department=department).same_names().get(slug=entry.settings.network_profile),
+        "resource_allocation_profile": ResourceProfile(department=department)
+        .same_names()
+        .get(slug=entry.settings.resource_profile),
+        "network_profile": NetworkProfile(department=department)
+        .same_names()
+        .get(slug=entry.settings.network_profile),
     }
     return {
         "slug": entry.slug,

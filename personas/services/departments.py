@@ -27,7 +27,9 @@ def department_create(*, by, name: str, slug: str = "", defaults: dict | None = 
 
 
 @transaction.atomic
-def department_update(*, department: Department, by, expected: str | None = None, **fields: Any) -> Department:
+def department_update(
+    *, department: Department, by, expected: str | None = None, **fields: Any
+) -> Department:
     fresh = locked(department, expected=expected)
     require(by=by, department=fresh, role=Role.ADMIN)
     before = snapshot(fresh)
@@ -102,5 +104,9 @@ def membership_remove(*, department: Department, user_id: int, by) -> None:
 
 
 def _refuse_without_admin(department: Department, *, leaving) -> None:
-    if not department.memberships.filter(role=Role.ADMIN, user__is_active=True).exclude(user=leaving).exists():
+    if (
+        not department.memberships.filter(role=Role.ADMIN, user__is_active=True)
+        .exclude(user=leaving)
+        .exists()
+    ):
         raise Refused(f"{leaving} is the last admin of {department}; make someone else admin first.")

@@ -27,15 +27,17 @@ def persona_export(persona: Persona) -> dict[str, Any]:
 
 @transaction.atomic
 def persona_import(*, data: Any, by, department=None) -> Persona:
-    """A persona made from what `persona_export` gave. Raises BadInput (fields dotted, as in `settings.resources.vcpus`),
-    ValidationError when its slug is taken."""
+    """A persona made from what `persona_export` gave. Raises BadInput (fields dotted, as in
+    `settings.resources.vcpus`), ValidationError when its slug is taken."""
     if not isinstance(data, dict):
         raise BadInput({"": ["Give a mapping with name and settings."]})
     foreign = sorted(set(data) - {*EXPORTED, "settings"})
     if foreign:
         raise BadInput({name: ["is not part of a persona's document"] for name in foreign})
     fields = {name: data[name] for name in EXPORTED if name in data}
-    columns = settings_columns_of(data.get("settings", {}), name=str(data.get("name", "")), by=by, department=department)
+    columns = settings_columns_of(
+        data.get("settings", {}), name=str(data.get("name", "")), by=by, department=department
+    )
     persona = persona_create(by=by, department=department, **fields, **columns)
     said, kept = {"schema_version": 1, **data.get("settings", {})}, persona.document()
     if kept != said:
@@ -44,8 +46,8 @@ def persona_import(*, data: Any, by, department=None) -> Persona:
 
 
 def settings_columns_of(document: Any, *, name: str, by, department) -> dict[str, Any]:
-    """The SettingsColumns (and list_modes) that say what the document says; makes profiles called after `name` where none
-    of those that the department sees says the same. Raises BadInput with fields below `settings`."""
+    """The SettingsColumns (and list_modes) that say what the document says; makes profiles called after `name`
+    where none of those that the department sees says the same. Raises BadInput with fields below `settings`."""
     try:
         document = validate_document(document)
         columns = columns_of(document, department=department)
@@ -77,7 +79,9 @@ def columns_of(document: dict[str, Any], *, department) -> dict[str, Any]:
     if len(scripts) > 1:
         raise _wrong("post_migration.scripts", "a persona or template carries one script", scripts)
     if scripts:
-        columns["post_migration_script"] = _by_slug(Script, scripts[0]["name"], department, "post_migration.scripts")
+        columns["post_migration_script"] = _by_slug(
+            Script, scripts[0]["name"], department, "post_migration.scripts"
+        )
     return columns
 
 
@@ -118,11 +122,16 @@ def _network_profile(document, name, by, department) -> NetworkProfile | None:
         return None
     profiles = list(_usable(NetworkProfile, department))
     for profile in profiles:
-        if all(getattr(profile, k) == v for k, v in asked.items()) and [g["name"] for g in profile.security_groups] == names:
+        if (
+            all(getattr(profile, k) == v for k, v in asked.items())
+            and [g["name"] for g in profile.security_groups] == names
+        ):
             return profile
     rules, unknown = rules_by_name(names, [profile.security_groups for profile in profiles])
     if unknown:
-        raise BadInput({"settings.network.security_groups": [f"No network profile here defines {', '.join(unknown)}."]})
+        raise BadInput(
+            {"settings.network.security_groups": [f"No network profile here defines {', '.join(unknown)}."]}
+        )
     groups = [{"name": group, "rules": rules[group]} for group in names]
     return _new_profile(NetworkProfile, f"{name} network", by, department, security_groups=groups, **asked)
 

@@ -1,4 +1,5 @@
-"""How a row of a tenant is written, whatever it is: role, check, lock, audit, and a refusal while something needs it."""
+"""How a row of a tenant is written, whatever it is: role, check, lock, audit, and a refusal while something needs
+it."""
 
 import hashlib
 import json
@@ -35,12 +36,15 @@ def locked(row: models.Model, *, expected: str | None = None) -> models.Model:
     if fresh is None:
         raise Missing("It has been deleted in between.")
     if expected is not None and expected != version_of(fresh):
-        raise Stale("Someone else has changed it since you opened it. Look at the newest state and repeat your change.")
+        raise Stale(
+            "Someone else has changed it since you opened it. Look at the newest state and repeat your change."
+        )
     return fresh
 
 
 def checked_save(row: models.Model) -> None:
-    """full_clean, then save. A race that only the database sees is the same refusal as what the check would have said."""
+    """full_clean, then save. A race that only the database sees is the same refusal as what the check would have
+    said."""
     row.full_clean()
     try:
         with transaction.atomic():
@@ -59,7 +63,13 @@ def row_create(*, row: models.Model, by, role: Role = Role.ADMIN) -> models.Mode
 
 @transaction.atomic
 def row_update(
-    *, row: models.Model, by, values: dict[str, Any], expected: str | None = None, role: Role = Role.ADMIN, verb="update"
+    *,
+    row: models.Model,
+    by,
+    values: dict[str, Any],
+    expected: str | None = None,
+    role: Role = Role.ADMIN,
+    verb="update",
 ) -> models.Model:
     """The row with `values` set. What nothing changes leaves no trace. A row never moves to another department: what it
     points to, and what points to it, belongs there."""
@@ -99,7 +109,9 @@ def refuse_in_use(row: models.Model, *, by) -> None:
     users, hidden = used_by(row, by=by)
     if users or hidden:
         names = [user["name"] for user in users[:5]] + [f"{hidden} of other departments"] * bool(hidden)
-        raise InUse(f"“{row}” is in use by {', '.join(names)}{', …' if len(users) > 5 else ''}.", used_by=users)
+        raise InUse(
+            f"“{row}” is in use by {', '.join(names)}{', …' if len(users) > 5 else ''}.", used_by=users
+        )
 
 
 def used_by(row: models.Model, *, by, limit: int = 100) -> tuple[list[dict[str, str]], int]:
@@ -135,7 +147,9 @@ def _told(row: models.Model) -> dict[str, str]:
 def free_slug(*, model: type[models.Model], department, name: str) -> str:
     """A slug for `name` that is free in the department: `web-dev`, else `web-dev-2`, …"""
     base = slugify(name)[:58] or model._meta.model_name
-    taken = set(model(department=department).same_names().filter(slug__startswith=base).values_list("slug", flat=True))
+    taken = set(
+        model(department=department).same_names().filter(slug__startswith=base).values_list("slug", flat=True)
+    )
     numbers = (f"{base}-{n}" for n in range(2, len(taken) + 3))
     return base if base not in taken else next(slug for slug in numbers if slug not in taken)
 
@@ -143,6 +157,12 @@ def free_slug(*, model: type[models.Model], department, name: str) -> str:
 def clone_of(row: models.Model, *, department, name: str = "") -> models.Model:
     """A copy that is not saved yet, with a name and a slug of its own."""
     name = name or f"{row.name} (copy)"[:80]
-    copied = {f.name: getattr(row, f.name) for f in row._meta.concrete_fields if not f.primary_key and f.editable}
-    copied |= {"department": department, "name": name, "slug": free_slug(model=type(row), department=department, name=name)}
+    copied = {
+        f.name: getattr(row, f.name) for f in row._meta.concrete_fields if not f.primary_key and f.editable
+    }
+    copied |= {
+        "department": department,
+        "name": name,
+        "slug": free_slug(model=type(row), department=department, name=name),
+    }
     return type(row)(**copied)

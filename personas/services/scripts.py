@@ -16,7 +16,9 @@ from personas.services.rows import clone_of, locked, row_create, row_delete, row
 
 
 @transaction.atomic
-def script_create(*, by, department=None, body: str, interpreter: str = Interpreter.SH, **fields: Any) -> Script:
+def script_create(
+    *, by, department=None, body: str, interpreter: str = Interpreter.SH, **fields: Any
+) -> Script:
     script = row_create(row=Script(department=department, **fields), by=by)
     _revise(script=script, body=body, interpreter=interpreter, by=by)
     return script
@@ -24,7 +26,13 @@ def script_create(*, by, department=None, body: str, interpreter: str = Interpre
 
 @transaction.atomic
 def script_update(
-    *, script: Script, by, expected: str | None = None, body: str | None = None, interpreter: str | None = None, **fields: Any
+    *,
+    script: Script,
+    by,
+    expected: str | None = None,
+    body: str | None = None,
+    interpreter: str | None = None,
+    **fields: Any,
 ) -> Script:
     """A body or an interpreter that differs from the newest revision's becomes the next revision."""
     script = locked(script, expected=expected)
@@ -89,6 +97,10 @@ def _revise(*, script: Script, body: str, interpreter: str, by) -> ScriptRevisio
     revision.save()
     script.save(update_fields=["updated_at"])  # so that its version changes with its text
     told = {"revision": revision.number, "interpreter": interpreter, "sha256": digest}
-    before = {"revision": newest.number, "interpreter": newest.interpreter, "sha256": newest.sha256} if newest else None
+    before = (
+        {"revision": newest.number, "interpreter": newest.interpreter, "sha256": newest.sha256}
+        if newest
+        else None
+    )
     record(by=by, action="script.revise", obj=script, before=before, after=told)
     return revision

@@ -18,7 +18,9 @@ PREFIX_LETTERS = string.ascii_lowercase + string.digits  # no underscore: it par
 
 
 @transaction.atomic
-def token_create(*, by, name: str, scopes: list[str], expires_at: datetime | None = None) -> tuple[ApiToken, str]:
+def token_create(
+    *, by, name: str, scopes: list[str], expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
     """(row, `mp_<prefix>_<secret>`): the only time that the secret is seen."""
     if not scopes or any(scope not in Scope.values for scope in scopes):
         raise BadInput({"scopes": [f"Choose at least one of {', '.join(Scope.values)}."]})

@@ -1,4 +1,5 @@
-"""The pages that every row of a tenant has: list, detail, form, clone, delete, and what a service's refusal looks like."""
+"""The pages that every row of a tenant has: list, detail, form, clone, delete, and what a service's refusal looks
+like."""
 
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -17,7 +18,8 @@ from personas.services.rows import used_by
 
 
 class Page(LoginRequiredMixin):
-    """Translates what services refuse: a role to 403, what is gone to 404. `entity` is the first word of the URL names."""
+    """Translates what services refuse: a role to 403, what is gone to 404. `entity` is the first word of the URL
+    names."""
 
     model = None
     entity = ""
@@ -42,7 +44,9 @@ class Page(LoginRequiredMixin):
         return str(self.model._meta.verbose_name)
 
     def get_context_data(self, **context):
-        return super().get_context_data(entity=self.entity, words=self.words(), may_create=self.may_create(), **context)
+        return super().get_context_data(
+            entity=self.entity, words=self.words(), may_create=self.may_create(), **context
+        )
 
     def may_create(self) -> bool:
         user = self.request.user
@@ -74,7 +78,9 @@ class DetailPage(Page, DetailView):
 
     def get_context_data(self, **context):
         users, hidden = used_by(self.object, by=self.request.user)
-        return super().get_context_data(may_write=self.may_write(), users=users, hidden_users=hidden, **context)
+        return super().get_context_data(
+            may_write=self.may_write(), users=users, hidden_users=hidden, **context
+        )
 
     def may_write(self) -> bool:
         return allows(by=self.request.user, department=self.object.department, role=Role.ADMIN)
@@ -133,7 +139,10 @@ class EditPage(FormPage, SingleObjectMixin):
 
     def get_context_data(self, **context):
         return super().get_context_data(
-            heading=f"Edit {self.object}", cancel_url=self.url("detail", self.object), row=self.object, **context
+            heading=f"Edit {self.object}",
+            cancel_url=self.url("detail", self.object),
+            row=self.object,
+            **context,
         )
 
 
@@ -152,7 +161,10 @@ class ClonePage(FormPage, SingleObjectMixin):
 
     def get_context_data(self, **context):
         return super().get_context_data(
-            heading=f"Clone {self.object}", cancel_url=self.url("detail", self.object), submit_label="Clone", **context
+            heading=f"Clone {self.object}",
+            cancel_url=self.url("detail", self.object),
+            submit_label="Clone",
+            **context,
         )
 
 

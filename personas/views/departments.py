@@ -40,7 +40,9 @@ class DepartmentDetail(Departments, DetailPage):
     def get_context_data(self, **context):
         members = self.object.memberships.select_related("user").order_by("user__username")
         form = context.pop("form", None) or MemberForm()
-        return super().get_context_data(members=members, form=form, groups=grouped(self.object.defaults), **context)
+        return super().get_context_data(
+            members=members, form=form, groups=grouped(self.object.defaults), **context
+        )
 
     def post(self, request, pk):
         self.object = self.get_object()
@@ -48,14 +50,18 @@ class DepartmentDetail(Departments, DetailPage):
         form = MemberForm(request.POST)
         if form.is_valid():
             try:
-                member = departments.membership_set(department=self.object, by=request.user, **form.cleaned_data)
+                member = departments.membership_set(
+                    department=self.object, by=request.user, **form.cleaned_data
+                )
             except BadInput as error:
                 for field, told in error.errors.items():
                     form.add_error(field, told)
             except Refused as error:
                 form.add_error(None, error.message)
             else:
-                messages.success(request, f"{member.user} is {member.get_role_display().lower()} of {self.object} now.")
+                messages.success(
+                    request, f"{member.user} is {member.get_role_display().lower()} of {self.object} now."
+                )
                 return redirect(self.url("detail", self.object))
         return self.render_to_response(self.get_context_data(form=form))
 
@@ -94,7 +100,9 @@ class MemberRemove(Departments, ConfirmPage):
     tells_users = False
 
     def check(self):
-        self.member = get_object_or_404(self.object.memberships.select_related("user"), user=self.kwargs["user"])
+        self.member = get_object_or_404(
+            self.object.memberships.select_related("user"), user=self.kwargs["user"]
+        )
         self.question = f"Remove {self.member.user} from {self.object}?"
         mine = self.member.user_id == self.request.user.pk
         if not mine and not allows(by=self.request.user, department=self.object, role=Role.ADMIN):

@@ -21,7 +21,12 @@ def shown(part) -> dict:
     if isinstance(part, DriverSet):
         return {"resolved": resolve(parse_drivers(part.drivers))}
     if isinstance(part, NetworkProfile):
-        return {"groups": [(group["name"], [rule_text(rule) for rule in group["rules"]]) for group in part.security_groups]}
+        return {
+            "groups": [
+                (group["name"], [rule_text(rule) for rule in group["rules"]])
+                for group in part.security_groups
+            ]
+        }
     return {}
 
 
@@ -71,6 +76,10 @@ def part_urls(prefix: str, model, entity: str, form_class, filterset_class) -> l
 
 urlpatterns = [
     *part_urls("driver-sets", DriverSet, "driverset", DriverSetForm, DriverSetFilter),
-    *part_urls("resource-profiles", ResourceProfile, "resourceprofile", ResourceProfileForm, ResourceProfileFilter),
-    *part_urls("network-profiles", NetworkProfile, "networkprofile", NetworkProfileForm, NetworkProfileFilter),
+    *part_urls(
+        "resource-profiles", ResourceProfile, "resourceprofile", ResourceProfileForm, ResourceProfileFilter
+    ),
+    *part_urls(
+        "network-profiles", NetworkProfile, "networkprofile", NetworkProfileForm, NetworkProfileFilter
+    ),
 ]

@@ -13,10 +13,21 @@ from personas.models import Persona
 from personas.services import personas
 from personas.services.persona_document import persona_export, persona_import
 from personas.services.revisions import difference
-from personas.views.base import ActPage, ClonePage, ConfirmPage, CreatePage, DetailPage, EditPage, FormPage, ListPage, Page
+from personas.views.base import (
+    ActPage,
+    ClonePage,
+    ConfirmPage,
+    CreatePage,
+    DetailPage,
+    EditPage,
+    FormPage,
+    ListPage,
+    Page,
+)
 
 DRAFT = "persona_draft"
-"""Session key: initial values of the create form, left there by a page that proposes a persona (e.g. from a machine)."""
+"""Session key: initial values of the create form, left there by a page that proposes a persona (e.g. from a
+machine)."""
 
 
 class Personas(Page):
@@ -29,7 +40,13 @@ class PersonaList(Personas, ListPage):
     template_name = "personas/persona_list.html"
 
     def get_queryset(self):
-        parts = ("department", "default_driver_set", "resource_allocation_profile", "network_profile", "post_migration_script")
+        parts = (
+            "department",
+            "default_driver_set",
+            "resource_allocation_profile",
+            "network_profile",
+            "post_migration_script",
+        )
         return super().get_queryset().select_related(*parts)
 
 
@@ -77,7 +94,9 @@ class PersonaEdit(Personas, EditPage):
 
     def save(self, form):
         version = form.cleaned_data["version"]
-        return personas.persona_update(persona=self.object, by=self.request.user, expected=version, **form.values())
+        return personas.persona_update(
+            persona=self.object, by=self.request.user, expected=version, **form.values()
+        )
 
 
 class PersonaClone(Personas, ClonePage):

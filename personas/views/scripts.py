@@ -6,7 +6,16 @@ from personas.filters import ScriptFilter
 from personas.forms.rows import ScriptForm
 from personas.models import Script
 from personas.services import scripts
-from personas.views.base import ActPage, ClonePage, ConfirmPage, CreatePage, DetailPage, EditPage, ListPage, Page
+from personas.views.base import (
+    ActPage,
+    ClonePage,
+    ConfirmPage,
+    CreatePage,
+    DetailPage,
+    EditPage,
+    ListPage,
+    Page,
+)
 
 
 class Scripts(Page):
@@ -56,7 +65,9 @@ class ScriptEdit(Scripts, EditPage):
 
     def save(self, form):
         version = form.cleaned_data["version"]
-        return scripts.script_update(script=self.object, by=self.request.user, expected=version, **form.values())
+        return scripts.script_update(
+            script=self.object, by=self.request.user, expected=version, **form.values()
+        )
 
 
 class ScriptClone(Scripts, ClonePage):

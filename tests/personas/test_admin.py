@@ -35,7 +35,8 @@ def test_every_list_opens(client, root, model):
 
 def test_a_persona_is_made_changed_and_deleted_through_the_services(client, root):
     sent = client.post(
-        reverse("admin:personas_persona_add"), {"name": "Web", "packages": "nginx", "monitoring_tags": "role = web"}
+        reverse("admin:personas_persona_add"),
+        {"name": "Web", "packages": "nginx", "monitoring_tags": "role = web"},
     )
     assert sent.status_code == 302, sent.context["errors"]
     persona = Persona.objects.get(name="Web")
@@ -71,12 +72,17 @@ def test_a_member_of_staff_sees_his_departments_and_changes_what_his_role_allows
     alice.is_staff = True
     alice.save()
     client.force_login(alice)
-    assert [row.name for row in client.get(reverse("admin:personas_persona_changelist")).context["cl"].result_list] == [
-        "Mine"
-    ]
+    assert [
+        row.name for row in client.get(reverse("admin:personas_persona_changelist")).context["cl"].result_list
+    ] == ["Mine"]
     assert client.get(reverse("admin:personas_persona_change", args=[mine.pk])).status_code == 200
-    assert client.get(reverse("admin:personas_persona_change", args=[hers.pk])).status_code == 302  # "doesn't exist"
+    assert (
+        client.get(reverse("admin:personas_persona_change", args=[hers.pk])).status_code == 302
+    )  # "doesn't exist"
     shared = make_persona("Shared")
-    assert client.post(reverse("admin:personas_persona_change", args=[shared.pk]), {"name": "X"}).status_code == 403
+    assert (
+        client.post(reverse("admin:personas_persona_change", args=[shared.pk]), {"name": "X"}).status_code
+        == 403
+    )
     assert client.get(reverse("admin:personas_department_add")).status_code == 403
     assert Department.objects.count() == 2

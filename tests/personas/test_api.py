@@ -46,7 +46,9 @@ def pointers(answer) -> list[str]:
 
 
 def test_a_persona_with_every_field_of_the_mission(alice, sales):
-    drivers = make(alice, "driver-sets", name="Virtio", drivers=[{"name": "net", "kernel_modules": ["virtio_net"]}])
+    drivers = make(
+        alice, "driver-sets", name="Virtio", drivers=[{"name": "net", "kernel_modules": ["virtio_net"]}]
+    )
     size = make(alice, "resource-profiles", name="Standard", vcpus=2, memory_mib=2048, root_disk_gib=8)
     rules = [{"protocol": "tcp", "port_from": 5432, "port_to": 5432, "cidr": "10.0.0.0/8"}]
     groups = [{"name": "db-internal", "rules": rules}]
@@ -79,9 +81,13 @@ def test_a_persona_with_every_field_of_the_mission(alice, sales):
 
 
 def test_what_is_wrong_is_pointed_at(alice):
-    answer = alice.post("/api/v1/personas/", {"name": "Web", "packages": ["not fine"], "firmware": "punch-cards"})
+    answer = alice.post(
+        "/api/v1/personas/", {"name": "Web", "packages": ["not fine"], "firmware": "punch-cards"}
+    )
     assert (answer.status_code, pointers(answer)) == (400, ["#/firmware"])
-    answer = alice.post("/api/v1/personas/", {"name": "Web", "packages": ["not fine"], "default_kernel_version": "new"})
+    answer = alice.post(
+        "/api/v1/personas/", {"name": "Web", "packages": ["not fine"], "default_kernel_version": "new"}
+    )
     assert (answer.status_code, sorted(pointers(answer))) == (400, ["#/default_kernel_version", "#/packages"])
 
 
@@ -171,7 +177,9 @@ def test_a_document_goes_out_and_comes_in(alice):
     document = alice.get(f"/api/v1/personas/{persona['id']}/document/").json()
     answer = alice.post("/api/v1/personas/import/", {**document, "slug": "twin"})
     assert (answer.status_code, answer.json()["document"]) == (201, persona["document"])
-    wrong = alice.post("/api/v1/personas/import/", {"name": "X", "settings": {"resources": {"vcpus": "many"}}})
+    wrong = alice.post(
+        "/api/v1/personas/import/", {"name": "X", "settings": {"resources": {"vcpus": "many"}}}
+    )
     assert (wrong.status_code, pointers(wrong)) == (400, ["#/settings/resources/vcpus"])
 
 
@@ -227,7 +235,9 @@ def test_a_token_is_told_once_and_makes_no_other_token(alice):
     assert made["secret"].startswith("mp_")
     assert "secret" not in alice.get(f"/api/v1/tokens/{made['id']}/").json()
     answer = APIClient().post(
-        "/api/v1/tokens/", {"name": "more", "scopes": ["write"]}, headers={"authorization": f"Bearer {made['secret']}"}
+        "/api/v1/tokens/",
+        {"name": "more", "scopes": ["write"]},
+        headers={"authorization": f"Bearer {made['secret']}"},
     )
     assert answer.status_code == 403
     assert alice.delete(f"/api/v1/tokens/{made['id']}/").status_code == 204

@@ -30,7 +30,7 @@ def test_each_persona_names_parts_that_exist():
         assert entry.settings.driver_set in starter.drivers_by_set()
         assert entry.settings.resource_profile in {e.slug for e in starter.resource_profiles}
         assert entry.settings.network_profile in {e.slug for e in starter.network_profiles}
-        assert [s["name"] for s in entry.document()["post_migration"]["scripts"]][0] in SCRIPTS
+        assert entry.document()["post_migration"]["scripts"][0]["name"] in SCRIPTS
         assert entry.hints
 
 
@@ -52,7 +52,9 @@ def guest(tmp_path):
     """Runs a script in a root of its own: the machine's programs, but /etc, /srv, /var and /proc/sys are the test's."""
     for folder in ("etc/nginx", "etc/ssh", "srv", "var/cache", "bin"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "etc/group").write_text("root:x:0:\ndata:x:900:\nreports:x:901:\ndevelopers:x:902:\nfinance:x:903:\n")
+    (tmp_path / "etc/group").write_text(
+        "root:x:0:\ndata:x:900:\nreports:x:901:\ndevelopers:x:902:\nfinance:x:903:\n"
+    )
     (tmp_path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
 
     def run(script: str, **fakes: str) -> subprocess.CompletedProcess:
@@ -63,15 +65,37 @@ def guest(tmp_path):
         inside = [shutil.which("bwrap"), "--unshare-user", "--uid", "0", "--gid", "0", "--ro-bind", "/", "/"]
         for folder in ("etc", "srv", "var"):
             inside += ["--bind", str(tmp_path / folder), f"/{folder}"]
-        inside += ["--tmpfs", "/run", "--tmpfs", "/usr/sbin", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/proc/sys", "--tmpfs", "/tmp"]
-        inside += ["--setenv", "PATH", f"{tmp_path}/bin:/usr/bin:/bin", "--bind", str(tmp_path), str(tmp_path)]
+        inside += [
+            "--tmpfs",
+            "/run",
+            "--tmpfs",
+            "/usr/sbin",
+            "--dev",
+            "/dev",
+            "--proc",
+            "/proc",
+            "--tmpfs",
+            "/proc/sys",
+            "--tmpfs",
+            "/tmp",
+        ]
+        inside += [
+            "--setenv",
+            "PATH",
+            f"{tmp_path}/bin:/usr/bin:/bin",
+            "--bind",
+            str(tmp_path),
+            str(tmp_path),
+        ]
         return subprocess.run([*inside, "sh", "-c", script], text=True, capture_output=True, timeout=60)
 
     run.root = tmp_path
     return run
 
 
-@pytest.mark.parametrize("slug", ["prepare-reports", "prepare-toolchain", "tune-nginx", "tune-postgresql", "harden-baseline"])
+@pytest.mark.parametrize(
+    "slug", ["prepare-reports", "prepare-toolchain", "tune-nginx", "tune-postgresql", "harden-baseline"]
+)
 def test_the_script_can_run_twice_and_the_second_time_writes_nothing(slug, guest):
     fakes = {"chgrp": "exit 0", "git": "exit 0"}  # one user id in here: no other group can own a file
     first, second = guest(body(slug), **fakes), guest(body(slug), **fakes)

@@ -60,7 +60,9 @@ def test_every_list_detail_and_form_of_the_catalogue_opens(as_alice, catalogue, 
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_a_superuser_edits_what_the_organisation_has_and_saving_unchanged_changes_nothing(client, catalogue, entity):
+def test_a_superuser_edits_what_the_organisation_has_and_saving_unchanged_changes_nothing(
+    client, catalogue, entity
+):
     from personas.models import AuditEntry
 
     client.force_login(make_user(superuser=True))
@@ -156,7 +158,8 @@ def test_a_driver_set_with_a_wrong_driver_says_where(as_alice, sales):
     )
     assert "0.devices.disk" in page.context["form"].errors["drivers"][0]
     page = as_alice.post(
-        reverse("personas:driverset_create"), {"department": sales.pk, "name": "Mine", "drivers": "- name: a\n  name: b"}
+        reverse("personas:driverset_create"),
+        {"department": sales.pk, "name": "Mine", "drivers": "- name: a\n  name: b"},
     )
     assert "Line 2" in page.context["form"].errors["drivers"][0]
 
@@ -169,7 +172,9 @@ def test_a_network_profile_is_written_in_lines(as_alice, sales):
     assert [rule.get("port_to") for rule in stored[0]["rules"]] == [80, 8100, None]
     page = as_alice.post(url, {"department": sales.pk, "name": "Two", "security_groups": "[web]\ntcp eighty"})
     assert "Line 2" in page.context["form"].errors["security_groups"][0]
-    page = as_alice.post(url, {"department": sales.pk, "name": "Two", "security_groups": "[web]\ntcp 80 from 10.0.0.1/8"})
+    page = as_alice.post(
+        url, {"department": sales.pk, "name": "Two", "security_groups": "[web]\ntcp 80 from 10.0.0.1/8"}
+    )
     assert "host bits" in page.context["form"].errors["security_groups"][0]
 
 
@@ -214,7 +219,9 @@ def test_the_downloaded_document_can_be_imported(as_alice, alice, sales):
     url = reverse("personas:persona_import")
     assert as_alice.post(url, {"department": sales.pk, "document": document}).status_code == 302
     assert Persona.objects.get(slug="shop-two").document() == persona.document()
-    page = as_alice.post(url, {"department": sales.pk, "document": "name: X\nsettings: {firmware: punch-cards}"})
+    page = as_alice.post(
+        url, {"department": sales.pk, "document": "name: X\nsettings: {firmware: punch-cards}"}
+    )
     assert "settings.firmware" in page.context["form"].errors["document"][0]
 
 

@@ -75,7 +75,9 @@ def test_an_unknown_user_or_role_is_bad_input(username, role):
 def test_an_operator_makes_no_members():
     department = make_department()
     with pytest.raises(NotAllowed):
-        membership_set(department=department, username="x", role="viewer", by=make_member(department, "operator"))
+        membership_set(
+            department=department, username="x", role="viewer", by=make_member(department, "operator")
+        )
 
 
 def test_the_last_admin_neither_leaves_nor_steps_down():
@@ -151,7 +153,11 @@ def test_a_reading_token_writes_nothing(client):
 
 @pytest.mark.parametrize(
     "asked",
-    [{"scopes": []}, {"scopes": ["everything"]}, {"scopes": ["read"], "expires_at": timezone.now() - timedelta(days=1)}],
+    [
+        {"scopes": []},
+        {"scopes": ["everything"]},
+        {"scopes": ["read"], "expires_at": timezone.now() - timedelta(days=1)},
+    ],
 )
 def test_a_senseless_token_is_refused(asked):
     with pytest.raises(BadInput):

@@ -54,10 +54,13 @@ def test_an_extending_driver_set_wins_by_name_and_keeps_the_place():
     [
         ("virtio", "", "valid list"),
         ([{"name": "a"}, {"name": "a"}], "1.name", "already"),
-        ([{"name": "a", "kernel_modules": ["no spaces here"]}], "0.kernel_modules.0", "pattern"),
+        ([{"name": "a", "kernel_modules": ["no spaces here"]}], "0.kernel_modules.0", "wrong form"),
         ([{"name": "a", "speed": 3}], "0.speed", "no setting"),
         (
-            [{"name": "a", "devices": {"disk": "ide-hd"}}, {"name": "b", "devices": {"disk": "virtio-blk-pci"}}],
+            [
+                {"name": "a", "devices": {"disk": "ide-hd"}},
+                {"name": "b", "devices": {"disk": "virtio-blk-pci"}},
+            ],
             "1.devices.disk",
             "drives it as ide-hd",
         ),
@@ -130,5 +133,8 @@ def test_a_rule_before_any_group_is_an_error():
 
 
 def test_the_first_profile_that_defines_a_group_wins():
-    own, other = [{"name": "web", "rules": [1]}], [{"name": "web", "rules": [2]}, {"name": "db", "rules": [3]}]
+    own, other = (
+        [{"name": "web", "rules": [1]}],
+        [{"name": "web", "rules": [2]}, {"name": "db", "rules": [3]}],
+    )
     assert rules_by_name(["db", "web", "mail"], [own, other]) == ({"db": [3], "web": [1]}, ["mail"])
