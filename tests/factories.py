@@ -112,16 +112,6 @@ def make_scan(vm=None, *, facts=None, **columns):
 # --- migrations_engine -----------------------------------------------------------------------------------------------
 
 
-def make_template(name: str = "", *, department=None, **columns):
-    from django.utils.text import slugify
-
-    from templates_app.models import MigrationTemplate
-
-    name = name or f"Template {next(_numbers)}"
-    slug = columns.pop("slug", slugify(name))
-    return MigrationTemplate.objects.create(name=name, slug=slug, department=department, **columns)
-
-
 def make_target(name: str = "", **columns):
     """The organisation's target unless `department` says whose."""
     from migrations_engine.models import TargetEndpoint

@@ -154,12 +154,21 @@ def _row(row: Mapping[str, Any], refused: Mapping[str, list[Said]]) -> Row:
         value=row["value"],
         who=who_of(row["layer"]),
         rule=row["rule"],
-        replaced=differing,
+        replaced=_last_of_each(differing),
         agreed=[said.who for said in beaten if said.value == row["value"]],
         items=None if items is None else [_item(item) for item in items],
         refused=refused.get(row["path"], ()),
         base_value=next((said.value for said in reversed(beaten) if said.who.is_base), None),
     )
+
+
+def _last_of_each(beaten: Sequence[Said]) -> list[Said]:
+    """Of several layers in a row that said the same, the one that said it last."""
+    return [
+        said
+        for at, said in enumerate(beaten)
+        if said.value not in [next_.value for next_ in beaten[at + 1 : at + 2]]
+    ]
 
 
 def _item(item: Mapping[str, Any]) -> Said:

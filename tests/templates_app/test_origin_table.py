@@ -88,3 +88,8 @@ def test_scripts_and_checks_read_as_words():
     table = table_of(persona(post_migration={"scripts": [{"name": "tune"}]}, acceptance_checks=checks))
     assert [item.words for item in row_of(table, "post_migration.scripts").items] == ["tune"]
     assert [item.words for item in row_of(table, "acceptance_checks").items] == ["http 8080 / 200", "tcp 22"]
+
+
+def test_a_value_that_two_layers_said_is_struck_through_once():
+    row = row_of(table_of(template(machine="q35"), persona(machine="pc")), "machine")
+    assert [(said.value, said.who.kind) for said in row.replaced] == [("q35", "template")]
