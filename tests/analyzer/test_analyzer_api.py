@@ -55,7 +55,8 @@ def stranger():
 @pytest.fixture
 def suggested(vm):
     persona = make_persona("WebDev", hints=["nginx"])
-    make_scan(vm, facts=make_facts(packages=(make_package("nginx", section="httpd"), make_package("vim", manual=False))))
+    packages = (make_package("nginx", section="httpd"), make_package("vim", manual=False))
+    make_scan(vm, facts=make_facts(packages=packages))
     return vm.recommendations.get(persona=persona)
 
 
@@ -131,7 +132,8 @@ def test_a_stranger_sees_no_machine_and_nothing_below_it(vm, stranger, suggested
 
 def test_a_viewer_reads_and_never_writes(vm, viewer, suggested):
     assert viewer.get(f"{API}/machines/{vm.pk}/").status_code == 200
-    for path in (f"machines/{vm.pk}/scan/", f"recommendations/{suggested.pk}/dismiss/", f"machines/{vm.pk}/recommendations/"):
+    machine = f"machines/{vm.pk}"
+    for path in (f"{machine}/scan/", f"{machine}/recommendations/", f"recommendations/{suggested.pk}/dismiss/"):
         assert viewer.post(f"{API}/{path}").status_code == 403, path
     push = {"vm": str(vm.pk), "metric": "cpu_percent", "start": "2024-01-01T00:00:00Z", "values": [1]}
     assert viewer.post(f"{API}/usage/", push).status_code == 403

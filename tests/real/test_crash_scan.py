@@ -1,4 +1,4 @@
-"""kill -9 of the worker in the middle of a scan: another one does it, and a disk that kills each of them is given up."""
+"""kill -9 of the worker in the middle of a scan: another does it; a disk that kills each of them is given up."""
 
 from datetime import timedelta
 
