@@ -345,3 +345,8 @@ def test_a_pid_that_now_belongs_to_another_program_is_not_taken_for_the_machine(
     folder.path.mkdir()
     (folder.path / "qemu.pid").write_text(f"{os.getpid()}\n")
     assert process.pid_of(folder) is None
+
+
+def test_what_a_script_writes_can_be_read_by_services(qemu, machine):
+    result = qemu.run(machine, "umask", 60)
+    assert result.stdout.strip() == "0022"

@@ -79,7 +79,7 @@ class Command(BaseCommand):
             work_here(run, screen)  # a worker of a running instance may have taken a step: then we watch it
         elif options["wait"]:
             warn_without_worker(screen)
-        if options["inline"] or options["wait"]:
+        if (options["inline"] or options["wait"]) and not load(run).has_ended:
             follow(run, screen)
         run = load(run)
         if options["json"]:

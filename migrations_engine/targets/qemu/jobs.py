@@ -43,6 +43,7 @@ echo started
 WATCH = r"""
 job=$1 limit=$2
 cd /
+umask 022  # our own files lie in folders of 0700; what a script writes, services must be able to read
 if [ "$(head -c 2 "$job/script")" = '#!' ]; then set -- "$job/script"; else set -- /bin/sh "$job/script"; fi
 read -r began rest < /proc/uptime
 setsid "$@" >"$job/stdout" 2>"$job/stderr" </dev/null &
