@@ -51,7 +51,7 @@ CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
 HTTPS = os.environ.get("HTTPS", "") == "1"  # behind TLS: secure cookies, HSTS, redirect
 
 INSTALLED_APPS = [
-    "config.apps.AssemblyConfig",  # before django's own apps, so that our `test` and `runserver` win
+    "config.apps.AssemblyConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -203,7 +203,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = private_dir(VAR_DIR / "static")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -240,7 +240,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "IntentEnum": "personas.models.settings_columns.INTENTS",
-        "RunStateEnum": "migrations_engine.domain.states.RunState",
+        "RecommendationStateEnum": "analyzer.models.recommendation.RecommendationState",
+        "ScanStateEnum": "analyzer.models.scan.ScanState",
+        "StepStateEnum": "migrations_engine.domain.states.StepState",
+        "RunStateEnum": "migrations_engine.models.run.RUN_STATES",
         "TargetKindEnum": "templates_app.models.template.TargetKind",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
