@@ -28,7 +28,10 @@ def identify(read: Read) -> Superblock:
     """The superblock that `read` (relative to the partition's start) shows; kind "unknown" if none is known."""
     head = read(0, 68 * 1024)
     for detect in _DETECTORS:
-        found = detect(head, read)
+        try:
+            found = detect(head, read)
+        except struct.error:
+            continue  # the partition ends in the middle of what would be its superblock
         if found:
             return found
     return Superblock("unknown")

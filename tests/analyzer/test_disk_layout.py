@@ -158,3 +158,19 @@ def test_random_bytes_are_never_more_than_unknown_or_named():
         assert all(each.start_bytes < len(data) for each in table.partitions)
         assert isinstance(identify(read).kind, str)
         sniff(bytes(data))
+
+
+@pytest.mark.parametrize("length", [0, 1, 511, 512, 1081, 2000, 32774, 33000, 65700])
+def test_a_partition_that_ends_inside_its_superblock_is_survived(length):
+    data = bytearray(70_000)
+    for at, magic in (
+        (0, b"XFSB"),
+        (1080, b"\x53\xef"),
+        (32769, b"CD001"),
+        (65600, b"_BHRfS_M"),
+        (4086, b"SWAPSPACE2"),
+    ):
+        data[at : at + len(magic)] = magic
+    for start in (0, 4):  # with XFS's magic, and without it so that the others are reached
+        short = bytes(data[start:length]) if not start else bytes(4) + bytes(data[4:length])
+        assert identify(lambda offset, count, short=short: short[offset : offset + count]).kind

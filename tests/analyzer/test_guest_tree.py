@@ -12,7 +12,7 @@ from analyzer.scanner.child.tree import Tree
 class Dictionary:
     """A file system: nested dictionaries are directories, "-> x" a link, other values a file's bytes."""
 
-    root = 0
+    root = lost = 0
 
     def __init__(self, content: dict):
         self._nodes = [content]

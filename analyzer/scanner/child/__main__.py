@@ -110,7 +110,17 @@ def scan(disk: Disk, notes: Notes) -> dict:
     else:
         for area, reader in _READERS:
             _read(area, reader, guest.tree, facts, notes)
+        _tell_losses(guest.tree, notes)
     return facts
+
+
+def _tell_losses(tree, notes: Notes) -> None:
+    """Nobody knows what the lost files were, so no area may claim to be complete."""
+    if tree.lost:
+        text = f"{tree.lost} files or directories are too damaged to be listed"
+        notes.concern("warning", "damaged_filesystem", text)
+        for area in AREAS:
+            notes.partial(area, text)
 
 
 def _read(area: str, reader, tree, facts: dict, notes: Notes) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from analyzer.scanner.child.disk import Unreadable, Window
 
 MOST_CHILDREN = 200_000  # of one directory; more is a trap, or a mail spool that nobody here reads
+MOST_LOST = 1_000  # damaged entries; then the file system is not worth more time
 LONGEST_LINK = 4096
 
 
@@ -22,6 +23,7 @@ class Child(NamedTuple):
 
 class Filesystem(Protocol):
     root: int
+    lost: int  # entries of directories that were too damaged to be listed
 
     def children(self, inode: int) -> dict[str, Child]: ...
     def size(self, inode: int) -> int: ...
@@ -68,7 +70,7 @@ class _TskFilesystem:
 
         self._image = Image()
         self._filesystem = pytsk3.FS_Info(self._image)
-        self.root = self._filesystem.info.root_inum
+        self.root, self.lost = self._filesystem.info.root_inum, 0
         self._allocated = pytsk3.TSK_FS_NAME_FLAG_ALLOC
         self._by_name = {
             pytsk3.TSK_FS_NAME_TYPE_REG: "file",
@@ -113,7 +115,7 @@ class _LibyalFilesystem:
         self._volume = self._library().volume()
         self._volume.open_file_object(window)
         self._window = window  # the library holds no reference of its own
-        self.root = self._volume.get_root_directory().get_inode_number()
+        self.root, self.lost = self._volume.get_root_directory().get_inode_number(), 0
 
     def _entry(self, inode: int):
         return self._volume.get_file_entry_by_inode(inode)
@@ -121,8 +123,13 @@ class _LibyalFilesystem:
     def children(self, inode: int) -> dict[str, Child]:
         directory, found = self._entry(inode), {}
         for index in range(min(directory.get_number_of_sub_file_entries(), MOST_CHILDREN)):
-            entry = directory.get_sub_file_entry(index)
-            found[entry.get_name() or ""] = Child(entry.get_inode_number(), _kind(entry.get_file_mode()))
+            try:
+                entry = directory.get_sub_file_entry(index)
+                found[entry.get_name() or ""] = Child(entry.get_inode_number(), _kind(entry.get_file_mode()))
+            except OSError:
+                self.lost += 1  # one damaged inode must not hide its neighbours
+                if self.lost > MOST_LOST:
+                    raise
         return found
 
     def size(self, inode: int) -> int:

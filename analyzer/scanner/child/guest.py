@@ -1,6 +1,6 @@
 """From volumes to the machine's own tree of files: finds the root file system and mounts what fstab names."""
 
-from analyzer.domain.fstab import names, parse_fstab
+from analyzer.domain.fstab import Mount, names, parse_fstab
 from analyzer.domain.partitions import ESP
 from analyzer.domain.superblocks import NOT_FOR_FILES
 from analyzer.scanner.child.disk import Unreadable
@@ -33,19 +33,19 @@ class Guest:
 
 def open_guest(layout: Layout, notes: Notes) -> Guest:
     opened = _open_all(layout)
-    roots = [volume for volume, filesystem in opened if _looks_like_root(volume, Tree(filesystem))]
-    efi = next((Tree(filesystem) for volume, filesystem in opened if _is_efi(layout, volume)), None)
+    trees = [(volume, Tree(filesystem)) for volume, filesystem in opened]
+    roots = [(volume, tree) for volume, tree in trees if _looks_like_root(volume, tree)]
+    efi = next((tree for volume, tree in trees if _is_efi(layout, volume)), None)
     if not roots:
-        return Guest(None, efi, _why_not(layout, opened))
+        return Guest(None, efi, _why_not(layout))
     if len(roots) > 1:
-        listed = ", ".join(volume.device.name for volume in roots)
+        listed = ", ".join(volume.device.name for volume, _ in roots)
         notes.concern(
             "warning", "several_systems", f"more than one system is installed ({listed}): the first was read"
         )
-    by_name = {volume.device.name: filesystem for volume, filesystem in opened}
-    tree = Tree(by_name[roots[0].device.name])
-    roots[0].mount_point = "/"
-    _mount(tree, layout, roots[0], by_name, notes)
+    root, tree = roots[0]
+    root.mount_point = "/"
+    _mount(tree, layout, root, {volume.device.name: filesystem for volume, filesystem in opened}, notes)
     return Guest(tree, efi)
 
 
@@ -83,8 +83,7 @@ def _is_efi(layout: Layout, volume: Volume) -> bool:
 
 
 def _mount(tree: Tree, layout: Layout, root: Volume, by_name: dict[str, Filesystem], notes: Notes) -> None:
-    mounts = parse_fstab(tree.text("/etc/fstab") or "")
-    for mount in sorted(mounts, key=lambda each: each.point):  # /var before /var/log
+    for mount in sorted(_fstab(tree, notes), key=lambda each: each.point):  # /var before /var/log
         volume = next((each for each in layout.volumes if names(each.device, mount.spec)), None)
         if volume is None or volume is root or volume.mount_point:
             continue
@@ -97,7 +96,15 @@ def _mount(tree: Tree, layout: Layout, root: Volume, by_name: dict[str, Filesyst
                 notes.partial(area, f"{point} is on {volume.device.name}, which could not be read")
 
 
-def _why_not(layout: Layout, opened: list) -> str:
+def _fstab(tree: Tree, notes: Notes) -> list[Mount]:
+    try:
+        return parse_fstab(tree.text("/etc/fstab") or "")
+    except OSError as error:
+        notes.partial("filesystems", f"/etc/fstab is damaged: {str(error).splitlines()[0][:200]}")
+        return []
+
+
+def _why_not(layout: Layout) -> str:
     for kind, word in (
         ("luks", "LUKS"),
         ("bitlocker", "BitLocker"),

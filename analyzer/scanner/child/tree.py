@@ -36,6 +36,11 @@ class Tree:
             raise Unreadable(f"{path} is not a directory")
         self._mounts[place.path] = filesystem
 
+    @property
+    def lost(self) -> int:
+        """Files and directories that were too damaged to be listed, so far."""
+        return sum(filesystem.lost for filesystem in self._mounts.values())
+
     def find(self, path: str, *, follow: bool = True) -> Place | None:
         """Where `path` leads; None if it leads nowhere. `follow`: also when its last part is a link."""
         stack = [Place(self._mounts["/"], self._mounts["/"].root, "dir", "/")]

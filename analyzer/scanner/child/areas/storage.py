@@ -1,6 +1,6 @@
 """Partitions, file systems, boot mode: what can be told of a disk without the guest's files, and with them."""
 
-from analyzer.domain.partitions import BIOS_BOOT, ESP
+from analyzer.domain.partitions import BIOS_BOOT
 from analyzer.scanner.child.notes import Notes
 from analyzer.scanner.child.tree import Tree
 from analyzer.scanner.child.volumes import Layout
@@ -65,7 +65,15 @@ def concerns(layout: Layout, notes: Notes) -> None:
 def boot_mode(layout: Layout, efi: Tree | None) -> str:
     """bios, uefi, hybrid (both), unknown. `efi`: the files of the EFI system partition."""
     table = layout.table
-    types = {each.type for each in table.partitions}
-    bios = BIOS_BOOT in types if table.kind == "gpt" else table.boot_code
-    uefi = efi is not None and any(efi.glob("/EFI/*/*.[eE][fF][iI]")) if types & {ESP, "0xef"} else False
+    bios = (
+        any(each.type == BIOS_BOOT for each in table.partitions) if table.kind == "gpt" else table.boot_code
+    )
+    uefi = efi is not None and _holds_a_loader(efi)
     return {(True, True): "hybrid", (True, False): "bios", (False, True): "uefi"}.get((bios, uefi), "unknown")
+
+
+def _holds_a_loader(efi: Tree) -> bool:
+    try:
+        return any(efi.glob("/EFI/*/*.[eE][fF][iI]"))
+    except OSError:
+        return False  # a damaged partition starts nothing
