@@ -6,6 +6,7 @@ app_name = "templates_app"
 urlpatterns = [
     path("templates/", templates.TemplateList.as_view(), name="template_list"),
     path("templates/new/", templates.TemplateCreate.as_view(), name="template_create"),
+    path("templates/import/", templates.TemplateImport.as_view(), name="template_import"),
     path("templates/<uuid:pk>/", templates.TemplateDetail.as_view(), name="template_detail"),
     path("templates/<uuid:pk>/edit/", templates.TemplateEdit.as_view(), name="template_edit"),
     path("templates/<uuid:pk>/clone/", templates.TemplateClone.as_view(), name="template_clone"),

@@ -1,9 +1,11 @@
 """Pages of templates."""
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 
 from personas.domain.labels import grouped
 from personas.domain.yaml_text import dump_yaml
+from personas.forms.imports import PersonaImportForm
 from personas.views.base import (
     ActPage,
     ClonePage,
@@ -11,6 +13,7 @@ from personas.views.base import (
     CreatePage,
     DetailPage,
     EditPage,
+    FormPage,
     ListPage,
     Page,
 )
@@ -19,7 +22,7 @@ from templates_app.filters import TemplateFilter
 from templates_app.forms import TemplateForm
 from templates_app.models import MigrationTemplate
 from templates_app.services import templates
-from templates_app.services.template_document import template_export
+from templates_app.services.template_document import template_export, template_import
 
 
 class Templates(Page):
@@ -101,3 +104,30 @@ class TemplateDocument(Templates, DetailPage):
             content_type="application/yaml",
             headers={"Content-Disposition": f'attachment; filename="{self.object.slug}.yaml"'},
         )
+
+
+class TemplateImport(Templates, FormPage):
+    """Asks for the same two things as the import of a persona."""
+
+    form_class = PersonaImportForm
+    template_name = "templates_app/template_import.html"
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.user.is_authenticated and not self.may_create():
+            raise PermissionDenied("Only an admin of a department imports a template.")
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_form_kwargs(self):
+        return {**super().get_form_kwargs(), "user": self.request.user}
+
+    def get_context_data(self, **context):
+        return super().get_context_data(cancel_url=self.url("list"), submit_label="Import", **context)
+
+    def save(self, form):
+        department = form.cleaned_data["department"]
+        return template_import(
+            data=form.cleaned_data["document"], by=self.request.user, department=department
+        )
+
+    def success_message(self, row):
+        return f"Imported “{row}”."

@@ -19,7 +19,9 @@ def staff(client, admin):
 
 
 def test_admin_creates_through_the_service(staff, department):
-    response = staff.post("/admin/templates_app/migrationtemplate/add/", {**FORM, "department": department.pk})
+    response = staff.post(
+        "/admin/templates_app/migrationtemplate/add/", {**FORM, "department": department.pk}
+    )
     assert response.status_code == 302
     assert MigrationTemplate.objects.get().revision == 1
     assert AuditEntry.objects.filter(action="migrationtemplate.create").exists()

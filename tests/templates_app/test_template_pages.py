@@ -209,3 +209,26 @@ def test_only_an_admin_is_offered_and_allowed_to_change(client, template, role):
 def test_pages_ask_for_a_login(client, template):
     for name in ("detail", "merge", "merge_json", "edit"):
         assert client.get(url(name, template)).url.startswith("/login/")
+
+
+def test_import_takes_what_the_download_gave(as_admin, template, department):
+    downloaded = (
+        as_admin.get(url("document", template)).content.decode().replace("slug: debian", "slug: again")
+    )
+    response = as_admin.post(url("import"), {"department": department.pk, "document": downloaded})
+    again = MigrationTemplate.objects.get(slug="again")
+    assert response.url == again.get_absolute_url()
+    assert again.document() == template.document()
+
+
+def test_import_tells_what_is_wrong_and_keeps_what_was_typed(as_admin, department):
+    typed = "name: X\nsettings: {resources: {vcpus: many}}"
+    response = as_admin.post(url("import"), {"department": department.pk, "document": typed})
+    assert "settings.resources.vcpus" in str(response.context["form"].errors["document"])
+    assert "vcpus: many" in response.content.decode()
+    assert not MigrationTemplate.objects.exists()
+
+
+def test_a_viewer_does_not_import(client, viewer):
+    client.force_login(viewer)
+    assert client.get(url("import")).status_code == 403
