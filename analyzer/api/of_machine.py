@@ -1,7 +1,7 @@
 """Lists below one machine: `/api/v1/machines/{id}/packages/`, `services/`, `recommendations/`."""
 
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.response import Response
 
@@ -26,14 +26,20 @@ class OfMachine(OperatorWrites, generics.ListAPIView):
         return generics.get_object_or_404(VirtualMachine.objects.visible_to(self.request.user), pk=self.kwargs["pk"])
 
 
-@extend_schema(summary="Installed software, on purpose first", operation_id="machines_packages_list")
+@extend_schema_view(
+    get=extend_schema(summary="Installed software, on purpose first", operation_id="machines_packages_list")
+)
 class PackagesOfMachine(OfMachine):
     queryset = Package.objects.all()
     serializer_class = PackageSerializer
     filterset_class = PackageFilter
 
 
-@extend_schema(summary="Services, and whether they start with the machine", operation_id="machines_services_list")
+@extend_schema_view(
+    get=extend_schema(
+        summary="Services, and whether they start with the machine", operation_id="machines_services_list"
+    )
+)
 class ServicesOfMachine(OfMachine):
     queryset = Service.objects.all()
     serializer_class = ServiceSerializer

@@ -21,6 +21,9 @@ class MigrationRunQuerySet(OwnedQuerySet):
         return self.alive().exclude(models.Exists(held))
 
 
+RUN_STATES = [(s.value, s.value) for s in RunState]  # named in the OpenAPI document (config/settings.py)
+
+
 class MigrationRun(models.Model):
     """`plan` is the snapshot that was launched (its shape: migrations_engine/services/plan.py); it never changes."""
 
@@ -35,7 +38,7 @@ class MigrationRun(models.Model):
     plan = models.JSONField()
     plan_sha256 = models.CharField(max_length=64)
     state = models.CharField(
-        max_length=12, choices=[(s, s) for s in RunState], default=RunState.QUEUED, db_index=True
+        max_length=12, choices=RUN_STATES, default=RunState.QUEUED, db_index=True
     )
     root_cause = models.TextField(blank=True)
     idempotency_key = models.CharField(max_length=200, blank=True)

@@ -25,10 +25,6 @@ from personas.views.base import (
     Page,
 )
 
-DRAFT = "persona_draft"
-"""Session key: initial values of the create form, left there by a page that proposes a persona (e.g. from a
-machine)."""
-
 
 class Personas(Page):
     model, entity = Persona, "persona"
@@ -79,13 +75,8 @@ class PersonaCreate(Personas, CreatePage):
     form_class = PersonaForm
     template_name = "personas/persona_form.html"
 
-    def get_initial(self):
-        return self.request.session.get(DRAFT, {}) if "draft" in self.request.GET else {}
-
     def save(self, form):
-        persona = personas.persona_create(by=self.request.user, **form.values())
-        self.request.session.pop(DRAFT, None)
-        return persona
+        return personas.persona_create(by=self.request.user, **form.values())
 
 
 class PersonaEdit(Personas, EditPage):
