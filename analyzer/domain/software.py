@@ -9,7 +9,7 @@ means nothing by itself, so the image that a machine was made from stays unseen.
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 from analyzer.domain.facts import Facts
@@ -21,6 +21,7 @@ DERIVED = 0.8  # the word of Debian's metadata against our own
 ATTACHED = 0.15  # data, documents or a client of it
 BEHIND = 0.35  # left of a trade that serves another one on the same machine
 
+GENERAL = frozenset({"datascience", "development", "mathematics"})  # beside a special trade, its means only
 COLLECTION = re.compile(r"^(?:rh-|sclo-|devtoolset-)[a-z]+\d+-|^compat-")
 VERSION = re.compile(r"(?<=[a-z])[-_.]?v?\d+(?:\.\d+)*(?:[a-z]?\d*)(?=$|-)")
 ARCHITECTURE = re.compile(r"(?::|\.)(?:amd64|i386|i686|x86_64|noarch|all|arm64|aarch64|any)$")
@@ -53,7 +54,8 @@ BASE_PRIORITY = frozenset(
     bind-utils net-tools iproute2 iputils-ping ethtool file findutils grep sed gawk git make patch bc psmisc procps acl
     iptables nftables ufw firewalld fail2ban unattended-upgrades ntp chrony ntpdate systemd-timesyncd postfix exim4
     bsd-mailx mailutils procmail mutt python3 perl ruby tcl tk gettext sharutils m4 busybox parted gdisk lvm2 mdadm
-    avahi-daemon dbus polkit cups nfs-common nfs-utils cifs-utils smartmontools hdparm usbutils pciutils dmidecode
+    avahi-daemon dbus polkit cups nfs-common nfs-utils cifs-utils
+    open-iscsi multipath-tools multipath-tools-boot drbd-utils smartmontools hdparm usbutils pciutils dmidecode
     apt-listchanges apt-transport-https debconf popularity-contest ubuntu-standard ubuntu-server ubuntu-minimal
     qemu-guest-agent spice-vdagent virtualbox-guest-utils gdebi synaptic flatpak snapd""".split()
 )
@@ -83,11 +85,12 @@ class Sign:
 
 @dataclass(frozen=True)
 class Workload:
-    """`evidence`: trade → weight > 0, what stands behind others reduced. `unexplained`: on purpose, meaning unknown."""
+    """`evidence`: trade → weight > 0, what stands behind others reduced. `names`: head → 0..1, what a hint can meet.
+    `unexplained`: on purpose, meaning unknown. `beside_packages`: directories that somebody filled by hand."""
 
     signs: tuple[Sign, ...]
     evidence: Mapping[str, float]
-    heads: Mapping[str, float] = field(default_factory=dict)
+    names: Mapping[str, float] = field(default_factory=dict)
     unexplained: tuple[str, ...] = ()
     beside_packages: tuple[str, ...] = ()
 
@@ -146,11 +149,17 @@ def _hangs_on(name: str) -> bool:
 
 
 def _with_development(plain: str, found: Mapping[str, float], attached: float):
-    weighed = {trade: weight * attached for trade, weight in found.items()}
+    special = any(trade not in GENERAL and weight >= 0.5 for trade, weight in found.items())
+    weighed = {
+        trade: weight * attached * (BEHIND if special and trade in GENERAL else 1)
+        for trade, weight in found.items()
+    }
     if DEVELOPED.search(plain):
         weighed["development"] = max(0.35, weighed.get("development", 0))
     if head(plain) in BASE_PRIORITY or plain in of_images():
-        weighed = {trade: weight * (1 if trade == "office" else NATIVE) for trade, weight in weighed.items()}
+        weighed = {
+            trade: weight * (0.5 if trade == "office" else NATIVE) for trade, weight in weighed.items()
+        }
     return tuple(weighed.items())
 
 
@@ -171,11 +180,9 @@ def _words() -> tuple[dict[str, dict[str, float]], dict[str, list[tuple[str, str
 
 @lru_cache(maxsize=100_000)
 def _own(name: str) -> dict[str, float]:
+    """Trade → weight: of the name itself, and of the longest beginning in each trade that does not name it."""
     exact, beginnings = _words()
-    if name in exact:
-        return exact[name]
-    found: dict[str, float] = {}
-    longest = 0
+    longest: dict[str, tuple[int, float]] = {}
     for pattern, trade, weight in beginnings.get(name[:2], ()):
         begin, _, end = pattern.partition("*")
         if not (name.startswith(begin) and name.endswith(end)):
@@ -186,11 +193,8 @@ def _own(name: str) -> dict[str, float]:
             and name[len(begin) :][:1] not in ("", "-", "_", ".")
         ):
             continue  # "rt*" must not mean "rtkit"
-        if len(pattern) >= longest:
-            found = found if len(pattern) == longest else {}
-            longest = len(pattern)
-            found[trade] = weight
-    return found
+        longest[trade] = max(longest.get(trade, (0, 0.0)), (len(pattern), weight))
+    return {trade: weight for trade, (_, weight) in longest.items()} | exact.get(name, {})
 
 
 def _of_language(name: str) -> dict[str, float]:
@@ -216,7 +220,7 @@ def workload(facts: Facts) -> Workload:
     return Workload(
         signs=found,
         evidence=_evidence(found),
-        heads=_heads(facts, known_purpose),
+        names=_names_of(facts, found, known_purpose),
         unexplained=tuple(sorted(unexplained)),
         beside_packages=_beside(facts),
     )
@@ -307,7 +311,8 @@ def _beside(facts: Facts) -> tuple[str, ...]:
 
 
 def _is_telling(name: str) -> bool:
-    return not (EVERYWHERE.match(name) or head(name) in BASE_PRIORITY or name.startswith("lib"))
+    known = EVERYWHERE.match(name) or head(name) in BASE_PRIORITY or name in of_images()
+    return not known and (not name.startswith("lib") or bool(meaning(name)[0]))
 
 
 def _evidence(signs: Iterable[Sign]) -> dict[str, float]:
@@ -337,17 +342,23 @@ def _behind(trade: str, total: Mapping[str, float]) -> float:
     served = max((total.get(other, 0) for other in trades()[trade].behind), default=0)
     if not served:
         return 1.0
-    return 1 - (1 - BEHIND) * min(1.0, served / (served + total[trade]) * 2)
+    return 1 - (1 - BEHIND) * min(1.0, 2 * served / (served + total[trade])) ** 2
 
 
-def _heads(facts: Facts, known_purpose: bool) -> dict[str, float]:
-    """Name → weight, of what the learner may learn by name: on purpose, or known by name when that is not known."""
-    found = {}
+def without(found: Workload, names: Iterable[str]) -> Workload:
+    """The same machine, had it not this software: for "it would be … without …"."""
+    gone = {head(name) for name in names}
+    left = tuple(sign for sign in found.signs if head(sign.name) not in gone)
+    kept = {name: weight for name, weight in found.names.items() if name not in gone}
+    return replace(found, signs=left, evidence=_evidence(left), names=kept)
+
+
+def _names_of(facts: Facts, signs: Iterable[Sign], known_purpose: bool) -> dict[str, float]:
+    found = {head(sign.name): sign.weight for sign in signs if _is_telling(sign.name)}
     for package in facts.packages:
-        if not _is_telling(package.name):
-            continue
-        if package.manual:
-            found[head(package.name)] = 1.0
-        elif not known_purpose and meaning(package.name)[1]:
-            found[head(package.name)] = 0.5
+        if package.manual and known_purpose and _is_telling(package.name):
+            found[head(package.name)] = ON_PURPOSE
+    for service in facts.services:
+        if service.enabled and service.kind == "service" and _is_telling(service.name):
+            found.setdefault(head(service.name), RUNNING)
     return found
