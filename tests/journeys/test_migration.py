@@ -1,4 +1,4 @@
-"""A department admin's whole way: log in, connect a source, scan, take the suggestion, look at the plan, migrate, verify.
+"""A department admin's whole way: log in, connect a source, scan, take the suggestion, see the plan, migrate, verify.
 
 A real disk, real workers, a real guest that boots: the pages are the only thing that the person touches.
 """
