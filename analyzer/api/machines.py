@@ -26,7 +26,6 @@ from analyzer.permissions import OperatorWrites
 from analyzer.services.machines import persona_from_vm, vm_forget
 from analyzer.services.scans import facts_of, newest_readable, scan_start
 from analyzer.services.usage import usage_chart, usage_summary, usage_upload
-from analyzer.tasks import send_scan
 from personas.errors import BadInput
 from personas.models import Role
 
@@ -63,7 +62,6 @@ class MachineViewSet(
     @action(detail=True, methods=["post"])
     def scan(self, request, pk=None):
         scan = scan_start(vm=self.get_object(), by=request.user)
-        send_scan(scan.pk)
         location = reverse("scan-detail", args=[scan.pk], request=request)
         return Response(ScanSerializer(scan).data, status=status.HTTP_202_ACCEPTED, headers={"Location": location})
 

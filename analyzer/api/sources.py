@@ -13,13 +13,12 @@ from analyzer.filters import SourceFilter
 from analyzer.models import SourceEndpoint
 from analyzer.services.discovery import source_discover_request
 from analyzer.services.sources import source_check, source_delete
-from analyzer.tasks import send_discovery
 from personas.api.base import OwnedViewSet
 from personas.models import Role
 
 
 class SourceViewSet(OwnedViewSet):
-    queryset = SourceEndpoint.objects.annotate(machine_count=Count("machines"))
+    queryset = SourceEndpoint.objects.annotate(machine_count=Count("machines")).order_by("name")
     serializer_class = SourceSerializer
     filterset_class = SourceFilter
     filter_backends = [DjangoFilterBackend]
@@ -36,7 +35,6 @@ class SourceViewSet(OwnedViewSet):
     def discover(self, request, pk=None):
         source = self.get_object()
         source_discover_request(source=source, by=request.user)
-        send_discovery(source.pk)
         location = reverse("source-detail", args=[source.pk], request=request)
         data = self.get_serializer(self.get_object()).data
         return Response(data, status=status.HTTP_202_ACCEPTED, headers={"Location": location})

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from analyzer.models import Disk, SourceEndpoint, VirtualMachine
+from analyzer.services.messages import EXPIRES_S, send_on_commit
 from analyzer.sources.base import Machine, Skipped, SourceError
 from analyzer.sources.registry import source_of_kind
 from personas.errors import Refused
@@ -15,19 +16,21 @@ from personas.models import Role
 from personas.services.access import require
 from personas.services.audit import record
 
-DUE_S = 120  # a discovery that is silent for so long is sent again
+TASK = "analyzer.discover"
+DUE_S = EXPIRES_S  # a discovery that is silent for so long is sent again
 MAX_SKIPPED = 200  # of a report; a person looks at the first ones
 
 
 @transaction.atomic
 def source_discover_request(*, source: SourceEndpoint, by) -> SourceEndpoint:
-    """Marks the source; the caller sends the message (analyzer.tasks.send_discovery). Asking twice is asking once."""
+    """Has a worker look. Asking twice is asking once."""
     require(by=by, department=source.department, role=Role.OPERATOR)
     now = timezone.now()
     free = SourceEndpoint.objects.filter(pk=source.pk, discovery_requested_at__isnull=True)
     due = now + timedelta(seconds=DUE_S)
     if free.update(discovery_requested_at=now, discovery_requested_by=by, discovery_due_at=due):
         record(by=by, action="source.discover", obj=source)
+        send_on_commit(TASK, source.pk)
     source.refresh_from_db()
     return source
 
@@ -43,13 +46,16 @@ def source_discover_queued(*, source_id: uuid.UUID) -> None:
         return  # it stands in discovery_error
 
 
-def discoveries_overdue() -> list[uuid.UUID]:
-    """Asked for and not done in time: to be sent again."""
+def discoveries_sweep() -> list[uuid.UUID]:
+    """Sends again what was asked for and not done in time; returns these sources."""
     now = timezone.now()
     overdue = SourceEndpoint.objects.filter(discovery_requested_at__isnull=False, discovery_due_at__lt=now)
     due = now + timedelta(seconds=DUE_S)
     found = list(overdue.values_list("pk", flat=True))
-    return [pk for pk in found if overdue.filter(pk=pk).update(discovery_due_at=due)]
+    again = [pk for pk in found if overdue.filter(pk=pk).update(discovery_due_at=due)]
+    for source_id in again:
+        send_on_commit(TASK, source_id)
+    return again
 
 
 def source_discover(*, source: SourceEndpoint, by) -> dict:

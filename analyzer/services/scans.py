@@ -23,6 +23,7 @@ from analyzer.models import Disk, Scan, VirtualMachine
 from analyzer.models.scan import READABLE, ScanState
 from analyzer.scanner.scan import SandboxUnavailable, UnreadableImage, scan_image
 from analyzer.services.findings import findings_store
+from analyzer.services.messages import EXPIRES_S, send_on_commit
 from personas.domain.canonical import sha256_of
 from personas.errors import Refused
 from personas.models import Role
@@ -31,8 +32,9 @@ from personas.services.audit import record
 
 Watch = Callable[[int, str], None]  # (percent, what is happening); what it raises stops the scan and is raised again
 
+TASK = "analyzer.scan"
 MAX_ATTEMPTS = 3
-QUEUE_S = 120  # a queued scan that no worker has begun by then is sent again; its old message has expired
+QUEUE_S = EXPIRES_S  # a queued scan that no worker has begun by then is sent again
 BEAT_S = 1.0  # how often a running scan looks at its watch
 
 log = structlog.get_logger(__name__)
@@ -61,9 +63,10 @@ def disk_fingerprint(vm: VirtualMachine) -> str:
 
 @transaction.atomic
 def scan_start(*, vm: VirtualMachine, by) -> Scan:
-    """A queued scan; the one that is under way when there is one. The caller sends its message (send_scan)."""
+    """A scan for the workers to do; the one that is under way when there is one."""
     require(by=by, department=vm.department, role=Role.OPERATOR)
     scan = _queue(vm, by)
+    send_on_commit(TASK, scan.pk)  # twice does no harm: a scan is claimed once
     record(by=by, action="scan.start", obj=vm, after={"scan": str(scan.pk)})
     return scan
 
@@ -249,14 +252,15 @@ def stars_of(facts: Facts) -> int:
 
 
 def scans_sweep() -> list[uuid.UUID]:
-    """Looks after what nobody works on; returns the scans to send again. Two sweepers at once do no harm: each row is
-    moved by one conditional UPDATE."""
+    """Looks after what nobody works on; returns the scans that were sent again. Two sweepers at once do no harm: each
+    row is moved by one conditional UPDATE."""
     now = timezone.now()
     due = now + timedelta(seconds=QUEUE_S)
     again = []
     for scan in Scan.objects.overdue(now).select_related("vm"):
         queued = {"state": ScanState.QUEUED, "fence": None, "lease_until": due}
         if not _give_up(scan) and Scan.objects.overdue(now).filter(pk=scan.pk).update(**queued):
+            send_on_commit(TASK, scan.pk)
             again.append(scan.pk)
     return again
 

@@ -15,7 +15,6 @@ from analyzer.models.scan import ScanState
 from analyzer.permissions import may
 from analyzer.services.machines import vm_forget, vm_update
 from analyzer.services.scans import scan_start
-from analyzer.tasks import send_scan
 from analyzer.views.answers import saved, told
 from analyzer.views.machines import machine_or_404
 from personas.models import Role
@@ -37,8 +36,6 @@ def machines_scan(request):
         rows = rows.filter(pk__in=form.cleaned_data["vm"]) if form.is_valid() else rows.none()
     rows = rows.filter(missing_since__isnull=True).operable_by(request.user)[:MOST_AT_ONCE]
     scans = [scan_start(vm=vm, by=request.user) for vm in rows]
-    for scan in scans:
-        send_scan(scan.pk)
     if scans:
         messages.success(request, f"{len(scans)} machine{'s are' if len(scans) > 1 else ' is'} being scanned.")
     else:
@@ -50,11 +47,7 @@ def machines_scan(request):
 @require_POST
 def vm_scan(request, pk):
     vm = machine_or_404(request, pk)
-
-    def act():
-        send_scan(scan_start(vm=vm, by=request.user).pk)
-
-    told(request, act)
+    told(request, lambda: scan_start(vm=vm, by=request.user))
     return redirect("analyzer:vm_detail", pk=vm.pk)
 
 

@@ -15,7 +15,6 @@ from analyzer.models import SourceEndpoint
 from analyzer.permissions import may
 from analyzer.services.discovery import source_discover_request
 from analyzer.services.sources import source_check, source_create, source_delete, source_update
-from analyzer.tasks import send_discovery
 from analyzer.views.answers import saved, told
 from analyzer.views.lists import VisibleList
 from analyzer.views.machine_actions import STOP_POLLING
@@ -23,7 +22,9 @@ from personas.models import Department, Role
 
 
 class SourceList(VisibleList):
-    queryset = SourceEndpoint.objects.annotate(machine_count=Count("machines")).select_related("department")
+    queryset = (
+        SourceEndpoint.objects.annotate(machine_count=Count("machines")).select_related("department").order_by("name")
+    )
     filterset_class = SourceFilter
     template_name = "analyzer/source_list.html"
 
@@ -102,12 +103,7 @@ def source_remove(request, pk):
 @require_POST
 def source_discover(request, pk):
     source = source_or_404(request, pk)
-
-    def act():
-        source_discover_request(source=source, by=request.user)
-        send_discovery(source.pk)
-
-    told(request, act)
+    told(request, lambda: source_discover_request(source=source, by=request.user))
     return redirect("analyzer:source_detail", pk=pk)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from analyzer.models import SourceEndpoint, VirtualMachine
 from analyzer.services.discovery import (
-    discoveries_overdue,
+    discoveries_sweep,
     source_discover,
     source_discover_queued,
     source_discover_request,
@@ -15,7 +15,9 @@ from tests.factories import make_department, make_member, make_scan, make_source
 
 pytestmark = pytest.mark.django_db
 
-SECTOR = bytes(510) + b"\x55\xaa"  # a master boot record without a partition: the smallest thing that is a disk
+SECTOR = (
+    bytes(510) + b"\x55\xaa"
+)  # a master boot record without a partition: the smallest thing that is a disk
 
 
 @pytest.fixture
@@ -168,10 +170,10 @@ def test_an_asked_for_discovery_is_done_once_and_sent_again_when_lost(images, so
     put(images / "web01.raw")
     source_discover_request(source=source, by=admin)
     source_discover_request(source=source, by=admin)
-    assert discoveries_overdue() == []
+    assert discoveries_sweep() == []
     SourceEndpoint.objects.update(discovery_due_at=source.created_at)
-    assert discoveries_overdue() == [source.pk]
-    assert discoveries_overdue() == []
+    assert discoveries_sweep() == [source.pk]
+    assert discoveries_sweep() == []
     source_discover_queued(source_id=source.pk)
     source_discover_queued(source_id=source.pk)
     source.refresh_from_db()

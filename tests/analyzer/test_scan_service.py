@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from analyzer.domain.facts import Coverage, Service, UsageSeries
 from analyzer.models import Package, Recommendation, Scan
 from analyzer.models.scan import ScanState
 from analyzer.scanner.scan import UnreadableImage
-from analyzer.services import scans
+from analyzer.services import messages, scans
 from analyzer.services.scans import scan_now, scan_start, scan_work, scans_sweep
 from personas.errors import NotAllowed
 from personas.models import AuditEntry
@@ -192,6 +193,18 @@ def test_a_scan_whose_worker_died_is_sent_again_and_done(vm, operator, reads):
 def test_a_lost_message_is_sent_again(vm, operator):
     scan = scan_start(vm=vm, by=operator)
     assert scans_sweep() == []
+    expire(scan)
+    assert scans_sweep() == [scan.pk]
+
+
+def test_a_broker_that_is_away_stops_nobody(vm, operator, monkeypatch, django_capture_on_commit_callbacks):
+    def away(*args, **options):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(messages.current_app, "send_task", away)
+    with django_capture_on_commit_callbacks(execute=True) as sent:
+        scan = scan_start(vm=vm, by=operator)
+    assert len(sent) == 1
     expire(scan)
     assert scans_sweep() == [scan.pk]
 
