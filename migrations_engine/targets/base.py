@@ -124,13 +124,13 @@ class Target(Protocol):
     kind: ClassVar[str]
     caps: ClassVar[
         frozenset[str]
-    ]  # of: guest_exec, console, security_groups, qos, tags, offline_prepare, kernels
+    ]  # of: guest_exec, console, security_groups, qos, tags, offline_prepare, kernels, kernel_install
 
     def probe(self) -> TargetInfo:
         """What is here. May take seconds the first time; the answer is kept."""
 
-    def check(self, spec: MachineSpec, facts: Facts) -> tuple[Concern, ...]:
-        """Dry run. A critical concern means that `create` or the boot will fail."""
+    def check(self, spec: MachineSpec, facts: Facts, kernel: str | None = None) -> tuple[Concern, ...]:
+        """Dry run. A critical concern means that `create` or the boot will fail. `kernel`: the one to boot."""
 
     def enforcement(self, spec: MachineSpec, facts: Facts) -> tuple[Enforcement, ...]:
         """One row for each setting that somebody must make true, known before the run."""

@@ -1,6 +1,6 @@
 import pytest
 
-from analyzer.domain.facts import Facts, Filesystem, Kernel, ScanInfo
+from analyzer.domain.facts import Facts, Filesystem, Kernel, Package, ScanInfo
 from migrations_engine.domain.enforcement import enforcement
 from migrations_engine.domain.machine import MachineSpec, Rule, SecurityGroup
 from migrations_engine.targets.base import TargetInfo
@@ -90,3 +90,13 @@ def test_the_driver_is_looked_for_in_the_kernel_that_will_boot():
     facts = make_facts(kernels=(*make_facts().kernels, old))
     assert concerns(make_spec(), facts, INFO, kernel="6.1") == ()
     assert any("2.6" in each.text for each in concerns(make_spec(), facts, INFO, kernel="2.6"))
+
+
+@pytest.mark.parametrize(
+    ("lacking", "reason"), [({"packages": ()}, "dpkg"), ({"has_guest_agent": False}, "agent"), ({}, None)]
+)
+def test_a_kernel_that_cannot_be_installed_is_a_critical_concern(lacking, reason):
+    facts = make_facts(**{"packages": (Package(name="dpkg", version="1.21", manager="dpkg"),), **lacking})
+    found = [each for each in concerns(make_spec(), facts, INFO, kernel="6.9") if each.subject == "kernel"]
+    assert [each.severity for each in found] == (["critical"] if reason else [])
+    assert all(reason in each.text for each in found)

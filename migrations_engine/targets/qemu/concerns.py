@@ -14,6 +14,7 @@ def concerns(
 ) -> tuple[Concern, ...]:
     """`kernel` is the one that will boot, None for the disk's default."""
     found = [*_fits(spec, info), *_models(spec), *_way_in(facts), *_drivers(spec, facts, kernel)]
+    found += _installable(facts, kernel)
     found += [
         Concern("warning", row.setting, f"{row.value}: nobody enforces it: {row.how}")
         for row in enforcement(spec, facts)
@@ -62,6 +63,18 @@ def _way_in(facts: Facts) -> list[Concern]:
         return [Concern("critical", "guest", text)]
     text = "no guest agent: nothing can be verified inside the guest, and scripts run once at the first boot"
     return [Concern("warning", "guest", text)]
+
+
+def _installable(facts: Facts, version: str | None) -> list[Concern]:
+    if version is None or version in {kernel.version for kernel in facts.kernels}:
+        return []
+    if not facts.has_guest_agent:
+        text = f"kernel {version} is not installed, and without a guest agent it cannot be"
+        return [Concern("critical", "kernel", text)]
+    if not any(package.name == "dpkg" for package in facts.packages):
+        text = f"kernel {version} is not installed, and without dpkg in the guest it cannot be"
+        return [Concern("critical", "kernel", text)]
+    return []
 
 
 def _drivers(spec: MachineSpec, facts: Facts, version: str | None) -> list[Concern]:

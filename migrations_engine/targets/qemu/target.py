@@ -39,11 +39,8 @@ from migrations_engine.domain.machine import (
     Status,
 )
 from migrations_engine.targets.base import (
-    AgentUnavailable,
     FilesystemDamaged,
     KeepAlive,
-    KernelUnavailable,
-    MachineFailed,
     MachineMissing,
     PrepareRefused,
     Progress,
@@ -53,9 +50,9 @@ from migrations_engine.targets.base import (
     no_keep_alive,
     no_progress,
 )
-from migrations_engine.targets.qemu import images, inside, jobs, process, qmp
-from migrations_engine.targets.qemu.accelerator import Accelerator, accelerator, remember
-from migrations_engine.targets.qemu.agent import Agent
+from migrations_engine.targets.qemu import boot, images, inside, jobs, kernel_install, process, qmp
+from migrations_engine.targets.qemu.accelerator import accelerator
+from migrations_engine.targets.qemu.boot import Boot, agent_of
 from migrations_engine.targets.qemu.command import mac_address, qemu_command
 from migrations_engine.targets.qemu.concerns import concerns
 from migrations_engine.targets.qemu.firmware import ovmf
@@ -64,11 +61,9 @@ from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.forwards import allocate
 from migrations_engine.targets.qemu.grow import grow
 from migrations_engine.targets.qemu.seed import write_seed
-from migrations_engine.targets.qemu.wire import WireClosed
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 COMPARE_SHARE = 4  # of five parts of a copy's progress four are the copy and one its comparison
-PORT_TRIES = 3
 
 
 class QemuTarget:
@@ -76,7 +71,16 @@ class QemuTarget:
 
     kind: ClassVar[str] = "qemu"
     caps: ClassVar[frozenset[str]] = frozenset(
-        {"guest_exec", "console", "security_groups", "qos", "tags", "offline_prepare", "kernels"}
+        {
+            "guest_exec",
+            "console",
+            "security_groups",
+            "qos",
+            "tags",
+            "offline_prepare",
+            "kernels",
+            "kernel_install",
+        }
     )
 
     def __init__(self, *, root: Path):
@@ -146,9 +150,10 @@ class QemuTarget:
             return done
 
     def install_kernel(self, disk: DiskRef, version: str, keep_alive: KeepAlive = no_keep_alive) -> None:
-        raise KernelUnavailable(
-            f"kernel {version} is not on the disk, and this target cannot install one yet"
-        )
+        folder = self._folder(disk.key)
+        with folder.locked(keep_alive):
+            if folder.read().get("sealed") is None:
+                kernel_install.ensure_kernel(self.root, folder, version, keep_alive)
 
     def seal(self, disk: DiskRef, format: str, progress: Progress = no_progress) -> DiskRef:
         if format not in ("raw", "qcow2"):
@@ -196,46 +201,16 @@ class QemuTarget:
         folder = self._made(ref)
         with folder.locked(no_keep_alive):
             if want == "on":
-                self._start(folder)
+                self._boot(folder).start()
             elif process.pid_of(folder) is not None:
-                _stop(folder, 0 if hard else timeout_s)
+                boot.stop(folder, 0 if hard else timeout_s)
         return self.status(ref)
 
-    def _start(self, folder: Folder) -> None:
-        for _ in range(PORT_TRIES):
-            if process.pid_of(folder) is not None:
-                return
-            record = folder.read()
-            spec, found = _spec(record["spec"]), accelerator(self.root)
-            firmware = ovmf() if spec.firmware == "uefi" else None
-            command = qemu_command(
-                spec, _disk(folder).format, record["forwards"], found.name,
-                seed=folder.seed.exists(), firmware_code=firmware.code if firmware else None,
-            )  # fmt: skip
-            try:
-                process.start(folder, command)
-            except process.PortTaken:
-                folder.write(forwards=allocate(spec.forwards))
-                continue
-            folder.write(accelerator=found.name, answered=False)
-            return
-        raise MachineFailed("the ports for this machine were taken again and again")
+    def _boot(self, folder: Folder) -> Boot:
+        return Boot(self.root, folder, lambda name: _command(folder, name), lambda: _new_ports(folder))
 
     def reset(self, ref: MachineRef, timeout_s: float = 60) -> None:
-        folder = self._made(ref)
-        agent, control = _agent(folder), folder.path / "qmp.sock"
-
-        def ask_guest() -> None:
-            try:
-                agent.tell("guest-shutdown", mode="reboot")
-            except AgentUnavailable:
-                qmp.ask(control, "system_reset")
-
-        try:
-            if not qmp.wait_for_event(control, "RESET", ask_guest, timeout_s):
-                qmp.wait_for_event(control, "RESET", lambda: qmp.ask(control, "system_reset"), 20)
-        except WireClosed as error:
-            raise MachineFailed(f"machine {ref.key} is not running") from error
+        boot.reset(self._made(ref), timeout_s)
 
     def status(self, ref: MachineRef) -> Status:
         folder = Folder(self.root / ref.key)
@@ -244,40 +219,16 @@ class QemuTarget:
         pid = process.pid_of(folder)
         if pid is None:
             return Status("off")
-        return Status("on", _agent(folder).answers(1.0), qmp.run_state(folder.path / "qmp.sock") or "", pid)
+        return Status("on", agent_of(folder).answers(1.0), qmp.run_state(folder.path / "qmp.sock") or "", pid)
 
     def console(self, ref: MachineRef, max_bytes: int = 65536) -> str:
         return process.console_end(self._made(ref), max_bytes)
 
     def wait_ready(self, ref: MachineRef, timeout_s: float, keep_alive: KeepAlive = no_keep_alive) -> None:
+        # without the lock, so that a machine that does not come up can be switched off meanwhile
         folder = self._made(ref)
-        deadline = time.monotonic() + timeout_s
-        while not _agent(folder).answers(1.0):
-            keep_alive()
-            if not self._alive(folder):
-                raise MachineFailed(
-                    f"the machine stopped while booting; its console ends: {_console_words(folder)}"
-                )
-            if time.monotonic() > deadline:
-                raise AgentUnavailable(
-                    f"no guest agent within {timeout_s:.0f} s; the console ends: {_console_words(folder)}"
-                )
-            time.sleep(0.2)
-        folder.write(answered=True)
-
-    def _alive(self, folder: Folder) -> bool:
-        """False when QEMU is gone. A guest that died of KVM before it ever answered starts again by emulation."""
-        record = folder.read()
-        state = qmp.run_state(folder.path / "qmp.sock") if process.pid_of(folder) else None
-        if state not in (None, "internal-error"):
-            return True
-        if record.get("accelerator") != "kvm" or record.get("answered"):
-            return state is not None
-        with folder.locked(no_keep_alive):
-            process.kill(folder)
-            remember(self.root, Accelerator("tcg", "a guest died on KVM while it booted"))
-            self._start(folder)
-        return True
+        watched = replace(self._boot(folder), exclusively=lambda: folder.locked(keep_alive))
+        watched.wait_ready(timeout_s, keep_alive)
 
     # -- inside the guest ----------------------------------------------------------------------------------------
 
@@ -289,25 +240,25 @@ class QemuTarget:
         once_key: str | None = None,
         keep_alive: KeepAlive = no_keep_alive,
     ) -> Result:
-        return jobs.run_script(_agent(self._made(ref)), script, timeout_s, once_key, keep_alive)
+        return jobs.run_script(agent_of(self._made(ref)), script, timeout_s, once_key, keep_alive)
 
     def stop_script(self, ref: MachineRef, once_key: str) -> None:
-        jobs.stop_script(_agent(self._made(ref)), once_key)
+        jobs.stop_script(agent_of(self._made(ref)), once_key)
 
     def guest_report(self, ref: MachineRef) -> GuestReport:
         try:
-            return inside.report(_agent(self._made(ref)))
+            return inside.report(agent_of(self._made(ref)))
         except UnreadableReport as error:
             raise TargetError(str(error)) from error
 
     def set_default_kernel(self, ref: MachineRef, version: str) -> None:
-        inside.set_default_kernel(_agent(self._made(ref)), version)
+        inside.set_default_kernel(agent_of(self._made(ref)), version)
 
     def apply_security_groups(self, ref: MachineRef, groups: tuple[SecurityGroup, ...]) -> Applied:
-        return inside.apply_security_groups(_agent(self._made(ref)), groups)
+        return inside.apply_security_groups(agent_of(self._made(ref)), groups)
 
     def apply_bandwidth(self, ref: MachineRef, mbps: int) -> Applied:
-        return inside.apply_bandwidth(_agent(self._made(ref)), mbps)
+        return inside.apply_bandwidth(agent_of(self._made(ref)), mbps)
 
     def tag(self, ref: MachineRef, tags: dict[str, str]) -> Applied:
         folder = self._made(ref)
@@ -404,28 +355,18 @@ def _last_part(progress: Progress) -> Progress:
     return lambda done, total: progress((total * COMPARE_SHARE + done) // (COMPARE_SHARE + 1), total)
 
 
-def _stop(folder: Folder, patience_s: float) -> None:
-    if patience_s > 0:
-        try:
-            _agent(folder).tell("guest-shutdown", mode="powerdown")
-        except AgentUnavailable:
-            _tell_qemu(folder, "system_powerdown")  # the power button
-        if process.wait_gone(folder, patience_s):
-            return
-    _tell_qemu(folder, "quit")  # writes out its caches, which a kill does not
-    if not process.wait_gone(folder, 20):
-        process.kill(folder)
+def _command(folder: Folder, accelerator_name: str) -> list[str]:
+    record = folder.read()
+    spec = _spec(record["spec"])
+    firmware = ovmf() if spec.firmware == "uefi" else None
+    return qemu_command(
+        spec, _disk(folder).format, record["forwards"], accelerator_name,
+        seed=folder.seed.exists(), firmware_code=firmware.code if firmware else None,
+    )  # fmt: skip
 
 
-def _tell_qemu(folder: Folder, command: str) -> None:
-    try:
-        qmp.ask(folder.path / "qmp.sock", command)
-    except (WireClosed, MachineFailed):
-        return  # it is going or hangs: the caller looks whether it is gone and kills it
-
-
-def _agent(folder: Folder) -> Agent:
-    return Agent(folder.path / "agent.sock")
+def _new_ports(folder: Folder) -> None:
+    folder.write(forwards=allocate(_spec(folder.read()["spec"]).forwards))
 
 
 def _ref(folder: Folder) -> MachineRef:
@@ -446,11 +387,6 @@ def _spec(data: dict) -> MachineSpec:
     return MachineSpec(
         **{**data, "devices": tuple(data["devices"]), "security_groups": groups, "forwards": forwards}
     )
-
-
-def _console_words(folder: Folder) -> str:
-    lines = [line.strip() for line in process.console_end(folder, 4096).splitlines() if line.strip()]
-    return " / ".join(lines[-4:]) or "(nothing)"
 
 
 def _available_mib() -> int:

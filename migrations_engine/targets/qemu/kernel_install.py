@@ -1,0 +1,140 @@
+"""A kernel package put into a guest by the guest itself, in a boot of its own before the real first one.
+
+The guest's own dpkg does it, in the guest's own machine and without a network: nothing of a foreign disk runs on this
+machine, the package database stays true, and every initramfs generator works. The price is a boot and, under
+emulation, some minutes. (Measured and not taken: dpkg in a chroot over fuse2fs is quicker, and runs the guest's
+programs on the host.)
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from analyzer.domain import grub
+from migrations_engine.domain.machine import MachineSpec
+from migrations_engine.targets.base import KeepAlive, KernelUnavailable, TargetError
+from migrations_engine.targets.qemu import images, process
+from migrations_engine.targets.qemu.boot import Boot, agent_of, stop
+from migrations_engine.targets.qemu.command import qemu_command
+from migrations_engine.targets.qemu.folder import Folder
+from migrations_engine.targets.qemu.jobs import run_script
+from migrations_engine.targets.qemu.rootfs import find_boot
+
+PACKAGE = "kernel.deb"
+SERIAL = "mp-kernel"
+READY_S, OFF_S = 900, 120
+INSTALL_TIMEOUT_S = 3600  # minutes under emulation; its end is the script's, this only bounds a hang
+MACHINE = {"vcpus": 2, "memory_mib": 1024}
+
+INSTALL = r"""#!/bin/sh
+set -e
+version=@version@ size=@size@
+command -v dpkg > /dev/null || { echo "the guest has no dpkg" >&2; exit 1; }
+device=
+for each in /sys/block/*; do
+    if [ "$(cat "$each/serial" 2>/dev/null)" = @serial@ ]; then device=/dev/${each##*/}; fi
+done
+[ -n "$device" ] || { echo "the guest does not see the disk with the package" >&2; exit 1; }
+mkdir -p /var/cache/migration-personas
+package=/var/cache/migration-personas/kernel.deb
+head -c "$size" "$device" > "$package"
+DEBIAN_FRONTEND=noninteractive dpkg --install "$package"
+rm "$package"
+for part in vmlinuz initrd.img; do
+    [ -s "/boot/$part-$version" ] || { echo "/boot/$part-$version was not made" >&2; exit 1; }
+done
+sync
+"""
+
+
+def ensure_kernel(root: Path, folder: Folder, version: str, keep_alive: KeepAlive) -> None:
+    """Goes on where a killed worker left the guest installing. The caller holds the folder's lock.
+
+    Raises KernelUnavailable; the disk may then be half changed, so the next copy begins anew.
+    """
+    if process.pid_of(folder) is None:
+        if _in_menu(folder.raw, version):
+            return
+        folder.write(installing={"version": version, "size": _fetch_package(folder, version, keep_alive)})
+    try:
+        _install(root, folder, version, keep_alive)
+    except TargetError as error:
+        process.kill(folder)
+        folder.write(copied=None, grown=None, prepared=None)
+        raise KernelUnavailable(f"kernel {version} could not be installed: {error}") from error
+    (folder.path / PACKAGE).unlink()
+
+
+def _install(root: Path, folder: Folder, version: str, keep_alive: KeepAlive) -> None:
+    boot = Boot(root, folder, lambda name: _command(folder.key, name))
+    boot.start()
+    boot.wait_ready(READY_S, keep_alive)
+    script = _script(version, folder.read()["installing"]["size"])
+    done = run_script(agent_of(folder), script, INSTALL_TIMEOUT_S, f"kernel-{version}", keep_alive)
+    stop(folder, OFF_S)
+    if done.exit_code:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        raise TargetError("; ".join(words[-3:]) or f"exit code {done.exit_code}")
+    if not _in_menu(folder.raw, version):
+        raise TargetError("the guest installed it, and its boot menu does not offer it")
+
+
+def _in_menu(image: Path, version: str) -> bool:
+    """Whether the disk's boot loader offers this kernel."""
+    found = find_boot(image)
+    if found is None:
+        return False
+    boot, path = found
+    return grub.menu_id_for(grub.parse_menu(boot.read(path)), version) is not None
+
+
+def _fetch_package(folder: Folder, version: str, keep_alive: KeepAlive) -> int:
+    """The kernel's package from this machine's apt, beside the disk; its size in bytes. Raises KernelUnavailable.
+
+    A disk has whole sectors, so the file is padded; the size says where the package ends.
+    """
+    if not re.fullmatch(r"[0-9][A-Za-z0-9.+~-]{1,100}", version):
+        raise KernelUnavailable(f"{version!r} is no kernel release")
+    package = f"linux-image-{version}"
+    # apt's own user may not enter our private folder, and what is fetched is verified anyway
+    sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="mp-kernel-", dir=folder.path) as scratch:
+        fetched = _watched(["apt-get", *sandbox, "-q", "download", package], Path(scratch), keep_alive)
+        files = list(Path(scratch).glob("*.deb"))
+        if fetched or not files:
+            raise KernelUnavailable(
+                f"kernel {version} is not on the disk, and this machine's apt offers no {package}"
+            )
+        size = files[0].stat().st_size
+        os.truncate(files[0], -(-size // 512) * 512)
+        images.rename_durably(files[0], folder.path / PACKAGE)
+    return size
+
+
+def _watched(command: list[str], cwd: Path, keep_alive: KeepAlive) -> int:
+    try:
+        child = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        raise KernelUnavailable("this machine has no apt to fetch a kernel with") from error
+    with child:
+        try:
+            while True:
+                try:
+                    return child.wait(1)
+                except subprocess.TimeoutExpired:
+                    keep_alive()
+        finally:
+            child.kill()
+
+
+def _command(key: str, accelerator: str) -> list[str]:
+    spec = MachineSpec(key=key, name=key, **MACHINE)
+    drive = f"file={PACKAGE},format=raw,if=none,id=package,readonly=on"
+    model = f"virtio-blk-pci,drive=package,serial={SERIAL}"
+    return [*qemu_command(spec, "raw", {}, accelerator), "-drive", drive, "-device", model]
+
+
+def _script(version: str, size: int) -> str:
+    return INSTALL.replace("@version@", version).replace("@size@", str(size)).replace("@serial@", SERIAL)
