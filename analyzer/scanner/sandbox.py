@@ -5,7 +5,9 @@ network, no other process, no environment, no capability. Without bubblewrap not
 """
 
 import contextlib
+import json
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -21,6 +23,7 @@ _SCRATCH = "/tmp"  # noqa: S108 - the sandbox's own, in memory
 _PROJECT = Path(__file__).resolve().parents[2]
 _ERRORS_KEPT = 64 * 1024  # of what the child writes to its standard error
 _CHUNK = 64 * 1024
+_GONE_WITHIN_S = 10  # the kernel kills a namespace in milliseconds; a loaded machine may take a second
 
 
 class SandboxUnavailable(Exception):
@@ -52,24 +55,35 @@ def run(arguments: list[str], image: int, limits: Limits) -> Ended:
 
     Raises SandboxUnavailable. Every process in the sandbox is gone when this returns.
     """
-    command = [*_prlimit(limits), *_bubblewrap(image, limits), *_python(), *arguments]
-    child = subprocess.Popen(
-        command,
-        stdin=image,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=(image,),
-        start_new_session=True,
-        env={"PATH": os.environ.get("PATH", os.defpath)},
-    )
+    told, tell = os.pipe()  # bubblewrap tells through it the process that the sandbox lives and dies with
     try:
-        output, errors, exceeded = _collect(child, limits)
+        child = _start(arguments, image, tell, limits)
+        try:
+            output, errors, exceeded = _collect(child, limits)
+        finally:
+            _end(child, told)
     finally:
-        _end(child)
+        os.close(told)
     said = errors.decode("utf-8", "replace")
     if said.startswith(("bwrap:", "prlimit:")) and not output:
         raise SandboxUnavailable(f"the sandbox does not start on this machine: {said.strip()[:300]}")
     return Ended(child.returncode, bytes(output), said, exceeded)
+
+
+def _start(arguments: list[str], image: int, tell: int, limits: Limits) -> subprocess.Popen:
+    """The child; `tell` is closed here, so that its end can be seen on the other side."""
+    try:
+        return subprocess.Popen(
+            [*_prlimit(limits), *_bubblewrap(image, tell, limits), *_python(), *arguments],
+            stdin=image,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(image, tell),
+            start_new_session=True,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+        )
+    finally:
+        os.close(tell)
 
 
 def _collect(child: subprocess.Popen, limits: Limits) -> tuple[bytearray, bytearray, str]:
@@ -93,21 +107,34 @@ def _collect(child: subprocess.Popen, limits: Limits) -> tuple[bytearray, bytear
                     errors += data[: max(_ERRORS_KEPT - len(errors), 0)]
             if len(output) > most:
                 return output[:most], errors, f"its description is longer than {limits.output_mib} MiB"
-    with contextlib.suppress(
-        subprocess.TimeoutExpired
-    ):  # it closed its streams; give it the time that is left
+    # it closed its streams: give it the time that is left
+    with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(max(deadline - time.monotonic(), 0.1))
         return output, errors, "it used up its CPU time" if child.returncode == -signal.SIGXCPU else ""
     return output, errors, f"it took more than {limits.wall_s} s"
 
 
-def _end(child: subprocess.Popen) -> None:
-    """The whole process group; bubblewrap's death takes the sandbox's own process namespace with it."""
+def _end(child: subprocess.Popen, told: int) -> None:
+    """Kills bubblewrap, whose death takes the sandbox's own process namespace with it, and sees it gone."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
     child.stdout.close()
     child.stderr.close()
+    info = os.read(told, 4096)
+    if not info:
+        return  # it ended before there was a sandbox
+    try:
+        first = os.pidfd_open(json.loads(info)["child-pid"])
+    except ProcessLookupError:
+        return
+    try:
+        # readable when the first process of the namespace, and with it every other one, has ended
+        ended = select.poll()
+        ended.register(first, select.POLLIN)
+        ended.poll(_GONE_WITHIN_S * 1000)
+    finally:
+        os.close(first)
 
 
 def _prlimit(limits: Limits) -> list[str]:
@@ -122,9 +149,9 @@ def _prlimit(limits: Limits) -> list[str]:
     ]
 
 
-def _bubblewrap(image: int, limits: Limits) -> list[str]:
+def _bubblewrap(image: int, tell: int, limits: Limits) -> list[str]:
     command = [_program("bwrap", "bubblewrap"), "--unshare-all", "--die-with-parent", "--new-session"]
-    command += ["--cap-drop", "ALL", "--clearenv", "--hostname", "scanner"]
+    command += ["--cap-drop", "ALL", "--clearenv", "--hostname", "scanner", "--info-fd", str(tell)]
     command += ["--proc", "/proc", "--dev", "/dev"]
     command += ["--size", str(limits.scratch_mib << 20), "--tmpfs", _SCRATCH, "--chdir", _SCRATCH]
     for path in _visible():
@@ -134,7 +161,8 @@ def _bubblewrap(image: int, limits: Limits) -> list[str]:
     command += ["--ro-bind-fd", str(image), IMAGE_PATH]
     for name, value in _environment().items():
         command += ["--setenv", name, value]
-    return [*command, "--"]
+    # both are tmpfs without a size limit of ours: nothing may be written there
+    return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
 
 
 def _top_level(path: Path) -> list[str]:
