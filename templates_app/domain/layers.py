@@ -25,6 +25,14 @@ class Kind(StrEnum):
 ABSENT: Any = object()
 """A layer does not speak of a setting; `None` is different: it un-says what lower layers said."""
 
+LONGEST_NAME = 80  # as in the database
+
+
+def is_layer_name(name: str) -> bool:
+    """Printable: it is repeated in origins and errors, which must be readable and encodable everywhere."""
+    return 0 < len(name) <= LONGEST_NAME and name.isprintable()
+
+
 _ACCEPTANCE_CHECK = TypeAdapter(AcceptanceCheck)
 
 

@@ -8,7 +8,7 @@ import yaml
 from personas.domain.drivers import dump_drivers, parse_drivers
 from personas.domain.settings import InvalidSettings
 from templates_app.domain.drivers import DriverSets
-from templates_app.domain.layers import Layer
+from templates_app.domain.layers import LONGEST_NAME, Layer, is_layer_name
 
 MOST_BYTES = 1024 * 1024
 WRAPPER = {
@@ -78,8 +78,9 @@ def _wrapped(path: str, kind: str, wrapper: dict) -> Layer:
     if unknown := sorted(set(wrapper) - WRAPPER):
         known = ", ".join(sorted(WRAPPER - {"settings"}))
         raise UnreadableDocument(f"{path}: {', '.join(unknown)}: not known beside settings (known: {known})")
-    if not isinstance(name, str) or type(priority) is not int:
-        raise UnreadableDocument(f"{path}: name must be a text and priority a whole number")
+    if not isinstance(name, str) or not is_layer_name(name) or type(priority) is not int:
+        told = f"name must be 1 to {LONGEST_NAME} printable characters and priority a whole number"
+        raise UnreadableDocument(f"{path}: {told}")
     return Layer(kind, name, None, wrapper["settings"], priority)
 
 

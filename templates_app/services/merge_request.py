@@ -16,7 +16,7 @@ from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, Missing
 from personas.models import Department, Persona
 from templates_app.domain.drivers import DriverSets
-from templates_app.domain.layers import Kind, Layer
+from templates_app.domain.layers import LONGEST_NAME, Kind, Layer, is_layer_name
 from templates_app.domain.merge import Merged, merge
 from templates_app.models import MigrationTemplate
 from templates_app.services.merging import driver_sets_for, persona_layer, template_layer
@@ -61,7 +61,7 @@ class _Gathered:
         elif asked is not None:
             document, wrapper = _unwrapped("template", asked)
             place = "template.document" if "document" in wrapper else "template"
-            self.take_layer(place, Layer(Kind.TEMPLATE, _name(wrapper, "inline"), None, document))
+            self.take_layer(place, Layer(Kind.TEMPLATE, _name("template", wrapper, "inline"), None, document))
 
     def take_persona(self, place: str, asked: Any) -> None:
         wrapper = {"id": asked} if isinstance(asked, str) else asked
@@ -72,7 +72,7 @@ class _Gathered:
             layer = persona_layer(row)
         else:
             document, wrapper = _unwrapped(place, asked)
-            layer = Layer(Kind.PERSONA, _name(wrapper, place), None, document)
+            layer = Layer(Kind.PERSONA, _name(place, wrapper, place), None, document)
         layer = replace(layer, priority=_priority(place, wrapper))
         self.take_layer(f"{place}.document" if "document" in wrapper else place, layer)
 
@@ -134,8 +134,11 @@ def _document(place: str, asked: Any) -> dict:
     return asked
 
 
-def _name(wrapper: Mapping[str, Any], default: str) -> str:
-    return str(wrapper.get("name") or default)[:80]
+def _name(place: str, wrapper: Mapping[str, Any], default: str) -> str:
+    name = wrapper.get("name", default)
+    if not isinstance(name, str) or not is_layer_name(name):
+        raise BadInput({f"{place}.name": [f"Give a name of 1 to {LONGEST_NAME} printable characters."]})
+    return name
 
 
 def _priority(place: str, wrapper: Mapping[str, Any]) -> int:

@@ -108,7 +108,11 @@ def test_unknown_driver_set_names_the_known_ones(write, capsys):
         ("resources: {vcpus: 1}\nresources: {vcpus: 2}\n", ":2: the key 'resources' comes twice"),
         ("a: &x [1]\nb: *x\n", ":2: aliases (*x) are not read"),
         ("resources: {vcpus: 1", ":1: expected ',' or '}', but got '<stream end>'"),
-        ("{name: P, priority: high, settings: {}}", ": name must be a text and priority a whole number"),
+        (
+            "{name: P, priority: high, settings: {}}",
+            ": name must be 1 to 80 printable characters and priority a whole number",
+        ),
+        ('{"name": "\\ud800", "settings": {}}', ": name must be 1 to 80 printable characters"),
         ("{title: P, settings: {}}", ": title: not known beside settings (known: description, "),
         ("1: {}", ":1: the key 1 is no text"),
         ("[" * 5000, ": nested too deeply"),
