@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.db import transaction
 from django.urls import URLPattern, get_resolver, reverse
@@ -579,31 +580,99 @@ def test_there_are_relational_fields_to_try():
     assert ("persona", "department") in FIELDS
 
 
-@pytest.mark.parametrize(("basename", "name"), FIELDS)
-def test_a_relation_into_another_department_is_refused_as_if_it_did_not_exist(world, basename, name):
-    """Charlie names our row, by creating and by changing his own; an id that nobody has gets the very same answer."""
-    rows, people = world
-    kind = RELATED.get(name, name)
-    client = APIClient()
-    client.force_login(people["charlie"])
-    url = reverse(f"{basename}-list")
-    ours = client.post(url, {name: str(rows[kind].pk)}, format="json")
-    unknown = client.post(url, {name: str(uuid.uuid4())}, format="json")
-    told = [error_of(response, name, value) for response, value in ((ours, rows[kind].pk), (unknown, ""))]
-    assert told[0] is not None
-    assert told[0] == told[1]
-
-
 RELATED = {
     "default_driver_set": "driverset",
     "resource_allocation_profile": "resourceprofile",
     "network_profile": "networkprofile",
     "post_migration_script": "script",
 }
+"""Fields that are called otherwise than the row that they point to."""
 
 
-def error_of(response, name: str, value) -> str | None:
-    """What the problem says of the field, ids left out; None when it does not complain of it."""
-    assert response.status_code == 400, response.json()
+@pytest.mark.parametrize(("basename", "name"), FIELDS)
+def test_a_new_row_can_not_point_into_another_department(world, basename, name):
+    """Charlie names our row; an id that nobody has gets the very same answer."""
+    rows, people = world
+    client = logged_in(people["charlie"])
+    told = []
+    for value in (rows[RELATED.get(name, name)].pk, uuid.uuid4()):
+        response = client.post(reverse(f"{basename}-list"), {name: str(value)}, format="json")
+        assert response.status_code == 400
+        told.append(complaint(response, name))
+    assert told[0]
+    assert told[0] == told[1]
+
+
+def test_what_has_no_own_row_here_can_not_be_changed():
+    for basename in {basename for basename, _ in FIELDS if basename not in OWN_ROWS}:
+        route = next(route for route in routes() if route.name == f"{basename}-detail")
+        assert not {"put", "patch"} & set(route.methods), basename
+
+
+def own_vm_persona(department):
+    from analyzer.models import VMPersona
+
+    persona = factories.make_persona(department=department)
+    return VMPersona.objects.create(vm=factories.make_vm(department), persona=persona, use_case="default")
+
+
+def own_profile(model: str):
+    def make(department):
+        return apps.get_model("personas", model).objects.create(
+            name="Mine", slug="mine", department=department
+        )
+
+    return make
+
+
+def own_listing(department):
+    from marketplace.models import Listing, Publisher
+
+    publisher = Publisher.objects.create(department=department, name="Mine", slug="mine")
+    persona = factories.make_persona(department=department)
+    return Listing.objects.create(publisher=publisher, persona=persona, slug="mine", name="Mine")
+
+
+OWN_ROWS = {
+    "persona": lambda department: factories.make_persona(department=department),
+    "driverset": lambda department: factories.make_driver_set(department=department),
+    "resourceprofile": own_profile("ResourceProfile"),
+    "networkprofile": own_profile("NetworkProfile"),
+    "script": lambda department: factories.make_script(department=department),
+    "template": lambda department: factories.make_template(department=department),
+    "source": lambda department: factories.make_source(department),
+    "vm-persona": own_vm_persona,
+    "target": lambda department: factories.make_target(department=department),
+    "listing": own_listing,
+}
+
+
+CHANGEABLE = [(basename, name) for basename, name in FIELDS if basename in OWN_ROWS]
+
+
+@pytest.mark.parametrize(("basename", "name"), CHANGEABLE)
+def test_a_row_can_not_be_turned_to_another_department(world, basename, name):
+    """Refused, or (where the field is fixed once it is made) left as it is."""
+    rows, people = world
+    mine = OWN_ROWS[basename](people["charlie"].departments.get())
+    before = getattr(mine, f"{name}_id")
+    body = {name: str(rows[RELATED.get(name, name)].pk)}
+    response = logged_in(people["charlie"]).patch(
+        reverse(f"{basename}-detail", args=[mine.pk]), body, format="json", headers={"if-match": "*"}
+    )
+    refused = response.status_code == 400 and complaint(response, name)
+    assert refused or response.json()[name] == str(before)
+    mine.refresh_from_db()
+    assert getattr(mine, f"{name}_id") == before
+
+
+def logged_in(user) -> APIClient:
+    client = APIClient()
+    client.force_login(user)
+    return client
+
+
+def complaint(response, name: str) -> str:
+    """What the problem says of the field, ids left out."""
     told = [e["detail"] for e in response.json().get("errors", []) if e["pointer"].startswith(f"#/{name}")]
-    return " ".join(" ".join(word for word in text.split() if "-" not in word) for text in told) or None
+    return " ".join(" ".join(word for word in text.split() if "-" not in word) for text in told)
