@@ -315,6 +315,8 @@ def platt(said: Sequence[tuple[float, bool]]) -> tuple[float, float]:
 
 def calibrated(chances: np.ndarray, platts: tuple[float, float]) -> np.ndarray:
     """The chosen one's chance corrected, the others scaled to what is left; the choice stays the choice."""
+    if chances.shape[1] < 2:
+        return chances
     slope, shift = platts
     best = chances.argmax(axis=1)
     rows = np.arange(len(chances))

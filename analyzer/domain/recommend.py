@@ -3,8 +3,9 @@
 A persona is known by its hints (software names), the packages it installs, the units that its acceptance checks
 name and the ports that only it lets in. What of that is on the machine is *evidence*, weighted by how it got there:
 asked for by a person, running as a service, listening; what merely came along counts little. Evidence that many
-personas share tells them apart less (as a word in every document does; the idea of IDF). No learning yet:
-`MODEL_VERSION` names the rules, so that answers of several models can be told apart later.
+personas share tells them apart less (as a word in every document does; the idea of IDF).
+These rules stand alone where learning is switched off, and give the learned ranking its words: see
+analyzer.domain.learned_ranking. `MODEL_VERSION` names them, so that answers of several models can be told apart.
 """
 
 import math
@@ -96,6 +97,7 @@ class Ranking:
     ranked: tuple[Ranked, ...]
     reason: str = ""
     model_version: str = MODEL_VERSION
+    no_fit: float = 0.0  # how likely it is that none fits, 0..1; 0 where the model does not say
 
     @property
     def best(self) -> Ranked | None:
@@ -277,7 +279,7 @@ def _ranked(machine, candidate, signs, sums, names, size: Size, usage: dict[str,
     rival = max((value for persona, value in sums.items() if persona != candidate.id), default=0)
     strength = 1 - math.exp(-own / SATURATION)
     distinct = own / (own + rival / 2) if own else 0
-    factor, against = _distribution(machine.facts, candidate)
+    factor, against = distribution_fit(machine.facts, candidate)
     found = signs[candidate.id]
     speaks_for = [sign.sentence for sign in found[:SENTENCES]]
     if len(found) > SENTENCES:
@@ -292,7 +294,7 @@ def _ranked(machine, candidate, signs, sums, names, size: Size, usage: dict[str,
     )
 
 
-def _distribution(facts: Facts, candidate: Candidate) -> tuple[float, list[str]]:
+def distribution_fit(facts: Facts, candidate: Candidate) -> tuple[float, list[str]]:
     os, told, factor = facts.os, [], 1.0
     if not os.id:
         return 1.0, []

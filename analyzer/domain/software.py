@@ -205,14 +205,14 @@ def _of_language(name: str) -> dict[str, float]:
 
 def workload(facts: Facts) -> Workload:
     """What this machine is for, as far as its software tells. Pure: the same facts, the same answer."""
-    known_purpose = any(package.manual for package in facts.packages)
+    known_purpose = any(package.on_purpose for package in facts.packages)
     signs: dict[str, Sign] = {}
     unexplained = []
     for package in facts.packages:
-        sign = _of_package(package.name, package.manual if known_purpose else None)
+        sign = _of_package(package.name, package.on_purpose if known_purpose else None)
         if sign:
             _keep(signs, sign)
-        elif package.manual and _is_telling(package.name):
+        elif package.on_purpose and _is_telling(package.name):
             unexplained.append(package.name)
     for sign in (*_of_services(facts), *_of_ports(facts), *_of_extras(facts)):
         _keep(signs, sign)
@@ -220,7 +220,7 @@ def workload(facts: Facts) -> Workload:
     return Workload(
         signs=found,
         evidence=_evidence(found),
-        names=_names_of(facts, found, known_purpose),
+        names=_names_of(facts, found),
         unexplained=tuple(sorted(unexplained)),
         beside_packages=_beside(facts),
     )
@@ -353,10 +353,10 @@ def without(found: Workload, names: Iterable[str]) -> Workload:
     return replace(found, signs=left, evidence=_evidence(left), names=kept)
 
 
-def _names_of(facts: Facts, signs: Iterable[Sign], known_purpose: bool) -> dict[str, float]:
+def _names_of(facts: Facts, signs: Iterable[Sign]) -> dict[str, float]:
     found = {head(sign.name): sign.weight for sign in signs if _is_telling(sign.name)}
     for package in facts.packages:
-        if package.manual and known_purpose and _is_telling(package.name):
+        if package.on_purpose and _is_telling(package.name):
             found[head(package.name)] = ON_PURPOSE
     for service in facts.services:
         if service.enabled and service.kind == "service" and _is_telling(service.name):

@@ -1,3 +1,4 @@
+from analyzer.models.learning import Recommender
 from analyzer.models.machine import Disk, Nic, VirtualMachine, VMPersona
 from analyzer.models.recommendation import Feedback, Recommendation
 from analyzer.models.scan import Package, Scan, Service
@@ -10,6 +11,7 @@ __all__ = [
     "Nic",
     "Package",
     "Recommendation",
+    "Recommender",
     "Scan",
     "Service",
     "SourceEndpoint",

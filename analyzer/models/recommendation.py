@@ -34,6 +34,7 @@ class Recommendation(models.Model):
     ranking = models.JSONField()
     reason = models.CharField(max_length=400, blank=True, help_text="Why none fits; empty when one does.")
     state = models.CharField(max_length=10, choices=RecommendationState, default=RecommendationState.ACTIVE)
+    no_fit = models.FloatField(default=0, help_text="How likely it is that none fits, 0 to 1.")
     model_version = models.CharField(max_length=40)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -55,6 +56,7 @@ class Verdict(models.TextChoices):
     ACCEPTED = "accepted", "Accepted"
     OTHER = "other", "Chose another"
     DISMISSED = "dismissed", "Dismissed"
+    NONE_FITS = "none_fits", "None fits"
 
 
 class Feedback(models.Model):

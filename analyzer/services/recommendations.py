@@ -1,12 +1,15 @@
-"""Suggestions: made from a scan, answered by people. The answers are kept for the learning that comes later."""
+"""Suggestions: made from a scan, answered by people. Each answer is kept, and teaches the recommender at once."""
 
 from django.db import transaction
 from django.db.models import Q
 
 from analyzer.domain.facts import Facts
+from analyzer.domain.learned_ranking import learned_ranking, profile_of
+from analyzer.domain.learner import NONE, Profile
 from analyzer.domain.recommend import Candidate, Ranking, recommend
 from analyzer.models import Feedback, Recommendation, Scan, VirtualMachine
 from analyzer.models.recommendation import RecommendationState, Verdict
+from analyzer.services.learning import answer_learn, scorer_of
 from analyzer.services.machines import size_of
 from analyzer.services.usage import usage_summary
 from analyzer.services.vm_personas import vm_persona_assign
@@ -20,9 +23,20 @@ WIDEST_RANGE = 16  # a rule that opens more ports than that says nothing of whic
 
 def ranking_of(*, vm: VirtualMachine, facts: Facts) -> Ranking:
     """Every persona that this machine's department can use, best first. Writes nothing."""
+    personas = _known(vm)
+    candidates = [candidate_of(persona) for persona in personas]
+    rules = recommend(facts, candidates, size=size_of(vm), usage=usage_summary(vm))
+    scorer = scorer_of(vm.department, _profiles(personas, candidates))
+    return learned_ranking(rules, facts, candidates, scorer) if scorer else rules
+
+
+def _known(vm: VirtualMachine) -> list[Persona]:
     parts = ("default_driver_set", "resource_allocation_profile", "network_profile")
-    personas = personas_usable(vm).select_related(*parts)
-    return recommend(facts, [candidate_of(p) for p in personas], size=size_of(vm), usage=usage_summary(vm))
+    return list(personas_usable(vm).select_related(*parts))
+
+
+def _profiles(personas: list[Persona], candidates: list[Candidate]) -> list[Profile]:
+    return [profile_of(each, persona.description) for persona, each in zip(personas, candidates, strict=True)]
 
 
 def personas_usable(vm: VirtualMachine):
@@ -85,7 +99,8 @@ def recommendation_refresh(*, scan: Scan, facts: Facts, by) -> Recommendation:
 
 def _same(newest: Recommendation, ranking: Ranking) -> bool:
     best = ranking.best.persona if ranking.best else None
-    return newest.model_version == ranking.model_version and best == (newest.persona_id and str(newest.persona_id))
+    kind = newest.model_version.partition(".")[0]  # what it has learned since is no reason to ask again, its answer is
+    return kind == ranking.model_version.partition(".")[0] and best == (newest.persona_id and str(newest.persona_id))
 
 
 def _replace(scan: Scan, ranking: Ranking) -> Recommendation:
@@ -98,6 +113,7 @@ def _replace(scan: Scan, ranking: Ranking) -> Recommendation:
         score=ranking.ranked[0].score if ranking.ranked else 0,
         ranking=[each.as_json() for each in ranking.ranked],
         reason=ranking.reason,
+        no_fit=ranking.no_fit,
         model_version=ranking.model_version,
     )
 
@@ -125,7 +141,15 @@ def recommendation_choose_other(
 
 @transaction.atomic
 def recommendation_dismiss(*, recommendation: Recommendation, by, reason: str = "") -> Recommendation:
+    """Not this one. Where "no good fit" was the answer, it teaches nothing: see recommendation_none_fits."""
     _answer(recommendation, Verdict.DISMISSED, RecommendationState.DISMISSED, by, reason=reason)
+    return recommendation
+
+
+@transaction.atomic
+def recommendation_none_fits(*, recommendation: Recommendation, by, reason: str = "") -> Recommendation:
+    """A person says that no persona is for this machine."""
+    _answer(recommendation, Verdict.NONE_FITS, RecommendationState.DISMISSED, by, reason=reason)
     return recommendation
 
 
@@ -141,3 +165,18 @@ def _answer(recommendation: Recommendation, verdict, state, by, *, persona=None,
     feedback.save()
     after = {"verdict": verdict, "persona": persona and str(persona.pk), "reason": reason}
     record(by=by, action="recommendation.answer", obj=vm, after=after)
+    _learn(recommendation, verdict, persona)
+
+
+def _learn(recommendation: Recommendation, verdict, persona: Persona | None) -> None:
+    """In the transaction of the answer: what is answered is learned, or neither."""
+    vm, refused = recommendation.vm, recommendation.persona_id
+    if not recommendation.scan.facts or (verdict == Verdict.DISMISSED and not refused):
+        return
+    personas = _known(vm)
+    profiles = _profiles(personas, [candidate_of(each) for each in personas])
+    meant = refused if verdict == Verdict.DISMISSED else persona and persona.pk
+    label = str(meant) if meant else NONE
+    facts = Facts.model_validate(recommendation.scan.facts)
+    wrong = verdict == Verdict.DISMISSED
+    answer_learn(department=vm.department, facts=facts, profiles=profiles, label=label, wrong=wrong)

@@ -1,0 +1,118 @@
+"""The ranking by what was learned: the learner's chances, with the reasons of the rules and of the software.
+
+The score of a persona is its calibrated chance. Three signs at most speak for it in the words of the trades, beside
+what the rules found; against the first one speaks its runner-up, and the smallest change that would turn the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from analyzer.domain.facts import Facts
+from analyzer.domain.learner import NAME, TRADE_AT, Profile, Scorer, profile
+from analyzer.domain.recommend import Candidate, Ranked, Ranking, distribution_fit
+from analyzer.domain.software import Sign, Workload, without, workload
+from analyzer.knowledge.trades import trades
+
+LEAST_CHANCE = 0.3  # below, even the likeliest is a guess: "no good fit" is the honest answer
+REASONS = 3
+MOST_REMOVED = 3  # a change of more programs than that is another machine, not a change
+
+
+def profile_of(candidate: Candidate, description: str = "") -> Profile:
+    return profile(
+        id=candidate.id,
+        name=candidate.name,
+        description=description,
+        hints=(*candidate.hints, *candidate.packages),
+    )
+
+
+def learned_ranking(rules: Ranking, facts: Facts, candidates: Sequence[Candidate], scorer: Scorer) -> Ranking:
+    """`rules` with the learner's scores and order. `scorer` was made of the profiles of these candidates."""
+    found = workload(facts)
+    factors = np.array([*(distribution_fit(facts, each)[0] for each in candidates), 1.0])
+    chances = _chances(scorer, found, factors)
+    by_id = dict(zip(scorer.ids, chances, strict=True))
+    ranked = [_with_reasons(each, by_id[each.persona], found, scorer) for each in rules.ranked]
+    ranked.sort(key=lambda each: (-each.score, each.name, each.persona))
+    if len(ranked) > 1:
+        ranked[0] = _with_runner_up(ranked, found, scorer, factors)
+    no_fit = round(float(chances[-1]), 3)
+    reason = _why_none(rules, ranked, no_fit, found)
+    return Ranking(tuple(ranked), reason, f"{NAME}.{scorer.model.version}", no_fit)
+
+
+def _chances(scorer: Scorer, found: Workload, factors: np.ndarray) -> np.ndarray:
+    weighed = scorer.probabilities([found])[0] * factors
+    return weighed / weighed.sum()
+
+
+def _with_reasons(ranked: Ranked, chance: float, found: Workload, scorer: Scorer) -> Ranked:
+    said = " ".join(ranked.speaks_for)
+    more = [
+        _sentence(sign, trade)
+        for sign, trade, weight in _speaking_for(ranked.persona, found, scorer)
+        if weight > 0.2 and sign.name not in said
+    ]
+    speaks_for = (*more[:REASONS], *ranked.speaks_for)
+    return replace(ranked, score=round(float(chance), 3), speaks_for=speaks_for)
+
+
+def _speaking_for(persona: str, found: Workload, scorer: Scorer) -> list[tuple[Sign, str, float]]:
+    """(sign, the trade by which it speaks, how loud), the loudest first."""
+    weights = scorer.weights[scorer.at[persona]]
+    loud = []
+    for sign in found.signs:
+        each = {trade: weight * weights[TRADE_AT[trade]] for trade, weight in sign.trades.items()}
+        trade = max(each, key=each.__getitem__)
+        loud.append((sign, trade, each[trade] / 5))
+    return sorted(loud, key=lambda row: (-row[2], row[0].name))
+
+
+def _sentence(sign: Sign, trade: str) -> str:
+    return f"{sign.name} ({trades()[trade].title}): {sign.told}."
+
+
+def _with_runner_up(ranked: list[Ranked], found: Workload, scorer: Scorer, factors: np.ndarray) -> Ranked:
+    first, second = ranked[:2]
+    if second.score < 0.05:
+        return first
+    told = [f"{second.name} fits too ({second.score:.0%})."]
+    removed = smallest_change(first.persona, found, scorer, factors)
+    if removed:
+        gone, turned = removed
+        name = next((each.name for each in ranked if each.persona == turned), "no good fit")
+        told.append(f"It would be {name} without {' and '.join(gone)}.")
+    return replace(first, speaks_against=(*first.speaks_against, *told))
+
+
+def smallest_change(
+    persona: str, found: Workload, scorer: Scorer, factors: np.ndarray
+) -> tuple[tuple[str, ...], str] | None:
+    """(what would have to go, who would be first then), the loudest signs taken first; None when it takes too much."""
+    gone: list[str] = []
+    for sign, _, weight in _speaking_for(persona, found, scorer)[:MOST_REMOVED]:
+        if weight <= 0:
+            return None
+        gone.append(sign.name)
+        chances = _chances(scorer, without(found, gone), factors)
+        turned = scorer.ids[int(chances.argmax())]
+        if turned != persona:
+            return tuple(gone), turned
+    return None
+
+
+def _why_none(rules: Ranking, ranked: Sequence[Ranked], no_fit: float, found: Workload) -> str:
+    if not ranked or (ranked[0].score >= LEAST_CHANCE and ranked[0].score > no_fit):
+        return "" if ranked else rules.reason
+    if rules.reason:
+        return rules.reason
+    strongest = sorted(found.evidence, key=lambda trade: (-found.evidence[trade], trade))[:2]
+    titles = " and ".join(trades()[trade].title for trade in strongest)
+    return (
+        f"This machine looks like {titles}, which no persona is for."
+        if titles
+        else "Nothing here tells a purpose."
+    )

@@ -1,0 +1,173 @@
+"""Answers teach: at once, per department, reversibly, and only where it is switched on."""
+
+import pytest
+
+from analyzer.models import Recommendation, Recommender
+from analyzer.models.recommendation import Verdict
+from analyzer.services.learning import (
+    model_of,
+    recommender_of,
+    recommender_reset,
+    recommender_revert,
+    recommender_set,
+)
+from analyzer.services.recommendations import (
+    ranking_of,
+    recommendation_accept,
+    recommendation_choose_other,
+    recommendation_dismiss,
+    recommendation_none_fits,
+)
+from personas.errors import NotAllowed, Refused
+from tests.factories import (
+    make_department,
+    make_facts,
+    make_member,
+    make_package,
+    make_persona,
+    make_scan,
+    make_vm,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def team():
+    return make_department()
+
+
+@pytest.fixture
+def boss(team):
+    return make_member(team, "admin")
+
+
+def facts_with(*names):
+    return make_facts(packages=tuple(make_package(name) for name in names))
+
+
+def suggestion(team, *names):
+    make_scan(make_vm(team), facts=facts_with(*names))
+    return Recommendation.objects.filter(vm__department=team).latest("created_at")
+
+
+def chance(team, persona, *names):
+    ranking = ranking_of(vm=make_vm(team), facts=facts_with(*names))
+    return next(each.score for each in ranking.ranked if each.persona == str(persona.pk))
+
+
+def test_the_first_day_follows_the_personas_words(team):
+    web, _ = make_persona("WebDev", department=team), make_persona("DatabaseAdmin", department=team)
+    made = suggestion(team, "lighttpd", "php8.2-fpm")
+    assert made.persona == web
+    assert made.model_version == "learner-1.0"
+    assert made.no_fit < 0.3
+    assert "lighttpd (web serving): installed on purpose." in made.ranking[0]["for"]
+
+
+def test_an_accepted_suggestion_is_learned_with_the_answer(team, boss):
+    web = make_persona("WebDev", department=team)
+    make_persona("DatabaseAdmin", department=team)
+    made = suggestion(team, "nginx")
+    before = chance(team, web, "acme-shop", "nginx")
+    recommendation_accept(recommendation=made, by=boss)
+    assert model_of(recommender_of(team)).version == 1
+    assert chance(team, web, "acme-shop", "nginx") != before
+
+
+def test_choosing_another_is_learned_as_that_other(team, boss):
+    make_persona("WebDev", department=team)
+    data = make_persona("DatabaseAdmin", department=team)
+    before = chance(team, data, "nginx", "phpmyadmin")
+    made = suggestion(team, "nginx", "phpmyadmin")
+    recommendation_choose_other(recommendation=made, persona=data, by=boss)
+    assert chance(team, data, "nginx", "phpmyadmin") > before
+
+
+def test_a_dismissed_persona_is_learned_as_what_it_is_not(team, boss):
+    web = make_persona("WebDev", department=team)
+    make_persona("DatabaseAdmin", department=team)
+    before = chance(team, web, "nginx", "postgresql-15")
+    made = suggestion(team, "nginx", "php8.2-fpm")
+    assert made.persona == web
+    recommendation_dismiss(recommendation=made, by=boss)
+    assert chance(team, web, "nginx", "postgresql-15") < before
+
+
+def test_none_fits_is_an_answer_too(team, boss):
+    make_persona("WebDev", department=team)
+    before = ranking_of(vm=make_vm(team), facts=facts_with("nginx", "asterisk")).no_fit
+    made = suggestion(team, "nginx", "asterisk")
+    recommendation_none_fits(recommendation=made, by=boss)
+    assert made.feedback.get().verdict == Verdict.NONE_FITS
+    assert ranking_of(vm=made.vm, facts=facts_with("nginx", "asterisk")).no_fit > before
+
+
+def test_an_answer_that_is_refused_teaches_nothing(team, boss):
+    make_persona("WebDev", department=team)
+    made = suggestion(team, "nginx")
+    recommendation_accept(recommendation=made, by=boss)
+    with pytest.raises(Refused):
+        recommendation_dismiss(recommendation=made, by=boss)
+    assert model_of(recommender_of(team)).version == 1
+
+
+def test_departments_learn_apart_unless_both_share(team, boss):
+    common = make_persona("Blue")
+    make_persona("Green")
+    other = make_department()
+    his = make_member(other, "admin")
+
+    def teach(department, by):
+        for _ in range(4):
+            made = suggestion(department, "acme-billing")
+            if made.persona == common:
+                recommendation_accept(recommendation=made, by=by)
+            else:
+                recommendation_choose_other(recommendation=made, persona=common, by=by)
+
+    start = chance(other, common, "acme-billing")
+    teach(team, boss)
+    assert chance(other, common, "acme-billing") == start
+    recommender_set(department=team, by=boss, shares=True)
+    recommender_set(department=other, by=his, shares=True)
+    teach(team, boss)
+    assert chance(other, common, "acme-billing") > start
+
+
+def test_switched_off_the_rules_suggest_and_nothing_is_learned(team, boss):
+    make_persona("WebDev", department=team, hints=["nginx"])
+    recommender_set(department=team, by=boss, enabled=False)
+    made = suggestion(team, "nginx")
+    assert made.model_version == "rules-1"
+    recommendation_accept(recommendation=made, by=boss)
+    assert model_of(recommender_of(team)).version == 0
+
+
+def test_reset_forgets_and_revert_remembers(team, boss):
+    make_persona("WebDev", department=team)
+    recommendation_accept(recommendation=suggestion(team, "nginx"), by=boss)
+    recommender_reset(department=team, by=boss)
+    assert model_of(recommender_of(team)).version == 0
+    recommender_revert(department=team, by=boss)
+    assert model_of(recommender_of(team)).version == 1
+
+
+def test_there_is_nothing_to_revert_before_a_reset(team, boss):
+    with pytest.raises(Refused):
+        recommender_revert(department=team, by=boss)
+
+
+def test_only_an_admin_of_the_department_decides(team):
+    with pytest.raises(NotAllowed):
+        recommender_set(department=team, by=make_member(team, "operator"), enabled=False)
+    assert not Recommender.objects.exists()
+
+
+def test_the_smallest_change_is_told(team):
+    make_persona("WebDev", department=team)
+    make_persona("DatabaseAdmin", department=team)
+    made = suggestion(team, "nginx", "postgresql-15", "pgbadger")
+    against = " ".join(made.ranking[0]["against"])
+    assert "fits too" in against
+    assert "without" in against
