@@ -18,8 +18,15 @@ UNTOLD = {"created_at", "updated_at", "secret_sha256"}  # says nothing, or must 
 
 
 def snapshot(row: models.Model) -> dict[str, Any]:
-    """The columns as JSON, for the audit trail: foreign keys by id, without secrets."""
-    told = {f.attname: f.value_from_object(row) for f in row._meta.concrete_fields if f.name not in UNTOLD}
+    """The columns as JSON, for the audit trail, without secrets: a foreign key as its id (`department_id`) and as what
+    it is called (`department`), because the row that it points to may be gone when somebody reads."""
+    told: dict[str, Any] = {}
+    for column in row._meta.concrete_fields:
+        if column.name not in UNTOLD:
+            told[column.attname] = column.value_from_object(row)
+            if column.is_relation:
+                related = getattr(row, column.name)
+                told[column.name] = None if related is None else str(related)
     return json.loads(json.dumps(told, cls=DjangoJSONEncoder))
 
 

@@ -24,8 +24,9 @@ class AuditList(ListPage):
 def changes(entry: AuditEntry) -> list[dict]:
     """[{"name", "before", "after"}] of the columns that the entry tells of."""
     before, after = entry.before or {}, entry.after or {}
+    ids = {f"{name}_id" for name in {*before, *after}}  # told by name as well
     return [
         {"name": name, "before": before.get(name), "after": after.get(name)}
-        for name in sorted({*before, *after} - {"id"})
+        for name in sorted({*before, *after} - {"id"} - ids)
         if before.get(name) != after.get(name) and (before.get(name) or after.get(name))
     ]

@@ -200,3 +200,15 @@ def test_the_audit_trail_of_another_department_is_not_seen():
     record(by=root, action="test.organisation", obj=make_persona())
     assert list(AuditEntry.objects.visible_to(alice)) == [mine]
     assert AuditEntry.objects.visible_to(root).count() == 3
+
+
+def test_the_audit_trail_tells_a_relation_by_name_and_by_id():
+    from personas.services.personas import persona_create, persona_update
+    from tests.factories import make_driver_set
+
+    department = make_department()
+    admin, drivers = make_member(department), make_driver_set("Virtio", department=department)
+    persona = persona_create(by=admin, department=department, name="Web")
+    persona_update(persona=persona, by=admin, default_driver_set=drivers)
+    entry = AuditEntry.objects.get(action="persona.update")
+    assert entry.after == {"default_driver_set": "Virtio", "default_driver_set_id": str(drivers.pk)}
