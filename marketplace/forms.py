@@ -118,5 +118,23 @@ class InstallForm(Refusable, forms.Form):
         return {**said, "approved_script_sha256": self.script.sha256 if self.script else ""}
 
 
+class UpdateForm(Refusable, forms.Form):
+    """Only a script whose text has changed is asked about."""
+
+    approved_script_sha256 = forms.BooleanField(
+        label="I have read the changed script, and it may run as root in our machines",
+        error_messages={"required": "Read the script below, then let it in."},
+    )
+
+    def __init__(self, *args, bundle, known_script_sha256: str, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.script = bundle.script
+        if self.script is None or self.script.sha256 == known_script_sha256:
+            del self.fields["approved_script_sha256"]
+
+    def approval(self) -> str:
+        return self.script.sha256 if self.script else ""
+
+
 class YankForm(Refusable, forms.Form):
     reason = forms.CharField(max_length=200, help_text="Whoever has it installed will read it.")

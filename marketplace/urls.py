@@ -11,5 +11,6 @@ urlpatterns = [
     path("releases/<uuid:pk>/yank/", publishing.ReleaseYank.as_view(), name="release_yank"),
     path("releases/<uuid:pk>/install/", installing.Install.as_view(), name="release_install"),
     path("installed/", installing.InstallationList.as_view(), name="installation_list"),
+    path("installed/<uuid:pk>/update/", installing.Update.as_view(), name="installation_update"),
     path("installed/<uuid:pk>/uninstall/", installing.Uninstall.as_view(), name="installation_delete"),
 ]

@@ -122,6 +122,13 @@ class YankSerializer(serializers.Serializer):
     reason = serializers.CharField(max_length=200)
 
 
+class InstallationUpdateSerializer(serializers.Serializer):
+    release = ScopedRelatedField(queryset=Release.objects.all())
+    approved_script_sha256 = serializers.CharField(
+        required=False, allow_blank=True, max_length=64, help_text="Needed when the script's text is another."
+    )
+
+
 class InstallationSerializer(serializers.ModelSerializer):
     release = ScopedRelatedField(queryset=Release.objects.all())
     department = DepartmentField(required=False)

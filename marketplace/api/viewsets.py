@@ -110,3 +110,19 @@ class InstallationViewSet(
 
     def perform_destroy(self, installation):
         installing.installation_remove(installation=installation, by=self.request.user)
+
+    @extend_schema(
+        request=serializers.InstallationUpdateSerializer, responses=serializers.InstallationSerializer
+    )
+    @action(detail=True, methods=["post"], url_path="update", url_name="update")
+    def move(self, request, pk=None):
+        """To another release of the same listing; the persona stays the same row."""
+        installation = self.get_object()
+        asked = serializers.InstallationUpdateSerializer(
+            data=request.data, context=self.get_serializer_context()
+        )
+        asked.is_valid(raise_exception=True)
+        row = installing.installation_update(
+            installation=installation, by=request.user, **asked.validated_data
+        )
+        return Response(self.get_serializer(row).data)

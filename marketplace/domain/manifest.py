@@ -47,6 +47,21 @@ def manifest(bundle: Bundle) -> list[Permission]:
     return found
 
 
+class Delta(NamedTuple):
+    """What another release would do that this one did not, and the other way round."""
+
+    gained: list[Permission]
+    dropped: list[Permission]
+
+
+def delta(before: Bundle, after: Bundle) -> Delta:
+    """A script whose text has changed counts as gained: somebody has to read it again."""
+    old, new = manifest(before), manifest(after)
+    changed = before.script and after.script and before.script.sha256 != after.script.sha256
+    kept = [permission for permission in old if not (changed and permission.kind == "script")]
+    return Delta([each for each in new if each not in kept], [each for each in old if each not in new])
+
+
 def _network(bundle: Bundle) -> list[Permission]:
     """One for each group and port, with everyone whom it lets in."""
     groups = bundle.network_profile.security_groups if bundle.network_profile else []

@@ -7,15 +7,13 @@ from django.db import transaction
 
 from marketplace.domain.bundle import Bundle, UnreadableBundle, unpack
 from marketplace.models import Installation, Release
+from marketplace.services.contents import MODELS, parts_made, persona_columns
 from personas.errors import BadInput, InUse, Missing, Refused
-from personas.models import Department, DriverSet, NetworkProfile, Persona, ResourceProfile, Role, Script
+from personas.models import Department, Persona, Role
 from personas.services.access import require
 from personas.services.audit import record
-from personas.services.parts import part_create
-from personas.services.persona_document import columns_of
-from personas.services.personas import persona_create, persona_delete
+from personas.services.personas import persona_create, persona_delete, persona_update
 from personas.services.rows import checked_save, free_slug, locked, row_delete
-from personas.services.scripts import script_create
 
 
 def bundle_in(release: Release) -> Bundle:
@@ -34,24 +32,54 @@ def installation_create(
 
     Raises NotAllowed, Missing (not the caller's to see), BadInput, Refused (yanked, there already).
     """
-    if not Release.objects.visible_to(by).filter(pk=release.pk).exists():
-        raise Missing("No such release.")
+    _require_usable(release, by)
     require(by=by, department=department, role=Role.ADMIN)
-    _require_installable(release, department)
+    there = Installation.objects.filter(department=department, listing=release.listing).first()
+    if there:
+        raise Refused(
+            f"{there.release} is installed in {department} already: update it, or uninstall it first."
+        )
     bundle = bundle_in(release)
     _require_approved(bundle, approved_script_sha256)
-    parts = _make_parts(bundle, department, by)
-    installation = Installation(
+    parts = parts_made(bundle, department=department, by=by)
+    persona = persona_create(
+        by=by,
         department=department,
-        listing=release.listing,
-        release=release,
-        persona=_make_persona(bundle, parts, department, by, name),
-        approved_script_sha256=bundle.script.sha256 if bundle.script else "",
-        made=[[part._meta.label, str(part.pk)] for part in parts.values()],
-        installed_by=by,
+        name=name or bundle.persona.name,
+        slug=free_slug(model=Persona, department=department, name=bundle.persona.slug),
+        **persona_columns(bundle, parts, department=department),
     )
-    checked_save(installation)
+    installation = Installation(
+        department=department, listing=release.listing, persona=persona, installed_by=by
+    )
+    _pin(installation, release, bundle, parts)
     record(by=by, action="installation.create", obj=installation, after=_told(installation))
+    return installation
+
+
+@transaction.atomic
+def installation_update(
+    *, installation: Installation, release: Release, by, approved_script_sha256: str = ""
+) -> Installation:
+    """The same persona, now as `release` (newer or older) has it; what the department changed in it is replaced, its
+    name and slug stay. A script that has not been let in before needs its hash. Runs that are under way keep what they
+    started with. Raises as `installation_create`."""
+    _require_usable(release, by)
+    require(by=by, department=installation.department, role=Role.ADMIN)
+    installation = locked(installation)
+    if release.listing_id != installation.listing_id:
+        raise BadInput({"release": ["It is a release of another listing."]})
+    bundle = bundle_in(release)
+    _require_approved(bundle, approved_script_sha256 or installation.approved_script_sha256)
+    before, old_parts = _told(installation), _parts_there(installation)
+    parts = parts_made(bundle, department=installation.department, by=by, replacing=old_parts)
+    columns = persona_columns(bundle, parts, department=installation.department)
+    persona_update(persona=installation.persona, by=by, **columns)
+    _pin(installation, release, bundle, parts)
+    for column, part in old_parts.items():
+        if part != parts.get(column):
+            _delete_unless_used(part, by)
+    record(by=by, action="installation.update", obj=installation, before=before, after=_told(installation))
     return installation
 
 
@@ -61,28 +89,19 @@ def installation_remove(*, installation: Installation, by) -> None:
     listing the users, while something needs the persona."""
     require(by=by, department=installation.department, role=Role.ADMIN)
     installation = locked(installation)
-    told, persona, made = _told(installation), installation.persona, installation.made
-    record(by=by, action="installation.remove", obj=installation, before=told)
+    persona, parts = installation.persona, _parts_there(installation)
+    record(by=by, action="installation.remove", obj=installation, before=_told(installation))
     installation.delete()
     persona_delete(persona=persona, by=by)
-    for label, pk in made:
-        if part := apps.get_model(label).objects.filter(pk=pk).first():
-            _delete_unless_used(part, by)
+    for part in parts.values():
+        _delete_unless_used(part, by)
 
 
-def _delete_unless_used(part, by) -> None:
-    try:
-        row_delete(row=part, by=by)
-    except InUse:
-        return  # another persona of the department has come to use it: it is theirs now
-
-
-def _require_installable(release: Release, department: Department) -> None:
+def _require_usable(release: Release, by) -> None:
+    if not Release.objects.visible_to(by).filter(pk=release.pk).exists():
+        raise Missing("No such release.")
     if release.yanked_at:
         raise Refused(f"{release} has been yanked: {release.yank_reason}")
-    there = Installation.objects.filter(department=department, listing=release.listing).first()
-    if there:
-        raise Refused(f"{there.release} is installed in {department} already. Uninstall it first.")
 
 
 def _require_approved(bundle: Bundle, approved: str) -> None:
@@ -93,45 +112,27 @@ def _require_approved(bundle: Bundle, approved: str) -> None:
         raise BadInput({"approved_script_sha256": [told]})
 
 
-def _make_parts(bundle: Bundle, department: Department, by) -> dict[str, Any]:
-    """{column of Persona: row}, each with a slug that is free in the department."""
-    models = {
-        "default_driver_set": (DriverSet, bundle.driver_set),
-        "resource_allocation_profile": (ResourceProfile, bundle.resource_profile),
-        "network_profile": (NetworkProfile, bundle.network_profile),
+def _pin(installation: Installation, release: Release, bundle: Bundle, parts: dict[str, Any]) -> None:
+    installation.release = release
+    installation.approved_script_sha256 = bundle.script.sha256 if bundle.script else ""
+    installation.made = [[part._meta.label, str(part.pk)] for part in parts.values()]
+    checked_save(installation)
+
+
+def _parts_there(installation: Installation) -> dict[str, Any]:
+    """{column of Persona: row} of the parts that were made for it and are still there."""
+    columns = {model._meta.label: column for column, model in MODELS.items()}
+    rows = {
+        columns[label]: apps.get_model(label).objects.filter(pk=pk).first() for label, pk in installation.made
     }
-    parts: dict[str, Any] = {}
-    for column, (model, part) in models.items():
-        if part is not None:
-            fields = _columns(part, model, department)
-            parts[column] = part_create(model=model, by=by, department=department, **fields)
-    if bundle.script:
-        fields = _columns(bundle.script, Script, department)
-        parts["post_migration_script"] = script_create(by=by, department=department, **fields)
-    return parts
+    return {column: row for column, row in rows.items() if row is not None}
 
 
-def _columns(part, model, department: Department) -> dict[str, Any]:
-    said = part.model_dump(mode="json", exclude_none=True)
-    return {**said, "slug": free_slug(model=model, department=department, name=part.slug)}
-
-
-def _make_persona(bundle: Bundle, parts: dict[str, Any], department: Department, by, name: str) -> Persona:
-    document = dict(bundle.persona.settings)
-    if drivers := parts.get("default_driver_set"):
-        document["driver_set"] = drivers.slug
-    if script := parts.get("post_migration_script"):
-        document["post_migration"] = {**document["post_migration"], "scripts": [{"name": script.slug}]}
-    said = {**columns_of(document, department=department), **parts}
-    return persona_create(
-        by=by,
-        department=department,
-        name=name or bundle.persona.name,
-        slug=free_slug(model=Persona, department=department, name=bundle.persona.slug),
-        description=bundle.persona.description,
-        hints=bundle.persona.hints,
-        **said,
-    )
+def _delete_unless_used(part, by) -> None:
+    try:
+        row_delete(row=part, by=by)
+    except InUse:
+        return  # another persona of the department has come to use it: it is theirs now
 
 
 def _told(installation: Installation) -> dict[str, Any]:

@@ -1,16 +1,23 @@
 """Installing a release into a department, and taking it out again."""
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from marketplace.domain.manifest import manifest
+from marketplace.domain.manifest import delta, manifest
 from marketplace.filters import InstallationFilter
-from marketplace.forms import InstallForm
+from marketplace.forms import InstallForm, UpdateForm
 from marketplace.models import Installation, Release
-from marketplace.services.installing import bundle_in, installation_create, installation_remove
+from marketplace.services.installing import (
+    bundle_in,
+    installation_create,
+    installation_remove,
+    installation_update,
+)
 from marketplace.views.listings import Market
-from personas.views.base import ConfirmPage, FormPage, ListPage
+from personas.services.revisions import difference
+from personas.views.base import ConfirmPage, FormPage, ListPage, require_here
 
 
 class Install(Market, FormPage):
@@ -56,6 +63,56 @@ class InstallationList(Market, ListPage):
 
     def get_queryset(self):
         return super().get_queryset().select_related("department", "listing", "release", "persona")
+
+
+class Update(Market, FormPage):
+    """From what is installed to the newest release: what would change, then the question."""
+
+    model, entity = Installation, "installation"
+    form_class = UpdateForm
+    template_name = "marketplace/update.html"
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.user.is_authenticated:
+            self.installation = get_object_or_404(self.get_queryset(), pk=kwargs["pk"])
+            require_here(request.user, self.installation)
+            self.release = self.installation.listing.newest
+            if self.release is None or self.release == self.installation.release:
+                messages.info(request, f"{self.installation.release} is the newest version.")
+                return redirect(self.installation.get_absolute_url())
+            self.bundle = bundle_in(self.release)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_form_kwargs(self):
+        known = self.installation.approved_script_sha256
+        return {**super().get_form_kwargs(), "bundle": self.bundle, "known_script_sha256": known}
+
+    def get_context_data(self, **context):
+        before = bundle_in(self.installation.release)
+        return super().get_context_data(
+            installation=self.installation,
+            release=self.release,
+            bundle=self.bundle,
+            changes=difference(before.persona.settings, self.bundle.persona.settings),
+            delta=delta(before, self.bundle),
+            cancel_url=self.installation.get_absolute_url(),
+            submit_label=f"Update to {self.release.version}",
+            **context,
+        )
+
+    def save(self, form):
+        return installation_update(
+            installation=self.installation,
+            release=self.release,
+            by=self.request.user,
+            approved_script_sha256=form.approval(),
+        )
+
+    def success_message(self, row):
+        return f"Updated “{row.persona}” to {row.release}."
+
+    def success_url_of(self, row):
+        return reverse("personas:persona_detail", args=[row.persona_id])
 
 
 class Uninstall(Market, ConfirmPage):
