@@ -265,13 +265,15 @@ RULES: dict[str, Rule] = {
     "marketplace:release_yank": ask("release"),
     "marketplace:release_install": ask("release"),
     "marketplace:installation_list": read(""),
+    "marketplace:installation_update": ask("installation"),
     "marketplace:installation_delete": ask("installation"),
+    "marketplace:installation_update": ask("installation"),
     **resource("publisher", "publisher", detail=read("publisher")),
     **resource("listing", "listing", releases=Rule("listing")),
     "release-detail": read("release"),
     "release-bundle": read("release"),
     "release-yank": act("release", body={"reason": "broken"}),
-    **resource("installation", "installation"),
+    **resource("installation", "installation", update=act("installation")),
 }
 
 
