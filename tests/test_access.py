@@ -265,7 +265,6 @@ RULES: dict[str, Rule] = {
     "marketplace:release_yank": ask("release"),
     "marketplace:release_install": ask("release"),
     "marketplace:installation_list": read(""),
-    "marketplace:installation_update": ask("installation"),
     "marketplace:installation_delete": ask("installation"),
     "marketplace:installation_update": ask("installation"),
     **resource("publisher", "publisher", detail=read("publisher")),
