@@ -16,6 +16,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -58,10 +59,11 @@ class Profile:
 
 def profile(*, id: str, name: str, description: str = "", hints: Sequence[str] = ()) -> Profile:
     """From a persona's own words."""
-    return Profile(id, affinity(f"{name} {description}", hints), frozenset(map(head, hints)))
+    return Profile(id, affinity(f"{name} {description}", tuple(hints)), frozenset(map(head, hints)))
 
 
-def affinity(text: str, hints: Sequence[str] = ()) -> dict[str, float]:
+@lru_cache(maxsize=10_000)
+def affinity(text: str, hints: tuple[str, ...] = ()) -> Mapping[str, float]:
     """Trade → 0..1, the strongest 1; empty where the words say nothing."""
     found: dict[str, float] = {}
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)  # WebDev, DataScientist

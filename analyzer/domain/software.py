@@ -272,14 +272,12 @@ def _of_ports(facts: Facts) -> Iterable[Sign]:
     for each in facts.listening:
         if each.address.startswith(HOME):
             continue
-        means = dict(meaning(each.service)[0]) if each.service else {}
+        means, name = dict(meaning(each.service)[0]), each.service
         if not means and each.port in WELL_KNOWN_PORTS:
-            means = {WELL_KNOWN_PORTS[each.port]: 1.0}
+            means, name = {WELL_KNOWN_PORTS[each.port]: 1.0}, f"port {each.port}"
         if means:
             told = f"listens on port {each.port}"
-            yield Sign(
-                each.service or f"port {each.port}", REACHED, {t: w * REACHED for t, w in means.items()}, told
-            )
+            yield Sign(name, REACHED, {t: w * REACHED for t, w in means.items()}, told)
 
 
 def _of_extras(facts: Facts) -> Iterable[Sign]:
