@@ -21,7 +21,7 @@ def manifest(bundle: Bundle) -> list[Permission]:
     settings = bundle.persona.settings
     found = []
     if bundle.script:
-        lines = bundle.script.body.count("\n") + 1
+        lines = len(bundle.script.body.splitlines())
         found.append(
             Permission("script", f"runs “{bundle.script.name}” as root in the guest ({lines} lines)", True)
         )

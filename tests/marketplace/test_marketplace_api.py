@@ -33,7 +33,7 @@ def test_from_publisher_to_installation(alice, bob, seller, buyer, persona):
     told = buys.get(releases).json()[0]
     assert told["permissions"][0] == {
         "kind": "script",
-        "text": "runs “Tune” as root in the guest (3 lines)",
+        "text": "runs “Tune” as root in the guest (2 lines)",
         "is_grave": True,
     }
     bundle = buys.get(f"/api/v1/releases/{told['id']}/bundle/")

@@ -232,7 +232,7 @@ def test_a_namespace_belongs_to_one(listing, bob, buyer):
 def test_what_it_would_do_is_computed_from_its_content(release):
     told = {permission.text: permission.is_grave for permission in manifest(bundle_in(release))}
     assert told == {
-        "runs “Tune” as root in the guest (3 lines)": True,
+        "runs “Tune” as root in the guest (2 lines)": True,
         "lets in tcp 5432 from 10.0.0.0/8 (db)": False,
         "asks for the packages postgresql-15": False,
         "loads the kernel modules virtio_net": False,
