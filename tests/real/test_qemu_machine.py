@@ -32,7 +32,7 @@ from migrations_engine.targets.qemu import process
 from migrations_engine.targets.qemu.folder import Folder
 
 PROJECT = Path(__file__).resolve().parents[2]
-BOOT_S = 180  # an idle machine needs 5
+BOOT_S = 420  # an idle machine needs 5
 SPEC = MachineSpec(
     key="booted", name="web01", vcpus=2, memory_mib=320, devices=("virtio-rng", "virtio-balloon"),
     forwards=(Forward(80), Forward(81)), bandwidth_mbps=200, tags={"owner": "web"},
@@ -125,6 +125,11 @@ def test_a_flood_of_output_is_bounded_and_says_so(qemu, machine):
     assert result.exit_code == 0
     assert len(result.stdout) < 400_000
     assert "bytes left out" in result.stdout and result.stdout.endswith("the end\n")
+
+
+def test_what_a_script_writes_can_be_read_by_services(qemu, machine):
+    result = qemu.run(machine, "umask", 60)
+    assert result.stdout.strip() == "0022"
 
 
 def test_a_script_with_a_key_runs_once_however_often_it_is_asked_for(qemu, machine):
@@ -345,8 +350,3 @@ def test_a_pid_that_now_belongs_to_another_program_is_not_taken_for_the_machine(
     folder.path.mkdir()
     (folder.path / "qemu.pid").write_text(f"{os.getpid()}\n")
     assert process.pid_of(folder) is None
-
-
-def test_what_a_script_writes_can_be_read_by_services(qemu, machine):
-    result = qemu.run(machine, "umask", 60)
-    assert result.stdout.strip() == "0022"
