@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from personas.domain.drivers import dump_drivers, parse_drivers
 from personas.domain.settings import InvalidSettings
+from personas.domain.yaml_text import UnreadableYaml, load_yaml
 from templates_app.domain.drivers import DriverSets
 from templates_app.domain.layers import LONGEST_NAME, Layer, is_layer_name
 
@@ -22,47 +21,6 @@ class UnreadableDocument(ValueError):
 
     def lines(self) -> list[str]:
         return [str(self)]
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML 1.2 forbids a key twice; PyYAML would let the last one win. Aliases are refused: nobody needs them here, and
-    a few of them unfold into gigabytes."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is no text", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} comes twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-    def compose_node(self, parent, index):
-        if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()
-            raise yaml.composer.ComposerError(
-                None, None, f"aliases (*{event.anchor}) are not read", event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-
-def read_document(text: str, name: str) -> Any:
-    """Plain data. Raises UnreadableDocument with `name`, line and reason."""
-    try:
-        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UnreadableDocument(f"{name}{line}: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise UnreadableDocument(f"{name}: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise UnreadableDocument(f"{name}: nested too deeply") from None
 
 
 def layer_in(path: str, kind: str) -> Layer:
@@ -113,4 +71,8 @@ def _read(path: str) -> Any:
         raise UnreadableDocument(f"{path}: is not UTF-8") from None
     if len(text) > MOST_BYTES:
         raise UnreadableDocument(f"{path}: is larger than {MOST_BYTES // 1024} KiB")
-    return read_document(text, path)
+    try:
+        return load_yaml(text)
+    except UnreadableYaml as error:
+        line = f":{error.line}" if error.line else ""
+        raise UnreadableDocument(f"{path}{line}: {error.problem}") from None

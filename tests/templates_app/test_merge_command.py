@@ -105,8 +105,8 @@ def test_unknown_driver_set_names_the_known_ones(write, capsys):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("resources: {vcpus: 1}\nresources: {vcpus: 2}\n", ":2: the key 'resources' comes twice"),
-        ("a: &x [1]\nb: *x\n", ":2: aliases (*x) are not read"),
+        ("resources: {vcpus: 1}\nresources: {vcpus: 2}\n", ":2: resources is there twice"),
+        ("a: &x [1]\nb: *x\n", ":2: aliases are not read"),
         ("resources: {vcpus: 1", ":1: expected ',' or '}', but got '<stream end>'"),
         (
             "{name: P, priority: high, settings: {}}",
@@ -115,7 +115,7 @@ def test_unknown_driver_set_names_the_known_ones(write, capsys):
         ('{"name": "\\ud800", "settings": {}}', ": name must be 1 to 80 printable characters"),
         ("{title: P, settings: {}}", ": title: not known beside settings (known: description, "),
         ("1: {}", ":1: the key 1 is no text"),
-        ("[" * 5000, ": nested too deeply"),
+        ("[" * 5000, ": is nested too deeply"),
         ("a: !!python/object/apply:os.system [id]", ":1: could not determine a constructor for the tag"),
         ("a\x00b", "unacceptable character"),
     ],
