@@ -25,7 +25,8 @@ from analyzer.knowledge.trades import trades
 
 NAME = "learner-1"
 NONE = ""  # the id of "none of them"
-SHARPNESS = 5.0  # logits per unit of evidence; chosen by cross-validation over roles (4 to 7 are alike)
+SHARPNESS = 6.0  # logits per unit of evidence; chosen by cross-validation over roles (5 to 7 are alike)
+NONE_AT_FIRST = 0.4  # of log(personas + 1): how much a machine that says nothing fits none
 HINTED = 1.0  # logits per unit of hinted software that is here
 STIFFNESS, LOOSE = 5.0, 0.5  # of the prior; loose for a persona whose words say nothing
 ERRORS = 0.05  # share of answers that are blunders
@@ -199,7 +200,7 @@ class Scorer:
         covered = prior[:-1, : len(TRADES)].max(axis=0, initial=0) / SHARPNESS
         described = sum(bool(each.affinity) for each in self.profiles) / max(1, len(self.profiles))
         prior[-1, : len(TRADES)] = SHARPNESS * described * np.clip(1 - 1.5 * covered, 0, 1)
-        prior[-1, -1] = math.log(len(self.ids))
+        prior[-1, -1] = NONE_AT_FIRST * math.log(len(self.ids))
         return prior
 
     def logits(self, rows: np.ndarray, hints: Sequence[Sequence[str]]) -> np.ndarray:

@@ -19,7 +19,7 @@ ON_PURPOSE, UNKNOWN_NAMED, UNKNOWN_DERIVED, CAME_ALONG = 1.0, 0.6, 0.15, 0.3
 RUNNING, REACHED, BESIDE_PACKAGES = 0.8, 0.6, 0.7
 DERIVED = 0.8  # the word of Debian's metadata against our own
 ATTACHED = 0.15  # data, documents or a client of it
-BEHIND = 0.35  # left of a trade that serves another one on the same machine
+BEHIND = 0.5  # left of a trade that serves another one on the same machine
 
 GENERAL = frozenset({"datascience", "development", "mathematics"})  # beside a special trade, its means only
 COLLECTION = re.compile(r"^(?:rh-|sclo-|devtoolset-)[a-z]+\d+-|^compat-")
@@ -36,6 +36,14 @@ ATTACHMENTS = re.compile(
 )
 SHARED = re.compile(r"^lib.*\d[a-z]{0,3}\d*$|^gcc-[\d.]+-base$|-common$(?<!ubuntu-common)")
 LANGUAGE_NAME = re.compile(r"^(?:python3?|ruby|R)-")
+# what RPM distributions call the libraries of a language, and what Debian does
+ELSEWHERE = {
+    "r-": ("r-cran-{}", "r-bioc-{}"),
+    "perl-": ("lib{}-perl",),
+    "rubygem-": ("ruby-{}", "{}"),
+    "golang-github-": ("{}",),
+    "php-pecl-": ("php-{}",),
+}
 LANGUAGE = re.compile(r"^(?:python3?-|r-cran-|r-bioc-|r-other-|ruby-|lib\w+-(?:perl|java|ruby)$)")
 DEVELOPED = re.compile(r"-(?:dev|devel|static)$")
 # on any machine, put there by an installer or an administrator's habit
@@ -133,6 +141,9 @@ def _names(plain: str):
     yield plain
     bare = head(plain)
     yield bare
+    for begin, forms in ELSEWHERE.items():
+        if bare.startswith(begin):
+            yield from (form.format(bare.removeprefix(begin)) for form in forms)
     rest = bare
     while PARTS.search(rest):
         rest = PARTS.sub("", rest)
@@ -319,7 +330,7 @@ def _evidence(signs: Iterable[Sign]) -> dict[str, float]:
     total: dict[str, float] = {}
     families: dict[tuple[str, str], int] = {}
     for sign in signs:
-        family = _family(sign.name)
+        family = _family(sign)
         for trade, weight in sign.trades.items():
             seen = families.get((trade, family), 0)
             families[trade, family] = seen + 1
@@ -328,9 +339,10 @@ def _evidence(signs: Iterable[Sign]) -> dict[str, float]:
     return {trade: weight * _behind(trade, total) for trade, weight in total.items()}
 
 
-def _family(name: str) -> str:
-    plain = head(name)
-    if LANGUAGE.match(plain):
+def _family(sign: Sign) -> str:
+    """Fifty libraries of a language that somebody asked for are fifty choices; that came along, they are one."""
+    plain = head(sign.name)
+    if LANGUAGE.match(plain) and sign.weight >= ON_PURPOSE:
         return plain
     return re.split(r"[-_.]", plain)[0]
 
