@@ -30,7 +30,7 @@ class RunFilter(Searchable):
 
 
 class MigratedVMFilter(Searchable):
-    search_fields = ("name", "run__persona__name", "tags")
+    search_fields = ("name", "run__persona__name", "run__target__name")
     power_state = filters.ChoiceFilter(
         choices=[("on", "On"), ("off", "Off"), ("unknown", "Unknown")], label="Power"
     )

@@ -30,11 +30,7 @@ TASKS = {
 
 def run_start(**launch) -> MigrationRun:
     """MigrateVM(TemplateID, VMID, PersonaID): `runs.run_create`, and its chain as soon as that is committed."""
-    with transaction.atomic():
-        run = runs.run_create(**launch)
-        if run.state == RunState.QUEUED:
-            transaction.on_commit(partial(start, run.pk))
-    return run
+    return runs.run_create(**launch, then=start)
 
 
 def run_retry(*, run: MigrationRun, by) -> MigrationRun:

@@ -53,6 +53,7 @@ def _work(claim: claims.Claim) -> None:
         tell(claim.run_id, f"{claim.name} succeeded.", step=claim.name)
     except claims.LostClaim as lost:
         log.warning("claim_lost", reason=str(lost))
+        cleanup.remove_leftovers(run_id=claim.run_id)
     except claims.Cancelled:
         _settle(claim, StepState.CANCELLED)
     except DATABASE_GONE:

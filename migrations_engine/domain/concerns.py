@@ -175,7 +175,7 @@ def _kernel(o: Outlook) -> Iterable[Concern]:
             "Kernel",
             Severity.INFORMATION,
             o.kernel.reason,
-            "It takes about half a minute more.",
+            "The machine boots once more for it: some minutes where it is emulated.",
             "kernel.version",
         )
 

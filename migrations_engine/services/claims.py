@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
 from migrations_engine.models import MigrationRun, StepRun
+from migrations_engine.services.outcome import run_ended
 
 MAX_ATTEMPTS = 6  # the first worker and five that took over: what kills six workers will kill the next
 
@@ -121,9 +122,9 @@ def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = No
 
 def _end(run_id, state, now, root_cause="") -> None:
     """A run that is being cancelled stays so: its clean-up ends it."""
-    MigrationRun.objects.filter(pk=run_id, state=RunState.RUNNING).update(
-        state=state, finished_at=now, root_cause=root_cause
-    )
+    running = MigrationRun.objects.filter(pk=run_id, state=RunState.RUNNING)
+    if running.update(state=state, finished_at=now, root_cause=root_cause):
+        run_ended(run_id)
 
 
 def give_up_hopeless(*, run_id: uuid.UUID) -> bool:

@@ -10,6 +10,7 @@ from migrations_engine.domain.states import RunState, StepState
 from migrations_engine.models import MigrationRun, StepRun
 from migrations_engine.services import ledger
 from migrations_engine.services.events import tell
+from migrations_engine.services.outcome import run_ended
 from migrations_engine.targets.base import TargetError
 
 
@@ -44,9 +45,18 @@ def _close_steps(run_id) -> bool:
 
 
 def _end(run_id, state, text, level="info") -> bool:
-    ended = MigrationRun.objects.filter(pk=run_id, state=RunState.CANCELLING).update(
-        state=state, finished_at=timezone.now(), root_cause=text if state == RunState.FAILED else ""
-    )
-    if ended:
+    cause = text if state == RunState.FAILED else ""
+    cancelling = MigrationRun.objects.filter(pk=run_id, state=RunState.CANCELLING)
+    with transaction.atomic():
+        if not cancelling.update(state=state, finished_at=timezone.now(), root_cause=cause):
+            return False
+        run_ended(run_id)
         tell(run_id, text, level=level)
-    return bool(ended)
+    return True
+
+
+def remove_leftovers(*, run_id: uuid.UUID) -> None:
+    """For a worker that lost its claim: what it was just making when its run was cancelled goes as well."""
+    run = MigrationRun.objects.filter(pk=run_id, state=RunState.CANCELLED).select_related("target").first()
+    if run is not None:
+        ledger.remove_all(run)

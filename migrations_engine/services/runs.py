@@ -1,6 +1,8 @@
 """Launch, cancel, retry: what people do to a run. `migrations_engine.pipeline` adds the sending of its chain."""
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -41,11 +43,13 @@ def run_create(
     by,
     plan_sha256: str | None = None,
     idempotency_key: str = "",
+    then: Callable[[uuid.UUID], None] | None = None,
 ) -> MigrationRun:
     """MigrateVM(TemplateID, VMID, PersonaID): the run with the snapshot of its plan and its four steps, queued.
 
     With an `idempotency_key` that this user has used: the run of that time. Raises NotAllowed (not an operator there),
     Stale (the plan is not the one of `plan_sha256` any more), Blocked, KeyReused, BadInput, InvalidSettings.
+    `then` is called with the new run's id as soon as it is committed.
     """
     if vm.department is None:
         raise BadInput({"vm": ["This machine belongs to no department; give it one first."]})
@@ -58,7 +62,10 @@ def run_create(
     _require_launchable(plan, plan_sha256)
     try:
         with transaction.atomic():
-            return _write(plan, template, vm, overrides or {}, by, idempotency_key, body)
+            run = _write(plan, template, vm, overrides or {}, by, idempotency_key, body)
+            if then is not None:
+                transaction.on_commit(partial(then, run.pk))
+            return run
     except IntegrityError:  # two requests with one key at once: the other one was first
         if earlier := _replayed(by, idempotency_key, body):
             return earlier
@@ -135,8 +142,10 @@ def run_retry(*, run: MigrationRun, by) -> MigrationRun:
     with transaction.atomic():
         run = MigrationRun.objects.select_for_update().get(pk=run.pk)
         step = run.steps.filter(state=StepState.FAILED).first()
-        if run.state != RunState.FAILED or step is None:
+        if run.state != RunState.FAILED:
             raise Refused(f"Only a failed run can be tried again; this one is {run.state}.")
+        if step is None:
+            raise Refused("It failed while it was cleaned up, so no step can be tried again; give it up once more.")
         step.state, step.attempt, step.retries, step.error = StepState.WAITING, 0, step.retries + 1, ""
         step.percent, step.message, step.started_at, step.finished_at = 0, "", None, None
         step.save()

@@ -1,12 +1,16 @@
 """Step 1: what the source is. Its bytes are counted and its disk is read; nothing is written to it."""
 
+from pathlib import Path
+
 from analyzer.domain.facts import Facts
 from analyzer.models import Scan
 from analyzer.models.scan import ScanState
+from analyzer.services.image_roots import checked_directory
 from analyzer.services.scans import facts_of, scan_now
 from migrations_engine.domain.machine import SourceDisk
 from migrations_engine.domain.states import StepName
 from migrations_engine.steps.base import Step, StepFailed, Work
+from personas.errors import BadInput
 
 
 def analyze(work: Work) -> dict:
@@ -25,8 +29,14 @@ def analyze(work: Work) -> dict:
 
 
 def source_disk(work: Work) -> SourceDisk:
+    """Raises StepFailed where the path leads out of IMAGE_ROOTS: a link may have been put there since the discovery."""
     disk = work.plan["vm"]["disks"][0]
-    return SourceDisk(path=disk["path"], format=disk["format"])
+    path = Path(disk["path"]).resolve()
+    try:
+        checked_directory(str(path.parent))
+    except BadInput as error:
+        raise StepFailed(f"The source's disk {disk['path']} is not to be read: {error}") from error
+    return SourceDisk(path=str(path), format=disk["format"])
 
 
 def scanned_facts(work: Work) -> Facts:

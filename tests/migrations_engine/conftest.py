@@ -13,10 +13,10 @@ def world(monkeypatch):
 
 
 @pytest.fixture
-def estate(db, world, tmp_path):
+def estate(db, world):
     from tests.migrations_engine.estate import make_estate
 
-    return make_estate(tmp_path)
+    return make_estate()
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """A department that can migrate: a member, a scanned machine whose disk is a file, a template, a persona, a target."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from django.conf import settings
 
 from analyzer.domain.facts import Kernel
 from analyzer.services.scans import disk_fingerprint
@@ -43,10 +46,11 @@ class Estate:
         } | changes
 
 
-def make_estate(folder: Path, *, role="operator", facts_found=None, **persona_columns) -> Estate:
+def make_estate(*, role="operator", facts_found=None, **persona_columns) -> Estate:
     member = factories.make_member(role=role)
     department = member.memberships.get().department
-    disk = folder / "web01.raw"
+    settings.IMAGE_ROOTS[0].mkdir(parents=True, exist_ok=True)
+    disk = Path(tempfile.mkdtemp(dir=settings.IMAGE_ROOTS[0])) / "web01.raw"
     disk.write_bytes(b"\x00" * 4096)
     vm = factories.make_vm(department, path=disk, size=2**30, name="web01", vcpus=1, memory_mib=512)
     scan = factories.make_scan(vm, facts=facts_found or facts(), disk_fingerprint=disk_fingerprint(vm))

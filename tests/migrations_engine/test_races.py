@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def estate(transactional_db, world, tmp_path):
-    return make_estate(tmp_path)
+def estate(transactional_db, world):
+    return make_estate()
 
 
 def at_once(call, rivals=RIVALS):

@@ -1,10 +1,12 @@
 """A run from launch to end, with the target faked at its protocol."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
+from analyzer.models import Recommendation
 from migrations_engine import pipeline, runner
 from migrations_engine.domain.machine import Result
 from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
@@ -12,6 +14,7 @@ from migrations_engine.models import MigratedVM, StepRun
 from migrations_engine.services import claims
 from migrations_engine.steps.base import Alive
 from migrations_engine.targets.base import CopyMismatch, MachineFailed
+from personas.models import AuditEntry
 from tests import factories
 
 
@@ -121,6 +124,41 @@ def test_unforeseen_error_fails_the_run_and_leaves_its_trace(estate, world, run_
     assert run.events.filter(level="error", text__contains="Traceback").exists()
 
 
+def test_end_of_a_run_is_audited_and_told_to_the_suggestion(estate, world, run_all):
+    Recommendation.objects.all().delete()
+    suggestion = Recommendation.objects.create(
+        vm=estate.vm,
+        scan=estate.scan,
+        persona=estate.persona,
+        score=0.9,
+        ranking=[],
+        state="claimed",
+        model_version="1",
+    )
+    world.on["power"] = lambda: (_ for _ in ()).throw(MachineFailed("no memory"))
+    run = run_all(pipeline.run_start, **estate.launch())
+    suggestion.refresh_from_db()
+    assert suggestion.state == "failed"
+    world.on.clear()
+    run_all(pipeline.run_retry, run=run, by=estate.operator)
+    suggestion.refresh_from_db()
+    assert suggestion.state == "succeeded"
+    actions = AuditEntry.objects.filter(object_id=str(run.pk)).order_by("at").values_list("action", flat=True)
+    assert list(actions) == ["migration.start", "migration.failed", "migration.retry", "migration.succeeded"]
+
+
+def test_disk_that_became_a_link_out_of_the_image_roots_is_not_read(estate, world, tmp_path, run_all):
+    outside = tmp_path / "shadow"
+    outside.write_text("root:secret")
+    disk = Path(estate.vm.disks.get().path)
+    disk.unlink()
+    disk.symlink_to(outside)
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert run.state == RunState.FAILED
+    assert "is not to be read" in run.root_cause
+    assert "checksum" not in [call[0] for call in world.calls]
+
+
 def test_damaged_copy_is_thrown_away_before_a_retry(estate, world, run_all):
     world.on["grow"] = lambda: (_ for _ in ()).throw(CopyMismatch("the copy differs"))
     run = run_all(pipeline.run_start, **estate.launch())
@@ -213,6 +251,28 @@ def test_cancel_of_a_dead_workers_run_is_concluded_by_the_sweeper(estate, world)
     assert run.state == RunState.CANCELLED
     with pytest.raises(claims.LostClaim):
         claims.renew(zombie)
+
+
+def test_worker_that_was_only_slow_removes_what_it_made_after_the_cancel(estate, world, monkeypatch):
+    monkeypatch.setattr("migrations_engine.steps.base.WRITE_EVERY_S", 0)
+    monkeypatch.setattr(Alive, "during", during_in_this_thread)
+    run = begin(estate)
+    for name in STEPS[:2]:
+        runner.execute(run_id=run.pk, name=name)
+
+    def everyone_thinks_that_we_are_dead():
+        made = world.machines[str(run.pk)]
+        pipeline.run_cancel(run=run, by=estate.operator)
+        expire(run, StepName.MIGRATE)
+        pipeline.sweep()
+        assert world.machines == {}
+        world.machines[str(run.pk)] = made  # and yet we go on making it
+
+    world.on["create"] = everyone_thinks_that_we_are_dead
+    runner.execute(run_id=run.pk, name=StepName.MIGRATE)
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLED
+    assert world.machines == {}
 
 
 def test_clean_up_that_fails_is_told_and_can_be_asked_for_again(estate, world, run_all):

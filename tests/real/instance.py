@@ -43,13 +43,14 @@ def own_database() -> Iterator[None]:
 
 
 class Process:
-    """A process group, killed whole."""
+    """A process group, killed whole. `supervised`: started again when it ends, as systemd and compose do."""
 
-    def __init__(self, name: str, arguments: list[str], **environment: str):
+    def __init__(self, name: str, arguments: list[str], *, supervised: bool = False, **environment: str):
+        supervisor = ["sh", "-c", 'while :; do "$@"; sleep 1; done', "supervisor"] if supervised else []
         self.name, self.log = name, settings.VAR_DIR / f"{name}.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "celery", *arguments],
+                ["setpriv", "--pdeathsig", "KILL", *supervisor, sys.executable, "-m", "celery", *arguments],
                 cwd=PROJECT,
                 env={**os.environ, "LEASE_S": str(LEASE_S), **environment},
                 stdin=subprocess.DEVNULL,
@@ -70,12 +71,14 @@ class Process:
         return self.log.read_text(errors="replace")[-6000:]
 
 
-def worker(app: str = "config.celery", pool: str = "", **environment: str) -> Process:
+def worker(
+    app: str = "config.celery", pool: str = "", *, supervised: bool = False, **environment: str
+) -> Process:
     """Threads with SQLite, as in quickstart; prefork with PostgreSQL and Redis, as in production."""
     pool = pool or ("prefork" if os.environ.get("DATABASE_URL") else "threads")
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    command = ["--quiet", "-A", app, "worker", "-P", pool, "-c", "2", "-l", "WARNING", *quiet]
-    return Process("worker", command, **environment)
+    arguments = ["--quiet", "-A", app, "worker", "-P", pool, "-c", "2", "-l", "WARNING", *quiet]
+    return Process("worker", arguments, supervised=supervised, **environment)
 
 
 def clock(**environment: str) -> Process:
