@@ -46,7 +46,7 @@ class Process:
     """A process group, killed whole. `supervised`: started again when it ends, as systemd and compose do."""
 
     def __init__(self, name: str, arguments: list[str], *, supervised: bool = False, **environment: str):
-        supervisor = ["sh", "-c", 'while :; do "$@"; sleep 1; done', "supervisor"] if supervised else []
+        supervisor = ["sh", "-c", 'while :; do setpriv --pdeathsig KILL "$@"; sleep 1; done', "supervisor"] if supervised else []
         self.name, self.log = name, settings.VAR_DIR / f"{name}.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
