@@ -99,21 +99,24 @@ def stop(folder: Folder, patience_s: float) -> None:
         process.kill(folder)
 
 
-def reset(folder: Folder, timeout_s: float) -> None:
-    """By the guest itself, by force when it does not answer. Returns when the old boot has ended."""
-    control = folder.path / "qmp.sock"
+def restart(boot: Boot, timeout_s: float) -> None:
+    """A reboot by the guest itself, by force when it does not answer; in a QEMU started anew.
 
-    def ask_guest() -> None:
-        try:
-            agent_of(folder).tell("guest-shutdown", mode="reboot")
-        except AgentUnavailable:
-            qmp.ask(control, "system_reset")
-
+    Under emulation a reset inside QEMU boots slower than a new QEMU does (measured with 7.2, tiny guest: 14-18 s
+    against 10-13, twice the processor time), because what it has translated stays in its way. The caller
+    holds the folder's lock.
+    """
+    if process.pid_of(boot.folder) is None:
+        raise MachineFailed(f"machine {boot.folder.key} is not running")
     try:
-        if not qmp.wait_for_event(control, "RESET", ask_guest, timeout_s):
-            qmp.wait_for_event(control, "RESET", lambda: qmp.ask(control, "system_reset"), 20)
-    except WireClosed as error:
-        raise MachineFailed(f"machine {folder.key} is not running") from error
+        qmp.ask(boot.folder.path / "qmp.sock", "set-action", reboot="shutdown")
+        agent_of(boot.folder).tell("guest-shutdown", mode="reboot")
+        process.wait_gone(boot.folder, timeout_s)
+    except (AgentUnavailable, WireClosed):
+        pass  # it does not listen: by force
+    if process.pid_of(boot.folder) is not None:
+        stop(boot.folder, 0)
+    boot.start()
 
 
 def _tell(folder: Folder, command: str) -> None:

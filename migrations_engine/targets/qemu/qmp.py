@@ -1,7 +1,6 @@
 """QEMU's own control socket (QMP)."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from migrations_engine.targets.base import MachineFailed
@@ -39,18 +38,3 @@ def run_state(socket_path: Path) -> str | None:
         return ask(socket_path, "query-status")["status"]
     except WireClosed:
         return None
-
-
-def wait_for_event(socket_path: Path, name: str, act: Callable[[], None], timeout_s: float) -> bool:
-    """Calls `act` while listening; whether QEMU then told of the event in time. Raises WireClosed."""
-    deadline = time.monotonic() + timeout_s
-    with Wire(socket_path, ANSWER_S) as wire:
-        wire.receive(time.monotonic() + ANSWER_S)
-        _ask(wire, time.monotonic() + ANSWER_S, "qmp_capabilities", {})
-        act()
-        try:
-            while wire.receive(deadline).get("event") != name:
-                pass
-        except TimeoutError:
-            return False
-    return True

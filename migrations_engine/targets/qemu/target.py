@@ -210,7 +210,9 @@ class QemuTarget:
         return Boot(self.root, folder, lambda name: _command(folder, name), lambda: _new_ports(folder))
 
     def reset(self, ref: MachineRef, timeout_s: float = 60) -> None:
-        boot.reset(self._made(ref), timeout_s)
+        folder = self._made(ref)
+        with folder.locked(no_keep_alive):
+            boot.restart(self._boot(folder), timeout_s)
 
     def status(self, ref: MachineRef) -> Status:
         folder = Folder(self.root / ref.key)
