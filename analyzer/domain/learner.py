@@ -26,6 +26,7 @@ from analyzer.knowledge.trades import trades
 NAME = "learner-1"
 NONE = ""  # the id of "none of them"
 SHARPNESS = 6.0  # logits per unit of evidence; chosen by cross-validation over roles (5 to 7 are alike)
+MENTIONED = 2
 NONE_AT_FIRST = 0.4  # of log(personas + 1): how much a machine that says nothing fits none
 HINTED = 1.0  # logits per unit of hinted software that is here
 STIFFNESS, LOOSE = 5.0, 0.5  # of the prior; loose for a persona whose words say nothing
@@ -194,10 +195,10 @@ class Scorer:
     def _prior(self) -> np.ndarray:
         """Rows: personas, then "none of them", which all trades speak for that no persona is about."""
         prior = np.zeros((len(self.ids), WIDTH))
-        for index, each in enumerate(self.profiles):
-            for trade, share in each.affinity.items():
-                prior[index, TRADE_AT[trade]] = SHARPNESS * share
-        covered = prior[:-1, : len(TRADES)].max(axis=0, initial=0) / SHARPNESS
+        shares = dense_rows([_affinity_row(each) for each in self.profiles])[:, : len(TRADES)]
+        covered = shares.max(axis=0, initial=0)
+        # what one persona is about, another mentions: "sequence analysis" is no data science where somebody does that
+        prior[:-1, : len(TRADES)] = SHARPNESS * shares * (shares / np.maximum(covered, 1e-9)) ** MENTIONED
         described = sum(bool(each.affinity) for each in self.profiles) / max(1, len(self.profiles))
         prior[-1, : len(TRADES)] = SHARPNESS * described * np.clip(1 - 1.5 * covered, 0, 1)
         prior[-1, -1] = NONE_AT_FIRST * math.log(len(self.ids))
@@ -219,6 +220,10 @@ class Scorer:
         rows = dense_rows([row_of(each) for each in workloads])
         raw = softmax(self.logits(rows, [hinted(each, self.profiles) for each in workloads]))
         return calibrated(raw, self.platt)
+
+
+def _affinity_row(each: Profile) -> tuple[tuple[int, float], ...]:
+    return tuple((TRADE_AT[trade], share) for trade, share in each.affinity.items())
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
