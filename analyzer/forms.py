@@ -6,14 +6,16 @@ import yaml
 from django import forms
 
 from analyzer.models import SourceEndpoint, VirtualMachine, VMPersona
+from analyzer.models.source import IMAGES
 from personas.models import Department, Persona
 
 
 class SourceForm(forms.ModelForm):
     class Meta:
         model = SourceEndpoint
-        fields = ["name", "location", "department"]
+        fields = ["name", "kind", "location", "department"]
         help_texts = {
+            "kind": "An inventory file tells of machines whose disks are elsewhere: to size, not to scan.",
             "location": "The images in it, and up to four directories below, become machines. They are only read.",
             "department": "Whose machines these are. It cannot be changed later.",
         }
@@ -24,10 +26,16 @@ class SourceForm(forms.ModelForm):
         self.fields["department"].required = not user.is_superuser
         if len(self.fields["department"].queryset) == 1:
             self.initial.setdefault("department", self.fields["department"].queryset[0].pk)
+        self.fields["kind"].required = False
         self.fields["location"].label = "Directory"
         self.fields["location"].help_text += f" It lies below {', '.join(map(str, roots))}."
         if not self.instance._state.adding:  # a new row has its id from the start
-            del self.fields["department"]
+            del self.fields["department"], self.fields["kind"]
+            if self.instance.is_inventory:
+                del self.fields["location"]
+
+    def clean_kind(self):
+        return self.cleaned_data["kind"] or IMAGES
 
     def _post_clean(self):
         """The service checks the row, as it does for API and command line."""
@@ -128,6 +136,23 @@ class UsageUploadForm(forms.Form):
         help_text="A column t (ISO 8601, UTC unless it says otherwise, or epoch seconds), and one or more of "
         "cpu_percent, memory_percent, net_in_mbps, net_out_mbps, disk_read_mibs, disk_write_mibs.",
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
+    )
+
+
+class InventoryForm(forms.Form):
+    file = forms.FileField(
+        label="Inventory file",
+        help_text="RVTools .xlsx, CSV of Azure Migrate, AWS Application Discovery or MGN, Ansible facts as JSON, or "
+        "our own CSV. It is known by its content.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".xlsx,.csv,.json,text/csv,application/json"}),
+    )
+
+
+class InventoryConfirmForm(forms.Form):
+    complete = forms.BooleanField(
+        required=False,
+        label="The file lists every machine of this source",
+        help_text="Machines that it does not have are then marked as missing.",
     )
 
 

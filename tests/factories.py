@@ -56,6 +56,17 @@ def make_source(department=None, **columns):
     return SourceEndpoint.objects.create(department=department or make_department(), **columns)
 
 
+def make_inventory(department=None):
+    """A source of the kind inventory, with a file of one machine that waits for a yes."""
+    from analyzer.models import InventoryUpload
+
+    source = make_source(department, kind="inventory", location="")
+    machine = {"row": 2, "external_id": "1", "name": "web01"}
+    content = {"format": "csv", "machines": [machine], "errors": [], "left_out": []}
+    InventoryUpload.objects.create(source=source, file_name="machines.csv", content=content)
+    return source
+
+
 def make_vm(
     department=None, *, source=None, path="/srv/images/none.raw", format="raw", size=2**30, **columns
 ):

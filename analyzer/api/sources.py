@@ -1,19 +1,26 @@
 """`/api/v1/sources/`"""
 
 from django.db.models import Count
+from django.http import HttpResponse
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
+from analyzer.api.inventory_serializers import InventoryFileSerializer, InventoryReportSerializer
 from analyzer.api.serializers import ProbeSerializer, SourceSerializer
 from analyzer.filters import SourceFilter
+from analyzer.importers.read import MAX_BYTES
 from analyzer.models import SourceEndpoint
 from analyzer.services.discovery import source_discover_request
+from analyzer.services.inventory import inventory_import
+from analyzer.services.inventory_export import EXPORTS, source_lines
 from analyzer.services.sources import source_check, source_delete
 from personas.api.base import OwnedViewSet
+from personas.errors import BadInput
 from personas.models import Role
 
 
@@ -25,7 +32,7 @@ class SourceViewSet(OwnedViewSet):
 
     @property
     def write_role(self):
-        return Role.OPERATOR if self.action in ("discover", "check") else Role.ADMIN
+        return Role.OPERATOR if self.action in ("discover", "check", "inventory") else Role.ADMIN
 
     def perform_destroy(self, instance):
         source_delete(source=instance, by=self.request.user)
@@ -38,6 +45,32 @@ class SourceViewSet(OwnedViewSet):
         location = reverse("source-detail", args=[source.pk], request=request)
         data = self.get_serializer(self.get_object()).data
         return Response(data, status=status.HTTP_202_ACCEPTED, headers={"Location": location})
+
+    @extend_schema(
+        request=InventoryFileSerializer,
+        responses=InventoryReportSerializer,
+        summary="Import an inventory file; with dry_run only say what it would do",
+    )
+    @action(detail=True, methods=["post"], parser_classes=[MultiPartParser])
+    def inventory(self, request, pk=None):
+        asked = InventoryFileSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        told = dict(asked.validated_data)
+        data = told.pop("file").read(MAX_BYTES + 1)  # one more than allowed: the service tells that it is too large
+        return Response(inventory_import(source=self.get_object(), data=data, by=request.user, **told))
+
+    @extend_schema(
+        parameters=[OpenApiParameter("as", enum=sorted(EXPORTS), description="Default: csv")],
+        responses={(200, "text/csv"): str},
+        summary="Its machines as a CSV file that other tools read",
+        filters=False,
+    )
+    @action(detail=True, methods=["get"])
+    def export(self, request, pk=None):
+        source, file_format = self.get_object(), request.query_params.get("as", "csv")
+        if file_format not in EXPORTS:
+            raise BadInput({"as": [f"is one of {', '.join(sorted(EXPORTS))}"]})
+        return HttpResponse("".join(source_lines(source, file_format)), content_type="text/csv; charset=utf-8")
 
     @extend_schema(request=None, responses=ProbeSerializer, summary="Does it answer?")
     @action(detail=True, methods=["post"])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any
 
 from analyzer.domain.inventory import GIB, ImportedMachine, Inventory, RowError, Unreadable, collected
@@ -111,10 +111,7 @@ def _mgn(record: Record) -> dict[str, Any]:
 
 
 def _own(record: Record) -> dict[str, Any]:
-    networks = listed(record["networks"])
-    macs = listed(record["macs"])
-    count = max(len(networks), len(macs))
-    padded = zip(macs + [""] * (count - len(macs)), networks + [""] * (count - len(networks)), strict=True)
+    cards = zip_longest(str(record["macs"]).split(";"), str(record["networks"]).split(";"), fillvalue="")
     os_id, os_version = os_of(record["os"], record["osversion"])
     return {
         "external_id": record["externalid"],
@@ -123,7 +120,7 @@ def _own(record: Record) -> dict[str, Any]:
         "vcpus": record["vcpus"],
         "memory_mib": record["memorymib"],
         "disks": _disks(listed(record["disksgib"])),
-        "nics": tuple({"mac": mac, "network": network} for mac, network in padded),
+        "nics": tuple({"mac": mac, "network": network} for mac, network in cards if mac or network),
         "os_id": os_id,
         "os_version": os_version,
         "power_state": power(record["powerstate"]),

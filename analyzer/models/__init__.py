@@ -1,3 +1,4 @@
+from analyzer.models.inventory import InventoryUpload
 from analyzer.models.learning import Recommender
 from analyzer.models.machine import Disk, Nic, VirtualMachine, VMPersona
 from analyzer.models.recommendation import Feedback, Recommendation
@@ -8,6 +9,7 @@ from analyzer.models.usage import UsageSeries
 __all__ = [
     "Disk",
     "Feedback",
+    "InventoryUpload",
     "Nic",
     "Package",
     "Recommendation",

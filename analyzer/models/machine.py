@@ -62,8 +62,10 @@ class VirtualMachine(Owned):
 class Disk(models.Model):
     vm = models.ForeignKey(VirtualMachine, models.CASCADE, related_name="disks")
     index = models.PositiveSmallIntegerField()
-    path = models.CharField(max_length=1000, help_text="Absolute; below one of IMAGE_ROOTS.")
-    format = models.CharField(max_length=8)
+    path = models.CharField(
+        max_length=1000, blank=True, help_text="Absolute; below one of IMAGE_ROOTS. Empty: only its size is known."
+    )
+    format = models.CharField(max_length=8, blank=True)
     virtual_size_bytes = models.PositiveBigIntegerField()
     allocated_bytes = models.PositiveBigIntegerField(null=True)
 

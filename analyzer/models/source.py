@@ -5,11 +5,20 @@ from django.db import models
 
 from personas.models.owned import Owned, unique_in_department
 
+IMAGES = "images"
+INVENTORY = "inventory"  # what a file told: there are no disks to read, and nothing to discover
+
 
 class SourceEndpoint(Owned):
     name = models.CharField(max_length=80)
-    kind = models.CharField(max_length=16, default="images", choices=[("images", "Directory of disk images")])
-    location = models.CharField(max_length=500, help_text="For images: a directory below one of IMAGE_ROOTS.")
+    kind = models.CharField(
+        max_length=16,
+        default=IMAGES,
+        choices=[(IMAGES, "Directory of disk images"), (INVENTORY, "Inventory file")],
+    )
+    location = models.CharField(
+        max_length=500, blank=True, help_text="For images: a directory below one of IMAGE_ROOTS. Else empty."
+    )
     discovery_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     discovery_requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
@@ -30,3 +39,7 @@ class SourceEndpoint(Owned):
 
     def __str__(self):
         return self.name
+
+    @property
+    def is_inventory(self) -> bool:
+        return self.kind == INVENTORY

@@ -25,6 +25,8 @@ MAX_SKIPPED = 200  # of a report; a person looks at the first ones
 def source_discover_request(*, source: SourceEndpoint, by) -> SourceEndpoint:
     """Has a worker look. Asking twice is asking once."""
     require(by=by, department=source.department, role=Role.OPERATOR)
+    if source.is_inventory:
+        raise Refused(f"{source} is filled by importing a file: there is nothing to discover.")
     now = timezone.now()
     free = SourceEndpoint.objects.filter(pk=source.pk, discovery_requested_at__isnull=True)
     due = now + timedelta(seconds=DUE_S)

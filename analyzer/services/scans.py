@@ -35,6 +35,7 @@ Watch = Callable[[int, str], None]  # (percent, what is happening); what it rais
 TASK = "analyzer.scan"
 MAX_ATTEMPTS = 3
 QUEUE_S = EXPIRES_S  # a queued scan that no worker has begun by then is sent again
+NO_DISK_HERE = "only an inventory file tells of this machine; a scan needs its disk, from a directory of images"
 BEAT_S = 1.0  # how often a running scan looks at its watch
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,8 @@ def disk_fingerprint(vm: VirtualMachine) -> str:
     size, inode and times, never into them. Empty when a disk is not there. Sources that are not files have none."""
     seen = []
     for disk in vm.disks.all():
+        if not disk.path:
+            return ""
         try:
             stat = Path(disk.path).stat()
         except OSError:
@@ -65,6 +68,8 @@ def disk_fingerprint(vm: VirtualMachine) -> str:
 def scan_start(*, vm: VirtualMachine, by) -> Scan:
     """A scan for the workers to do; the one that is under way when there is one."""
     require(by=by, department=vm.department, role=Role.OPERATOR)
+    if vm.source.is_inventory:
+        raise Refused(f"{vm}: {NO_DISK_HERE}")
     scan = _queue(vm, by)
     send_on_commit(TASK, scan.pk)  # twice does no harm: a scan is claimed once
     record(by=by, action="scan.start", obj=vm, after={"scan": str(scan.pk)})
@@ -191,6 +196,8 @@ def _read(scan: Scan, disk: Disk | None, watch: Watch) -> Facts:
     """Reads in a thread, so that the lease is renewed meanwhile. The reader has its own time limit."""
     if disk is None:
         raise UnreadableImage("the machine has no disk")
+    if not disk.path:
+        raise UnreadableImage(NO_DISK_HERE)
     if not Path(disk.path).exists():
         raise UnreadableImage(f"the disk is not there any more: {disk.path}")
     with ThreadPoolExecutor(max_workers=1) as pool:

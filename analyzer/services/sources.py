@@ -5,6 +5,7 @@ from pathlib import Path
 from django.db import transaction
 
 from analyzer.models import SourceEndpoint
+from analyzer.models.source import IMAGES
 from analyzer.services.image_roots import checked_directory
 from analyzer.sources.base import SourceError
 from analyzer.sources.registry import source_of_kind
@@ -17,7 +18,7 @@ from personas.services.rows import refuse_in_use
 
 @transaction.atomic
 def source_create(
-    *, name: str, location: str, department: Department | None, by, kind: str = "images"
+    *, name: str, department: Department | None, by, location: str = "", kind: str = IMAGES
 ) -> SourceEndpoint:
     require(by=by, department=department, role=Role.ADMIN)
     source = SourceEndpoint(name=name, kind=kind, location=location, department=department)
@@ -64,15 +65,18 @@ def source_check(*, source: SourceEndpoint, by) -> dict[str, str]:
 
 def _check(source: SourceEndpoint) -> None:
     source.clean_fields()
-    source.location = str(checked_directory(source.location))
-    _refuse_overlap(source)
+    if source.is_inventory:
+        source.location = ""
+    else:
+        source.location = str(checked_directory(source.location))
+        _refuse_overlap(source)
     source.full_clean()
 
 
 def _refuse_overlap(source: SourceEndpoint) -> None:
     """One disk is one machine of one department; overlapping sources would show it twice, or to a second department."""
     ours = Path(source.location)
-    others = SourceEndpoint.objects.exclude(pk=source.pk)
+    others = SourceEndpoint.objects.filter(kind=source.kind).exclude(pk=source.pk)
     for location in others.values_list("location", flat=True):
         theirs = Path(location)
         if theirs == ours or theirs in ours.parents or ours in theirs.parents:

@@ -12,6 +12,7 @@ from analyzer.filters import MachineFilter
 from analyzer.forms import MachineForm, TickedForm
 from analyzer.models import VirtualMachine
 from analyzer.models.scan import ScanState
+from analyzer.models.source import INVENTORY
 from analyzer.permissions import may
 from analyzer.services.machines import vm_forget, vm_update
 from analyzer.services.scans import scan_start
@@ -34,12 +35,14 @@ def machines_scan(request):
     else:
         form = TickedForm(request.POST)
         rows = rows.filter(pk__in=form.cleaned_data["vm"]) if form.is_valid() else rows.none()
-    rows = rows.filter(missing_since__isnull=True).operable_by(request.user)[:MOST_AT_ONCE]
+    rows = rows.filter(missing_since__isnull=True).exclude(source__kind=INVENTORY)
+    rows = rows.select_related("source").operable_by(request.user)[:MOST_AT_ONCE]
     scans = [scan_start(vm=vm, by=request.user) for vm in rows]
     if scans:
         messages.success(request, f"{len(scans)} machine{'s are' if len(scans) > 1 else ' is'} being scanned.")
     else:
-        messages.warning(request, "Nothing to scan: tick machines that are not missing and that you may operate.")
+        why = "tick machines that are not missing, whose disk is here, and that you may operate."
+        messages.warning(request, f"Nothing to scan: {why}")
     return redirect(reverse("analyzer:vm_list") + (f"?{query.urlencode()}" if query else ""))
 
 

@@ -14,6 +14,7 @@ from analyzer.forms import SourceForm
 from analyzer.models import SourceEndpoint
 from analyzer.permissions import may
 from analyzer.services.discovery import source_discover_request
+from analyzer.services.inventory_export import EXPORT_NAMES
 from analyzer.services.sources import source_check, source_create, source_delete, source_update
 from analyzer.views.answers import saved, told
 from analyzer.views.lists import VisibleList
@@ -55,7 +56,7 @@ def source_detail(request, pk):
         "may_operate": may(request.user, source.department, Role.OPERATOR),
         "may_admin": may(request.user, source.department, Role.ADMIN),
     }
-    return render(request, "analyzer/source_detail.html", context)
+    return render(request, "analyzer/source_detail.html", context | {"exports": EXPORT_NAMES})
 
 
 @login_required
@@ -70,10 +71,14 @@ def source_form(request, pk=None):
     if request.method == "POST" and form.is_valid():
         row = saved(request, form, lambda: _save(source, form.cleaned_data, request.user))
         if row:
-            messages.success(request, f"{row} was saved." if source else f"{row} is there: now discover its machines.")
+            messages.success(request, f"{row} was saved." if source else f"{row} is there: now {_next_step(row)}.")
             return redirect("analyzer:source_detail", pk=row.pk)
     cancel = reverse("analyzer:source_detail", args=[pk]) if pk else reverse("analyzer:source_list")
     return render(request, "analyzer/source_form.html", {"form": form, "source": source, "cancel_url": cancel})
+
+
+def _next_step(source: SourceEndpoint) -> str:
+    return "import a file into it" if source.is_inventory else "discover its machines"
 
 
 def _save(source: SourceEndpoint | None, values: dict, user) -> SourceEndpoint:

@@ -115,7 +115,7 @@ def _source(o: Outlook) -> Iterable[Concern]:
             "Source",
             Severity.CRITICAL,
             "The machine has no disk to copy.",
-            "Run the discovery again.",
+            "Run the discovery again; of a machine from an inventory file, discover its disk image from a directory.",
         )
     if len(o.disks) > 1:
         yield Concern(

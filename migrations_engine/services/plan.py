@@ -157,7 +157,7 @@ def _vm(vm: VirtualMachine) -> dict[str, Any]:
         "vcpus": vm.vcpus,
         "memory_mib": vm.memory_mib,
         "missing_since": f"{vm.missing_since:%Y-%m-%d %H:%M} UTC" if vm.missing_since else "",
-        "disks": list(vm.disks.order_by("index").values(*columns)),
+        "disks": list(vm.disks.exclude(path="").order_by("index").values(*columns)),
     }
 
 

@@ -9,9 +9,12 @@ from analyzer.importers.child import parsed
 from analyzer.importers.table import plain, safe
 from tests.analyzer.workbooks import VINFO, vinfo, workbook
 
-AZURE = "*Server name,IP addresses,*Cores,*Memory (In MB),*OS name,OS version,Boot type,Network adapters,Disk 1 size (In GB),Disk 2 size (In GB)"
-ADS = "ExternalId,HostName,MACAddress,VMware.VMName,CPU.NumberOfCores,CPU.NumberOfLogicalCores,OS.Name,OS.Version,RAM.TotalSizeInMB,Tags"
-MGN = "mgn:wave:name,mgn:app:name,mgn:server:user-provided-id,mgn:server:platform,mgn:server:tag:Name,mgn:server:tag:Owner"
+AZURE = "*Server name,IP addresses,*Cores,*Memory (In MB),*OS name,OS version,"
+AZURE += "Boot type,Network adapters,Disk 1 size (In GB),Disk 2 size (In GB)"
+ADS = "ExternalId,HostName,MACAddress,VMware.VMName,CPU.NumberOfCores,"
+ADS += "CPU.NumberOfLogicalCores,OS.Name,OS.Version,RAM.TotalSizeInMB,Tags"
+MGN = "mgn:wave:name,mgn:app:name,mgn:server:user-provided-id,mgn:server:platform,"
+MGN += "mgn:server:tag:Name,mgn:server:tag:Owner"
 OWN = "external_id,name,vcpus,memory_mib,disks_gib,macs,networks,os,os_version,power_state,firmware,tags"
 
 
