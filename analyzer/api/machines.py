@@ -18,6 +18,7 @@ from analyzer.api.serializers import (
     UsageSummariesSerializer,
     summary_json,
 )
+from analyzer.api.sizing import SizingSerializer, SizingWishSerializer
 from analyzer.api.visible import VisibleRows
 from analyzer.filters import MachineFilter
 from analyzer.models import VirtualMachine
@@ -25,7 +26,8 @@ from analyzer.models.usage import Metric
 from analyzer.permissions import OperatorWrites
 from analyzer.services.machines import persona_from_vm, vm_forget
 from analyzer.services.scans import facts_of, newest_readable, scan_start
-from analyzer.services.usage import usage_chart, usage_summary, usage_upload
+from analyzer.services.sizing import chart_with_size, size_told, sizing_of
+from analyzer.services.usage import usage_summary, usage_upload
 from personas.errors import BadInput
 from personas.models import Role
 
@@ -76,13 +78,23 @@ class MachineViewSet(
     def usage(self, request, pk=None):
         return Response({metric: summary_json(told) for metric, told in usage_summary(self.get_object()).items()})
 
+    @extend_schema(
+        parameters=[SizingWishSerializer], responses=SizingSerializer, summary="The size that its usage asks for"
+    )
+    @action(detail=True)
+    def sizing(self, request, pk=None):
+        wanted = SizingWishSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        found = sizing_of(self.get_object(), **wanted.validated_data)
+        return Response({column: size_told(each) for column, each in found.items()})
+
     @extend_schema(parameters=[METRIC], responses=ChartSerializer, summary="One metric, thinned for a chart")
     @action(detail=True, url_path="usage/series")
     def usage_series(self, request, pk=None):
         metric = request.query_params.get("metric", "")
         if metric not in Metric.values:
             raise BadInput({"metric": [f"is one of {', '.join(Metric.values)}"]})
-        return Response(usage_chart(self.get_object(), metric))
+        return Response(chart_with_size(self.get_object(), metric))
 
     @extend_schema(
         request={"text/csv": {"type": "string"}}, responses=UsageStoredSerializer, summary="Upload usage as CSV"

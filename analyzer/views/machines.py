@@ -14,6 +14,7 @@ from analyzer.models.usage import Metric
 from analyzer.permissions import may
 from analyzer.services.recommendations import personas_usable
 from analyzer.services.scans import facts_of
+from analyzer.services.sizing import sizes_shown
 from analyzer.services.usage import usage_summary, utc
 from analyzer.views.lists import VisibleList
 from personas.models import Department, Role
@@ -109,7 +110,8 @@ def vm_usage(request, pk, form=None):
     found = usage_summary(vm)
     metrics = [_metric(vm, metric, found.get(metric)) for metric in Metric if metric in found]
     form = form or UsageUploadForm()
-    return page(request, vm, "vm_usage", "analyzer/machine_usage.html", metrics=metrics, form=form)
+    context = {"metrics": metrics, "form": form, "sizes": sizes_shown(vm) if metrics else []}
+    return page(request, vm, "vm_usage", "analyzer/machine_usage.html", **context)
 
 
 def _metric(vm: VirtualMachine, metric: Metric, summary: Summary) -> dict:

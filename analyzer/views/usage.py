@@ -10,7 +10,8 @@ from django.views.decorators.http import require_POST
 from analyzer.forms import UsageUploadForm
 from analyzer.models.usage import Metric
 from analyzer.permissions import may
-from analyzer.services.usage import MAX_CSV_BYTES, usage_chart, usage_upload
+from analyzer.services.sizing import chart_with_size
+from analyzer.services.usage import MAX_CSV_BYTES, usage_upload
 from analyzer.views.answers import saved
 from analyzer.views.machines import machine_or_404, vm_usage
 from personas.models import Role
@@ -21,7 +22,7 @@ def vm_usage_series(request, pk, metric):
     vm = machine_or_404(request, pk)
     if metric not in Metric.values:
         raise Http404
-    return JsonResponse(usage_chart(vm, metric))
+    return JsonResponse(chart_with_size(vm, metric))
 
 
 @login_required
