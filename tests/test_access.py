@@ -240,6 +240,7 @@ RULES: dict[str, Rule] = {
         accept=act("recommendation", "operator"),
         choose=act("recommendation", "operator"),
         dismiss=act("recommendation", "operator"),
+        none_fits=act("recommendation", "operator"),
     ),
     **resource("feedback", "feedback", write=None),
     **resource("vm-persona", "vm_persona", write="operator"),

@@ -23,6 +23,7 @@ from analyzer.services.recommendations import (
     recommendation_accept,
     recommendation_choose_other,
     recommendation_dismiss,
+    recommendation_none_fits,
 )
 from analyzer.services.vm_personas import vm_persona_assign, vm_persona_unassign
 
@@ -47,6 +48,12 @@ class RecommendationViewSet(OperatorWrites, VisibleRows, viewsets.ReadOnlyModelV
     @action(detail=True, methods=["post"])
     def dismiss(self, request, pk=None):
         return self._answer(request, DismissSerializer, recommendation_dismiss)
+
+    @extend_schema(request=DismissSerializer, responses=RecommendationSerializer)
+    @action(detail=True, methods=["post"], url_path="none-fits")
+    def none_fits(self, request, pk=None):
+        """No persona is for this machine; the recommender learns it."""
+        return self._answer(request, DismissSerializer, recommendation_none_fits)
 
     def _answer(self, request, serializer, service):
         asked = serializer(data=request.data, context=self.get_serializer_context())

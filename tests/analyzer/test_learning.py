@@ -1,6 +1,9 @@
 """Answers teach: at once, per department, reversibly, and only where it is switched on."""
 
+import json
+
 import pytest
+from django.core.management import CommandError, call_command
 
 from analyzer.models import Recommendation, Recommender
 from analyzer.models.recommendation import Verdict
@@ -171,3 +174,34 @@ def test_the_smallest_change_is_told(team):
     against = " ".join(made.ranking[0]["against"])
     assert "fits too" in against
     assert "without" in against
+
+
+def test_none_fits_is_answered_over_the_api(client, team, boss):
+    make_persona("WebDev", department=team)
+    made = suggestion(team, "nginx")
+    client.force_login(boss)
+    answered = client.post(f"/api/v1/recommendations/{made.pk}/none-fits/", {"reason": "a phone system"}, "application/json")
+    assert answered.status_code == 200
+    assert made.feedback.get().reason == "a phone system"
+    assert model_of(recommender_of(team)).version == 1
+
+
+def test_the_command_line_shows_and_switches_it(capsys, team, boss):
+    call_command("recommender", "--department", team.slug, "--by", boss.username, "--off")
+    told = json.loads(capsys.readouterr().out)
+    assert told["enabled"] is False
+    assert told["answers"] == 0
+    assert not recommender_of(team).enabled
+
+
+@pytest.mark.parametrize("arguments", [["--department", "nowhere"], ["--off"], ["--by", "nobody", "--on"]])
+def test_the_command_line_refuses_what_it_cannot_do(arguments):
+    with pytest.raises(CommandError):
+        call_command("recommender", *arguments)
+
+
+def test_the_command_line_asks_for_an_admin(team):
+    with pytest.raises(CommandError):
+        call_command(
+            "recommender", "--department", team.slug, "--by", make_member(team, "viewer").username, "--reset"
+        )
