@@ -5,8 +5,8 @@ The size is the largest of a few wishes, so that one sentence can say why it is 
 - *percentile*: the percentile of use × headroom;
 - *returning peak*: the median of the weekly maxima × headroom. A backup of one hour a week is 0.6 % of the time, so
   that P99 does not see it; a peak that came once is left out of it;
-- *growth*: the highest use, carried on by the growth from the window's first half to its second, never above the
-  present size: a trend is a reason not to cut, not a reason to buy;
+- *growth*: the present size, where use grew from the window's first half to its second: a trend is a reason not to cut,
+  not a reason to buy;
 - *full*: a machine that stood at its limit wanted more than could be measured;
 - *overdrawn*: the present size, where a machine no larger than today already used more than it has: memory is lent for
   an hour, then taken back, and will be wanted again;
@@ -25,8 +25,7 @@ DAY_S = 86_400
 WEEK_S = 7 * DAY_S
 FULL_AT = 0.97  # of the capacity: a turbo clock and rounding blur the limit
 FULL_SHARE = 0.0005  # of the time; once in three months of hours is chance
-GROWS_FROM = 1.15  # growth between the halves below this is noise
-GROWS_TO = 3.0  # growth above this is a new workload, of which the size says nothing
+GROWS_FROM = 1.25  # a quarter from half to half; below it is noise
 SAME_SIZE = 0.1  # hourly means of a capacity and dynamic memory wander by less; nobody resizes by so little
 EPSILON = 1e-9  # a size that is a multiple of the step already is not lifted to the next
 
@@ -42,7 +41,6 @@ class Policy:
     deepest_cut: float = 0.4  # at most this share of the present size goes at once
     minimum: float = 0.0
     step: float = 0.0
-    growth_ahead: float = 2.0  # half windows that the growth is carried on for
     when_full: float = 1.15  # × the capacity
     least_days: float = 7.0  # a day does not show a weekend
     least_coverage: float = 0.5  # measured time ÷ time
@@ -60,7 +58,6 @@ RANGES = (
     ("deepest_cut", 0, 1),
     ("minimum", 0, 1e15),
     ("step", 0, 1e15),
-    ("growth_ahead", 0, 10),
     ("when_full", 1, 5),
     ("least_days", 0, 400),
     ("least_coverage", 0, 1),
@@ -144,10 +141,8 @@ def wishes_for(window: Trace, policy: Policy) -> dict[str, float]:
         "deepest_cut": capacity * (1 - policy.deepest_cut),
         "minimum": policy.minimum,
     }
-    growth = growth_of(window)
-    if growth > GROWS_FROM:
-        carried_on = float(window.used.max()) * growth**policy.growth_ahead
-        wishes["growth"] = min(carried_on, capacity)
+    if growth_of(window) > GROWS_FROM:
+        wishes["growth"] = capacity
     if np.mean(window.used >= FULL_AT * window.capacity) > FULL_SHARE:
         wishes["full"] = capacity * policy.when_full
     return wishes
@@ -206,15 +201,15 @@ def weekly_maxima(window: Trace) -> np.ndarray:
 
 
 def growth_of(window: Trace) -> float:
-    """Second half ÷ first half, geometric mean over P50 and P95, at most GROWS_TO. One percent of the capacity is added
-    to both, so that an idle machine does not grow from nothing to next to nothing."""
+    """Second half ÷ first half, geometric mean over P50 and P95. One percent of the capacity is added to both, so that
+    an idle machine does not grow from nothing to next to nothing."""
     half = len(window) // 2
     if not half:
         return 1.0
     ground = 0.01 * float(window.capacity[-1])
     early = np.percentile(window.used[:half], (50, 95)) + ground
     late = np.percentile(window.used[half:], (50, 95)) + ground
-    return min(GROWS_TO, float(np.sqrt(np.prod(late / early))))
+    return float(np.sqrt(np.prod(late / early)))
 
 
 def stepped(size: float, step: float) -> float:

@@ -83,6 +83,10 @@ def test_a_growing_machine_keeps_its_size_but_is_not_enlarged():
     assert (found.decided_by, found.size) == ("growth", 100)
 
 
+def test_a_little_growth_is_noise():
+    assert "growth" not in sized(np.linspace(40, 44, 24 * 28)).wishes
+
+
 def test_a_machine_at_its_limit_is_enlarged():
     used = np.where(np.arange(24 * 28) % 24 < 2, 100.0, 10.0)
     assert sized(used).size == pytest.approx(115)
