@@ -53,11 +53,12 @@ class SourceViewSet(OwnedViewSet):
     )
     @action(detail=True, methods=["post"], parser_classes=[MultiPartParser])
     def inventory(self, request, pk=None):
+        source = self.get_object()
         asked = InventoryFileSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         told = dict(asked.validated_data)
         data = told.pop("file").read(MAX_BYTES + 1)  # one more than allowed: the service tells that it is too large
-        return Response(inventory_import(source=self.get_object(), data=data, by=request.user, **told))
+        return Response(inventory_import(source=source, data=data, by=request.user, **told))
 
     @extend_schema(
         parameters=[OpenApiParameter("as", enum=sorted(EXPORTS), description="Default: csv")],

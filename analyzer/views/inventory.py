@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST
@@ -148,4 +148,6 @@ def inventory_sample(request, file_format):
     if file_format not in SAMPLES:
         raise Http404
     path = SAMPLES[file_format]
-    return FileResponse(path.open("rb"), as_attachment=True, filename=f"sample-{path.name}")
+    response = HttpResponse(path.read_bytes(), content_type="application/octet-stream")
+    response["Content-Disposition"] = f'attachment; filename="sample-{path.name}"'
+    return response
