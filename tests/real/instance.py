@@ -20,6 +20,7 @@ from django.db import connections
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 LEASE_S = 3
+START_AGAIN = 'while :; do setpriv --pdeathsig KILL "$@"; sleep 1; done'
 WAIT_S = 240  # two busy cores, emulation: far above what a guest takes, below the test's own limit
 
 
@@ -46,7 +47,7 @@ class Process:
     """A process group, killed whole. `supervised`: started again when it ends, as systemd and compose do."""
 
     def __init__(self, name: str, arguments: list[str], *, supervised: bool = False, **environment: str):
-        supervisor = ["sh", "-c", 'while :; do setpriv --pdeathsig KILL "$@"; sleep 1; done', "supervisor"] if supervised else []
+        supervisor = ["sh", "-c", START_AGAIN, "supervisor"] if supervised else []
         self.name, self.log = name, settings.VAR_DIR / f"{name}.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -26,6 +26,7 @@ def postgresql_speaks(port: int) -> bool:
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(1800)  # a minute and a half on an idle machine, after the guest is built
 @pytest.mark.once  # minutes under emulation, and nothing in it depends on the database
 def test_debian_server_is_moved_as_database_admin(own_machines):
     root = factories.make_user(superuser=True)
