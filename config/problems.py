@@ -23,7 +23,9 @@ TITLES = {
     405: "Method not allowed",
     409: "Conflict",
     412: "Changed in between",
+    413: "Too large",
     415: "Unsupported media type",
+    422: "Not processable",
     428: "Precondition required",
     429: "Too many requests",
     500: "Internal error",
@@ -68,6 +70,9 @@ def exception_handler(error: Exception, context: dict) -> Response | None:
         errors = list(_flat(error.detail))
         told = "; ".join(f"{e['pointer'][2:] or 'body'}: {e['detail']}" for e in errors)
         return _response(400, told, errors=errors)
+    if isinstance(error, exceptions.ParseError):
+        told = str(error.detail)
+        return _response(400, told, errors=[{"pointer": "#/", "detail": told}])
     fixed = {
         Http404: "No such object, or not yours to see.",
         PermissionDenied: "Your role does not allow this.",

@@ -10,8 +10,13 @@ class DepartmentPermission(IsAuthenticated):
     """A view says `write_role` (default admin) and `write_scope` (default write). Rows a user may not see are 404
     by the queryset; a row seen but not writable is 403."""
 
+    message = "Your role does not allow this."
+
     def has_permission(self, request, view):
-        if not super().has_permission(request, view) or not self._scope_allows(request, view):
+        if not super().has_permission(request, view):
+            return False
+        if not self._scope_allows(request, view):
+            self.message = f"The token lacks the scope {self._scope(view).value}."
             return False
         if request.method in SAFE_METHODS or request.user.is_superuser:
             return True
@@ -52,7 +57,11 @@ class DepartmentPermission(IsAuthenticated):
         scopes = set(request.auth.scopes)
         if request.method in SAFE_METHODS:
             return bool(scopes)
-        return getattr(view, "write_scope", Scope.WRITE) in scopes
+        return DepartmentPermission._scope(view) in scopes
+
+    @staticmethod
+    def _scope(view) -> Scope:
+        return getattr(view, "write_scope", Scope.WRITE)
 
 
 class OwnTokensPermission(IsAuthenticated):

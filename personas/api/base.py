@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from django.db import transaction
 from rest_framework import serializers, viewsets
@@ -33,6 +34,17 @@ class DepartmentField(ScopedRelatedField):
     def __init__(self, **kwargs):
         kwargs.setdefault("role", Role.ADMIN)
         super().__init__(queryset=Department.objects.all(), **kwargs)
+
+
+class KnownFields:
+    """A serializer that refuses a field it does not know, so that a misspelt one is no silent nothing. What it only
+    reads may come back as it was given."""
+
+    def to_internal_value(self, data):
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            raise serializers.ValidationError(dict.fromkeys(unknown, "Not known here."))
+        return super().to_internal_value(data)
 
 
 class PreconditionRequired(APIException):

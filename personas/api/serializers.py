@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from personas.api.base import DepartmentField, ScopedRelatedField
+from personas.api.base import DepartmentField, KnownFields, ScopedRelatedField
 from personas.api.fields import (
     ChecksField,
     DocumentField,
@@ -33,7 +33,7 @@ from personas.services import departments, parts, personas, scripts
 OWNED = ["id", "name", "slug", "description", "department", "created_at", "updated_at"]
 
 
-class OwnedSerializer(serializers.ModelSerializer):
+class OwnedSerializer(KnownFields, serializers.ModelSerializer):
     """`make` and `change` are the services of the row."""
 
     department = DepartmentField(

@@ -126,7 +126,7 @@ class MigrationSettings(Part):
 
 def known_path(path: str) -> str:
     if path not in LEAVES and not any(leaf.startswith(f"{path}.") for leaf in LEAVES):
-        raise ValueError(f"{path!r} is no setting; known settings: {', '.join(sorted(LEAVES))}")
+        raise ValueError(f"{path!r} is no setting; one is written as in resources.vcpus")
     return path
 
 

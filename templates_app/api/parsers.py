@@ -1,8 +1,9 @@
 """JSON of a bounded size."""
 
 from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.exceptions import APIException
+
+from personas.api.parsers import ShallowJSONParser
 
 MOST_BYTES = 256 * 1024  # twenty personas of the richest kind take a tenth of it
 
@@ -12,12 +13,9 @@ class TooLarge(APIException):
     default_detail = f"The body may hold {MOST_BYTES // 1024} KiB."
 
 
-class BoundedJSONParser(JSONParser):
+class BoundedJSONParser(ShallowJSONParser):
     def parse(self, stream, media_type=None, parser_context=None):
         length = parser_context["request"].META.get("CONTENT_LENGTH") or 0
         if int(length) > MOST_BYTES:
             raise TooLarge()
-        try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError:
-            raise ParseError("The JSON is nested too deeply.") from None
+        return super().parse(stream, media_type, parser_context)

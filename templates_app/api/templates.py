@@ -7,7 +7,7 @@ from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
 from rest_framework.response import Response
 
-from personas.api.base import DepartmentField, ETagMixin, OwnedViewSet, ScopedRelatedField
+from personas.api.base import DepartmentField, ETagMixin, KnownFields, OwnedViewSet, ScopedRelatedField
 from personas.api.fields import ChecksField, DocumentField, MapField, WordsField, department_for
 from personas.models import DriverSet, NetworkProfile, Persona, ResourceProfile, Script
 from personas.services.rows import used_by
@@ -17,7 +17,7 @@ from templates_app.services import templates
 from templates_app.services.template_document import template_export, template_import
 
 
-class TemplateSerializer(serializers.ModelSerializer):
+class TemplateSerializer(KnownFields, serializers.ModelSerializer):
     department = DepartmentField(
         required=False, allow_null=True, help_text="Empty: the organisation's, seen by all."
     )

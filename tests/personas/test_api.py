@@ -1,12 +1,15 @@
 """The app's resources of API v1, as a client meets them."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from personas.models import Persona
+from personas.services.tokens import token_create
 from tests.factories import make_department, make_member, make_persona, make_user
 
 pytestmark = pytest.mark.django_db
@@ -266,3 +269,37 @@ def test_a_request_that_fails_leaves_nothing_behind(alice):
     alice.post("/api/v1/scripts/", {"name": "Tune", "body": "   "})
     assert alice.get("/api/v1/scripts/").json()["count"] == 0
     assert alice.get("/api/v1/audit/").json()["count"] == before
+
+
+@pytest.mark.parametrize("path", ["personas", "templates", "plans", "usage", "merge"])
+def test_json_nested_without_end_is_a_bad_request_that_points(path, alice):
+    deep = '{"a":' * 5000 + "1" + "}" * 5000
+    answer = alice.post(f"/api/v1/{path}/", deep, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "#/"
+
+
+@pytest.mark.parametrize("path", ["personas", "scripts", "templates"])
+def test_a_field_that_nobody_knows_is_refused_by_name(path, alice):
+    answer = alice.post(f"/api/v1/{path}/", {"name": "Typo", "kernel_version": "6.1"})
+    assert answer.status_code == 400
+    assert {"pointer": "#/kernel_version", "detail": "Not known here."} in answer.json()["errors"]
+
+
+def test_a_token_without_the_scope_is_told_which_one_it_lacks(alice):
+    _, secret = token_create(by=alice.user, name="reader", scopes=["read"])
+    client = APIClient(headers={"Authorization": f"Bearer {secret}"})
+    answer = client.post("/api/v1/personas/", {"name": "No"})
+    assert (answer.status_code, answer.json()["detail"]) == (403, "The token lacks the scope write.")
+
+
+def test_a_wrong_method_on_the_docs_is_a_problem_too(alice):
+    answer = alice.post("/api/docs/")
+    assert (answer.status_code, answer.json()["status"]) == (405, 405)
+
+
+def test_an_expired_token_calls_itself_expired(alice):
+    token, _ = token_create(by=alice.user, name="old", scopes=["read"])
+    assert token.state == "usable"
+    token.expires_at = timezone.now() - timedelta(minutes=1)
+    assert token.state == "expired"
