@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-import yaml
 from celery import current_app
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -30,6 +29,7 @@ from migrations_engine.services.progress import run_elapsed_s, run_percent, step
 from migrations_engine.services.receipt import receipt_of
 from migrations_engine.services.runs import run_create
 from personas.domain.settings import InvalidSettings
+from personas.domain.yaml_text import UnreadableYaml, load_yaml
 from personas.errors import Refused
 from personas.models import Persona
 from templates_app.models import MigrationTemplate
@@ -148,8 +148,8 @@ def document(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        loaded = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        loaded = load_yaml(path.read_text())
+    except (OSError, UnicodeDecodeError, UnreadableYaml) as error:
         raise CommandError(f"{path}: {error}", returncode=REFUSED) from error
     if not isinstance(loaded, dict):
         raise CommandError(f"{path}: a settings document is a mapping.", returncode=REFUSED)
