@@ -209,7 +209,7 @@ RULES: dict[str, Rule] = {
         import_discard=act("inventory", "operator"),
         export=read("source", kwargs={"file_format": "csv"}),
     ),
-    "analyzer:inventory_sample": read("", kwargs={"file_format": "rvtools"}),
+    "analyzer:inventory_sample": read("", kwargs={"file_format": "csv"}),
     **resource(
         "source",
         "source",
@@ -227,6 +227,7 @@ RULES: dict[str, Rule] = {
         scan=act("vm", "operator"),
         usage=read("vm"),
         usage_csv=act("vm", "operator", media="text/csv"),
+        sizing=read("vm"),
         usage_series=read("vm", query="metric=cpu_percent"),
         packages=read("vm"),
         services=read("vm"),
@@ -334,7 +335,7 @@ def test_every_rule_has_a_route():
 
 
 @pytest.fixture
-def world(db, monkeypatch, tmp_path):
+def world(db, monkeypatch):
     """A department with one row of everything, its people, and Charlie of another department."""
     from analyzer.models import Feedback, Recommendation, VMPersona
     from migrations_engine.models import MigratedVM
@@ -346,7 +347,7 @@ def world(db, monkeypatch, tmp_path):
 
     monkeypatch.setattr(FakeTarget, "world", World(machines={"made": Machine()}))
     monkeypatch.setitem(registry.TARGETS, "qemu", FakeTarget)
-    estate = make_estate(tmp_path)
+    estate = make_estate()
     ours = estate.department
     people = {role: factories.make_member(ours, role, role) for role in Role.values}
     people["charlie"] = factories.make_member(factories.make_department("Strangers"), "admin", "charlie")

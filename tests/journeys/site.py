@@ -77,7 +77,7 @@ def make_site(folder: Path, world: World, monkeypatch) -> Site:
     catalogue_install(by=admin)
     starter_templates_install(by=admin)
     script = factories.make_script("tune-postgres-once", body=SCRIPT)
-    estate = make_estate(folder, role="admin", facts_found=_facts(), post_migration_script=script)
+    estate = make_estate(role="admin", facts_found=_facts(), post_migration_script=script)
     _measure(estate.vm)
     world.scripts["echo tuning"] = Result(0, "shared_buffers = 128MB\n", "", 1.5)
     run = pipeline.run_start(**estate.launch())
