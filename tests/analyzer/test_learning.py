@@ -180,7 +180,8 @@ def test_none_fits_is_answered_over_the_api(client, team, boss):
     make_persona("WebDev", department=team)
     made = suggestion(team, "nginx")
     client.force_login(boss)
-    answered = client.post(f"/api/v1/recommendations/{made.pk}/none-fits/", {"reason": "a phone system"}, "application/json")
+    address = f"/api/v1/recommendations/{made.pk}/none-fits/"
+    answered = client.post(address, {"reason": "a phone system"}, "application/json")
     assert answered.status_code == 200
     assert made.feedback.get().reason == "a phone system"
     assert model_of(recommender_of(team)).version == 1
