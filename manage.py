@@ -27,8 +27,19 @@ def main(arguments):
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
+    from django.db.utils import OperationalError, ProgrammingError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (
+        OperationalError,
+        ProgrammingError,
+    ):  # what SQLite and PostgreSQL raise for a table that is not there
+        from config.schema_state import missing_schema
+
+        if not (told := missing_schema()):
+            raise
+        sys.exit(told)
 
 
 if __name__ == "__main__":
