@@ -2,6 +2,7 @@
 
 import structlog
 from django.http import Http404
+from django.shortcuts import render
 
 from config.problems import CONTENT_TYPE, TITLES, problem_response
 
@@ -38,3 +39,18 @@ class ApiProblemMiddleware:
 def _is_problem(response) -> bool:
     """By its body too: DRF keeps the problem's type on the line of text that an HTML view answers with."""
     return response.get("Content-Type", "").startswith(CONTENT_TYPE) and response.content.startswith(b"{")
+
+
+class WrongMethodPageMiddleware:
+    """A page instead of a blank 405: whoever logs in again after pressing a button is led to its address by GET."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        if response.status_code != 405 or response.content or request.method != "GET":
+            return response
+        page = render(request, "405.html", status=405)
+        page["Allow"] = response["Allow"]
+        return page
