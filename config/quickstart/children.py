@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PATIENCE_S = 20  # how long a child may take to stop by itself
+RESTARTS = 5  # within a minute; a child that ends more often has a cause that starting it again does not mend
 
 
 class ChildFailed(Exception):
-    """A child stopped by itself; the message ends with the last line of its log."""
+    """A child stops again and again; the message ends with the last line of its log."""
 
 
 @dataclass
@@ -24,8 +25,10 @@ class Child:
     command: list[str]
     log: Path
     process: subprocess.Popen | None = None
+    started_at: list[float] = field(default_factory=list)
 
     def start(self) -> None:
+        self.started_at.append(time.monotonic())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 # dies with us even when we are killed with -9
@@ -38,6 +41,13 @@ class Child:
 
     def ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
+
+    def restart(self) -> None:
+        """Raises ChildFailed when it ends again and again."""
+        self.started_at = [at for at in self.started_at if at > time.monotonic() - 60]
+        if len(self.started_at) > RESTARTS:
+            raise ChildFailed(f"The {self.name} keeps stopping ({self.log}): {self.last_line()}")
+        self.start()
 
     def stop(self) -> None:
         if self.process is None or self.ended():
@@ -71,10 +81,10 @@ class Children:
         return child
 
     def check(self) -> None:
-        """Raises ChildFailed when one of them has ended."""
+        """Starts again what has ended, as systemd would: a worker whose broker was killed ends. Raises ChildFailed."""
         for child in self.running:
             if child.ended():
-                raise ChildFailed(f"The {child.name} stopped ({child.log}): {child.last_line()}")
+                child.restart()
 
     def wait_for_page(self, timeout_s: float = 60) -> None:
         """Returns when the web application answers. Raises ChildFailed."""
