@@ -1,10 +1,10 @@
 """Forms of this app's pages; services check and write."""
 
-import yaml
 from django import forms
 from django.db import models
 
 from migrations_engine.models import TargetEndpoint
+from personas.domain.yaml_text import UnreadableYaml, load_yaml
 from personas.models import Department
 
 MAX_OVERRIDES = 20_000
@@ -46,8 +46,8 @@ class LaunchForm(forms.Form):
     def clean_overrides(self) -> dict:
         text = self.cleaned_data["overrides"]
         try:
-            document = yaml.safe_load(text) if text.strip() else {}
-        except yaml.YAMLError as error:
+            document = load_yaml(text) if text.strip() else {}
+        except UnreadableYaml as error:
             raise forms.ValidationError(f"This is no YAML: {error}") from error
         if not isinstance(document, dict):
             raise forms.ValidationError("Write settings as `name: value`.")

@@ -218,6 +218,7 @@ def test_wizard_shows_overrides_in_the_plan(alice, estate):
     [
         ("resources: {vcpus: many}", "overrides.resources.vcpus"),
         ("resources: [", "This is no YAML"),
+        ("resources: {vcpus: 2}\nresources: {}", "resources is there twice"),
         ("just words", "Write settings as"),
     ],
 )
