@@ -350,3 +350,13 @@ def test_a_pid_that_now_belongs_to_another_program_is_not_taken_for_the_machine(
     folder.path.mkdir()
     (folder.path / "qemu.pid").write_text(f"{os.getpid()}\n")
     assert process.pid_of(folder) is None
+
+
+def test_a_machine_whose_pid_file_was_never_written_is_found_and_removed(qemu, source):
+    disk = qemu.copy("orphan", source)
+    ref = qemu.create(MachineSpec(key="orphan", name="o", vcpus=1, memory_mib=128), disk)
+    pid = qemu.power(ref, "on").pid
+    (qemu.root / "orphan" / "qemu.pid").unlink()
+    assert qemu.status(ref).pid == pid
+    qemu.destroy("orphan")
+    assert not os.path.exists(f"/proc/{pid}/exe")

@@ -43,8 +43,11 @@ def start(folder: Folder, command: list[str]) -> int:
     pid = int(launched.stdout)
     deadline = time.monotonic() + START_S
     while qmp.run_state(folder.path / "qmp.sock") is None:
-        if not _lives(pid) or time.monotonic() > deadline:
+        if not _lives(pid):
             raise _why_not(folder)
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            raise MachineFailed(f"QEMU did not answer within {START_S} s")
         time.sleep(0.02)
     return pid
 
@@ -56,22 +59,36 @@ def _why_not(folder: Folder) -> MachineFailed:
 
 
 def _lives(pid: int) -> bool:
-    """A zombie, which a container's first process may never bury, does not live: it has no command line."""
+    """A zombie, which a container's first process may never bury, does not live."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+        stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def pid_of(folder: Folder) -> int | None:
-    """The pid of this machine's QEMU if it lives. A pid that now belongs to another program does not count."""
+    """The pid of this machine's QEMU if it lives. A pid that now belongs to another program does not count.
+
+    Without a pid file every process is looked at: a worker may die after it started QEMU and before QEMU wrote it.
+    """
     try:
-        pid = int((folder.path / "qemu.pid").read_text())
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError, ValueError):
-        return None
+        pids = [int((folder.path / "qemu.pid").read_text())]
+    except (FileNotFoundError, ValueError):
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return next((pid for pid in pids if _is_machine(pid, folder)), None)
+
+
+def _is_machine(pid: int, folder: Folder) -> bool:
+    """Its name is on the command line, and it works in this very folder: two roots may hold the same key."""
     name = f"{folder.key},process=".encode()
-    return pid if any(argument.startswith(name) for argument in arguments) else None
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if not any(argument.startswith(name) for argument in arguments):
+            return False
+        return os.path.samefile(f"/proc/{pid}/cwd", folder.path)
+    except OSError:  # it ended meanwhile, or belongs to somebody else
+        return False
 
 
 def wait_gone(folder: Folder, timeout_s: float, keep_alive=lambda: None) -> bool:
