@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from config import attention
+from personas.models import Department
 
 
 @login_required
@@ -13,6 +14,7 @@ def home(request):
     steps = attention.first_steps(request.user, have)
     context = {
         "estate": have,
+        "may_migrate": Department.objects.operable_by(request.user).exists(),
         "attention": attention.attention(request.user),
         "recent_runs": attention.recent_runs(request.user),
         "first_steps": [] if all(step.done for step in steps) else steps,

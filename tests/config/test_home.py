@@ -86,7 +86,9 @@ def test_a_failed_run_waits_until_the_machine_is_tried_again(vm, make_run, anna)
 def test_an_open_suggestion_waits_for_an_answer(vm, anna):
     scan = Scan.objects.create(vm=vm, state=ScanState.COMPLETE)
     Recommendation.objects.create(vm=vm, scan=scan, score=0.9, ranking=[], model_version="1")
-    Recommendation.objects.create(vm=vm, scan=scan, score=0.9, ranking=[], model_version="1", state="dismissed")
+    Recommendation.objects.create(
+        vm=vm, scan=scan, score=0.9, ranking=[], model_version="1", state="dismissed"
+    )
     assert attention(anna).suggestion_count == 1
 
 
@@ -110,6 +112,15 @@ def test_home_asks_for_itself_only_while_something_runs(client, anna, vm, make_r
     assert 'hx-trigger="every 3s"' in client.get("/").content.decode()
     MigrationRun.objects.filter(pk=run.pk).update(state=RunState.SUCCEEDED)
     assert 'hx-trigger="every 3s"' not in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize(("role", "offered"), [("operator", True), ("viewer", False)])
+def test_home_offers_a_migration_to_who_may_start_one(role, offered, client, finance, monkeypatch):
+    monkeypatch.setattr(
+        "config.attention.first_steps", lambda user, have: []
+    )  # all done: the button stands alone
+    client.force_login(make_member(finance, role, "vera"))
+    assert ("Migrate a machine" in client.get("/").content.decode()) is offered
 
 
 def test_home_needs_a_login(client):

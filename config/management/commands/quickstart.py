@@ -49,7 +49,9 @@ class Command(BaseCommand):
             with only_instance(settings.VAR_DIR), Children(free_port(port), settings.VAR_DIR) as children:
                 self._run(children, with_demo=not no_demo)
         except Stop:
-            self.console.print("Stopped. Everything is kept in var/; the same command goes on from here.")
+            self.console.print(
+                f"Stopped. Everything is kept in {settings.VAR_DIR}; the same command goes on from here."
+            )
         except (AlreadyRunning, ChildFailed, OSError) as error:
             raise CommandError(str(error)) from error
 
