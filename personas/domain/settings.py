@@ -171,6 +171,17 @@ def validate_document(document: Any, *, layer: str = "") -> dict[str, Any]:
     return parsed.model_dump(mode="json", exclude_unset=True)
 
 
+FORM_IN_WORDS = {  # what people get wrong most, told by example; elsewhere the pattern has to do
+    ("kernel", "version"): "it as uname -r does (6.1.0-44-cloud-amd64), or as a condition (>=6.1)",
+    ("distribution", "name"): "the ID of os-release, as in debian",
+    ("distribution", "version"): "the VERSION_ID of os-release, as in 12",
+    ("packages",): "one package name, as in postgresql-15",
+    ("kernel_modules",): "one module name, as in virtio_net",
+    ("monitoring_tags",): "a key of letters, digits, dots, dashes or slashes, as in cost-centre",
+    ("driver_set",): "a slug of lower-case letters, digits and hyphens, as in virtio",
+}
+
+
 def told(error: dict) -> dict[str, Any]:
     """One error of pydantic as a row of `InvalidSettings.errors`."""
     known = [str(part) for part in error["loc"] if part not in ("tcp", "http", "systemd_unit")]
@@ -178,7 +189,10 @@ def told(error: dict) -> dict[str, Any]:
     if error["type"] == "extra_forbidden":
         message = "is no setting of the vocabulary"
     elif error["type"] == "string_pattern_mismatch":
-        message = f"“{error['input']}” has the wrong form; it must match {error['ctx']['pattern']}"
+        form = FORM_IN_WORDS.get(tuple(known[:2])) or FORM_IN_WORDS.get(tuple(known[:1]))
+        message = f"“{error['input']}” has the wrong form; " + (
+            f"write {form}" if form else f"it must match {error['ctx']['pattern']}"
+        )
     return {
         "field": ".".join(known),
         "message": re.sub(r"^Value error, ", "", message),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from personas.domain.drivers import extend, parse_drivers, resolve
 from personas.domain.security_groups import dump_groups, from_text, parse_groups, rules_by_name, to_text
-from personas.domain.settings import LEAVES, InvalidSettings
+from personas.domain.settings import LEAVES, InvalidSettings, validate_document
 from personas.models import Persona
 from personas.models.settings_columns import COLUMNS, COMPUTED, column_of
 
@@ -138,3 +138,12 @@ def test_the_first_profile_that_defines_a_group_wins():
         [{"name": "web", "rules": [2]}, {"name": "db", "rules": [3]}],
     )
     assert rules_by_name(["db", "web", "mail"], [own, other]) == ({"db": [3], "web": [1]}, ["mail"])
+
+
+def test_a_value_of_the_wrong_form_is_told_by_example_not_by_pattern():
+    with pytest.raises(InvalidSettings) as refused:
+        validate_document({"kernel": {"version": "newest one"}, "packages": ["nginx", "two words"]})
+    told = str(refused.value)
+    assert "6.1.0-44-cloud-amd64" in told
+    assert "postgresql-15" in told
+    assert "^" not in told
