@@ -1,5 +1,6 @@
 """The machines that runs have made: their power, console, removal."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from personas.services.audit import record
 
 POWER = ("on", "off")
 CONSOLE_BYTES = 64 * 1024
+TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[A-Za-z=>])")  # colours, cursor moves: ECMA-48
 
 
 def migrated_vm_ensure(*, run: MigrationRun, ref: MachineRef, **columns: Any) -> MigratedVM:
@@ -118,7 +120,7 @@ def migrated_vm_console(*, migrated_vm: MigratedVM) -> str:
     if migrated_vm.removed_at:
         return ""
     text = _asked(open_endpoint(migrated_vm.run.target).console, machine_ref(migrated_vm), CONSOLE_BYTES)
-    return storable(text, CONSOLE_BYTES)
+    return storable(TERMINAL_CODES.sub("", text), CONSOLE_BYTES)
 
 
 def _require_there(migrated_vm) -> None:

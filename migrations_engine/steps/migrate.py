@@ -100,7 +100,7 @@ def _copied(work: Work) -> DiskRef:
 
 
 def _prepared(work: Work, move: Move, disk: DiskRef) -> DiskRef:
-    work.alive.phase(f"Growing the disk to {move.disk_bytes // blueprint.GIB} GiB", 50)
+    work.alive.phase(f"Growing the disk to {move.disk_bytes / blueprint.GIB:.3g} GiB", 50)
     growth = work.alive.during(work.target.grow, disk, move.disk_bytes)
     if growth.left:
         work.alive.say(f"Left to do after the growth: {growth.left}", "warning")

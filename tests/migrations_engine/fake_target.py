@@ -153,7 +153,7 @@ class FakeTarget:
 
     def console(self, ref, max_bytes=65536):
         self._machine(ref.key)
-        return "login: \x00"
+        return "\x1b[H\x1b[J\x1b[1;1Hlogin: \x00"
 
     def wait_ready(self, ref, timeout_s, keep_alive=no_keep_alive):
         self._call("wait_ready")
