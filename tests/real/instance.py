@@ -21,6 +21,7 @@ from django.db import connections
 PROJECT = Path(__file__).resolve().parent.parent.parent
 LEASE_S = 3
 START_AGAIN = 'while :; do setpriv --pdeathsig KILL "$@"; sleep 1; done'
+DYING_S = 3
 WAIT_S = 240  # two busy cores, emulation: far above what a guest takes, below the test's own limit
 
 
@@ -106,6 +107,18 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}\n{said()}"
         time.sleep(pause_s)
+
+
+def left_behind(path: Path) -> list[str]:
+    """What `processes_that_name` still finds when everything that was killed has had time to be gone.
+
+    A sandbox that was just starting when its worker was killed has not yet asked to die with it; it ends at its first
+    word to nobody. tests/real/test_qemu_copy.py kills a worker in the middle of a long copy.
+    """
+    deadline = time.monotonic() + DYING_S
+    while (found := processes_that_name(path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 def processes_that_name(path: Path) -> list[str]:

@@ -37,7 +37,7 @@ def kill_in_the_middle(scan, attempt: int) -> None:
             f"attempt {attempt} is under way",
             said=worker.said,
         )
-    assert instance.processes_that_name(scan.vm.disks.get().path) == []  # its sandbox died with it
+    assert instance.left_behind(scan.vm.disks.get().path) == []  # its sandbox died with it
 
 
 def test_scan_survives_kill_9_of_its_worker(vm):

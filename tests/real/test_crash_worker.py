@@ -52,7 +52,7 @@ def test_run_survives_kill_9_in_each_of_its_steps(own_instance):
                     said=worker.said,
                 )
             attempts[step] += 1
-            assert instance.processes_that_name(estate.disk) == []  # no copy goes on behind a dead worker
+            assert instance.left_behind(estate.disk) == []  # no copy goes on behind a dead worker
             worker = instance.worker("tests.real.slow_worker")
         with instance.running(worker):
             instance.wait_until(
