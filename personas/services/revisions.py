@@ -28,6 +28,11 @@ def revisions_follow(*, part: models.Model, by) -> None:
                 revision_ensure(row=user, by=by)
 
 
+def beside_the_older(rows: list) -> list[tuple]:
+    """(revision, the one before it or None) of revisions, the newest first."""
+    return list(zip(rows, [*rows[1:], None], strict=False))  # without rows, the None stands alone
+
+
 def difference(before: dict, after: dict) -> list[dict]:
     """[{"path", "before", "after"}] of the settings that differ between two documents, by path; None where not said."""
     old, new = flat(before), flat(after)

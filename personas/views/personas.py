@@ -12,7 +12,7 @@ from personas.forms.rows import PersonaForm
 from personas.models import Persona
 from personas.services import personas
 from personas.services.persona_document import persona_export, persona_import
-from personas.services.revisions import difference
+from personas.services.revisions import beside_the_older, difference
 from personas.views.base import (
     ActPage,
     ClonePage,
@@ -64,10 +64,9 @@ class PersonaDetail(Personas, DetailPage):
 def revisions_with_changes(row) -> list[dict]:
     """[{"revision", "changes"}], the newest first; the changes are those against the revision before."""
     rows = list(row.revisions.select_related("created_by")[:50])
-    older = [*rows[1:], None][: len(rows)]
     return [
         {"revision": rev, "changes": difference(before.document, rev.document) if before else None}
-        for rev, before in zip(rows, older, strict=True)
+        for rev, before in beside_the_older(rows)
     ]
 
 

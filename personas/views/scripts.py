@@ -6,6 +6,7 @@ from personas.filters import ScriptFilter
 from personas.forms.rows import ScriptForm
 from personas.models import Script
 from personas.services import scripts
+from personas.services.revisions import beside_the_older
 from personas.views.base import (
     ActPage,
     ClonePage,
@@ -36,10 +37,9 @@ class ScriptDetail(Scripts, DetailPage):
 
     def get_context_data(self, **context):
         rows = list(self.object.revisions.select_related("created_by")[:50])
-        older = [*rows[1:], None][: len(rows)]
         revisions = [
             {"revision": revision, "diff": text_difference(before, revision) if before else None}
-            for revision, before in zip(rows, older, strict=True)
+            for revision, before in beside_the_older(rows)
         ]
         return super().get_context_data(newest=rows[0] if rows else None, revisions=revisions, **context)
 
