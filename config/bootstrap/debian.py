@@ -20,9 +20,7 @@ class Package(NamedTuple):
 PACKAGES = (
     Package("run", "bubblewrap", "the sandbox around everything that parses a disk"),
     Package("run", "e2fsprogs", "checks and prepares ext4 file systems without mounting them"),
-    Package("run", "e2tools", "reads and writes single files on an ext4 disk"),
     Package("run", "fdisk", "sfdisk: reads and writes partition tables"),
-    Package("run", "fuse2fs", "installs a kernel into a guest's disk, offline"),
     Package("run", "qemu-system-x86", "runs the migrated machines"),
     Package("run", "qemu-utils", "qemu-img: reads, converts and compares disks"),
     Package("run", "sysstat", "sadf: reads the usage history that a scanned disk holds"),
