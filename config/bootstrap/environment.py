@@ -28,7 +28,7 @@ def enter(kind: str) -> None:
 
     Exits with one line that says what to do when the environment cannot be prepared.
     """
-    inside = Path(sys.prefix).resolve() == VENV
+    inside = Path(sys.prefix).resolve() == VENV.resolve()  # .venv may be a link to another disk
     if inside and kind == "run":
         return  # whoever calls .venv/bin/python has chosen what is in it
     changed = ensure(kind)
@@ -73,10 +73,13 @@ def prepare(kind: str) -> None:
 
 def remove_if_broken() -> None:
     """Interrupted half-way, moved, or made by a Python that is gone: quicker to make anew than to trust."""
-    without_python = VENV.exists() and not PYTHON.exists()
+    without_python = os.path.lexists(VENV) and not PYTHON.exists()
     if without_python or UNFINISHED.exists() or (STAMP.exists() and made_elsewhere()):
         say(f"The environment in {VENV} was interrupted or its Python has changed: making it anew.")
-        shutil.rmtree(VENV)
+        if VENV.is_symlink():
+            VENV.unlink()  # where it points to is not ours to empty
+        else:
+            shutil.rmtree(VENV)
 
 
 def made_elsewhere() -> bool:

@@ -55,6 +55,10 @@ class Named(Owned):
                 {"slug" if asked else "name": f"“{taken.name}” {where} has the slug {self.slug} already."}
             )
 
+    def validate_constraints(self, exclude=None):
+        """A taken slug has been told by `clean`, beside the field that was typed: not once more for the whole row."""
+        super().validate_constraints(exclude={*(exclude or ()), "slug"})
+
     def same_names(self):
         """The rows among which its slug is unique."""
         return type(self)._base_manager.filter(department=self.department_id)

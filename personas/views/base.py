@@ -169,13 +169,15 @@ class ClonePage(FormPage, SingleObjectMixin):
 
 
 class ConfirmPage(Page, SingleObjectMixin, View):
-    """Asks before something is destroyed; POST does it by `act()` and says so with `done`."""
+    """Asks before something is destroyed; POST does it by `act()` and says so with `done`. What is in use can't be
+    deleted: the page names the users instead of offering it."""
 
     question = "Delete “{row}”?"
     submit_label = "Delete"
     done = "Deleted “{row}”."
     danger = True
     tells_users = True
+    archives = False  # it can be archived where it can't be deleted
 
     def dispatch(self, request, *args, **kwargs):
         if request.user.is_authenticated:
@@ -196,9 +198,15 @@ class ConfirmPage(Page, SingleObjectMixin, View):
             "row": self.object,
             "users": users,
             "hidden_users": hidden,
+            "blocked": bool(users or hidden),
+            "archive_url": self.archive_url() if users or hidden else "",
             "refused": refused,
         }
         return render(request, "personas/confirm.html", context, status=409 if refused else 200)
+
+    def archive_url(self) -> str:
+        """Empty where that is no way out."""
+        return self.url("archive", self.object) if self.archives and not self.object.archived_at else ""
 
     def post(self, request, pk):
         name = str(self.object)

@@ -95,6 +95,8 @@ class PersonaClone(Personas, ClonePage):
 
 
 class PersonaDelete(Personas, ConfirmPage):
+    archives = True
+
     def act(self):
         personas.persona_delete(persona=self.object, by=self.request.user)
 

@@ -76,6 +76,8 @@ class ScriptClone(Scripts, ClonePage):
 
 
 class ScriptDelete(Scripts, ConfirmPage):
+    archives = True
+
     def act(self):
         scripts.script_delete(script=self.object, by=self.request.user)
 

@@ -77,6 +77,8 @@ class TemplateClone(Templates, ClonePage):
 
 
 class TemplateDelete(Templates, ConfirmPage):
+    archives = True
+
     def act(self):
         templates.template_delete(template=self.object, by=self.request.user)
 

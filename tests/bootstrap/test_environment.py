@@ -76,6 +76,19 @@ def test_of_two_starts_at_once_one_prepares_and_the_other_waits(project, index):
     assert "Installing" in answers[0][1] and "Installing" not in answers[1][1]
 
 
+def test_an_environment_on_another_disk_is_entered_and_replaced_when_broken(project, tmp_path):
+    venv, elsewhere = project.root / ".venv", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").touch()
+    venv.symlink_to(elsewhere)
+    assert "making it anew" in project.start().stderr
+    assert (elsewhere / "mine").exists()
+    shutil.copytree(venv, elsewhere / "venv", symlinks=True)
+    shutil.rmtree(venv)
+    venv.symlink_to(elsewhere / "venv")
+    assert project.start().stdout.split()[1] == "1.0"
+
+
 def test_a_project_that_was_moved_makes_its_environment_anew(project):
     project.start()
     project.root = project.root.rename(project.root.with_name("moved"))

@@ -94,6 +94,11 @@ def test_what_is_wrong_is_pointed_at(alice):
     assert (answer.status_code, sorted(pointers(answer))) == (400, ["#/default_kernel_version", "#/packages"])
 
 
+def test_a_taken_name_is_told_once_beside_the_field(alice):
+    make(alice, "personas", name="Web")
+    assert pointers(alice.post("/api/v1/personas/", {"name": "Web"})) == ["#/name"]
+
+
 @pytest.mark.parametrize("value", ["text", 7, {"a": 1}, [7], [["x"]]])
 def test_a_list_of_the_wrong_kind_is_no_internal_error(alice, value):
     for field in ("packages", "hints", "unset", "acceptance_checks", "monitoring_tags", "list_modes"):

@@ -8,7 +8,7 @@ from personas.models import ApiToken, Department, DriverSet, NetworkProfile, Per
 from personas.services.catalogue import catalogue_install
 from personas.services.personas import persona_create
 from personas.services.scripts import script_create, script_update
-from tests.factories import make_department, make_member, make_user
+from tests.factories import make_department, make_member, make_template, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -192,13 +192,22 @@ def test_deleting_asks_first_and_is_refused_while_in_use(as_alice, alice, sales)
     size = part_create(model=ResourceProfile, by=alice, department=sales, name="Big", vcpus=8)
     persona = persona_create(by=alice, department=sales, name="Shop", resource_allocation_profile=size)
     url = reverse("personas:resourceprofile_delete", args=[size.pk])
-    assert "Shop" in text(as_alice.get(url))
+    asked = text(as_alice.get(url))
+    assert "Shop" in asked and 'type="submit">Delete' not in asked
     refused = as_alice.post(url)
     assert refused.status_code == 409
     assert "is in use by Shop" in refused.content.decode()
     as_alice.post(reverse("personas:persona_delete", args=[persona.pk]))
+    assert 'type="submit">Delete' in text(as_alice.get(url))
     assert as_alice.post(url).status_code == 302
     assert not ResourceProfile.objects.filter(pk=size.pk).exists()
+
+
+def test_who_may_not_delete_what_is_in_use_is_offered_to_archive_it(as_alice, alice, sales):
+    persona = persona_create(by=alice, department=sales, name="Shop")
+    make_template("Move", department=sales, persona=persona)
+    asked = text(as_alice.get(reverse("personas:persona_delete", args=[persona.pk])))
+    assert f'formaction="{reverse("personas:persona_archive", args=[persona.pk])}"' in asked
 
 
 def test_archive_and_restore_say_so_and_hide_it_from_the_list(as_alice, alice, sales):
