@@ -14,8 +14,9 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from personas.domain.canonical import canonical_json
 from personas.domain.drivers import Driver
+from personas.domain.part import Part
 from personas.domain.security_groups import SecurityGroup
-from personas.domain.settings import InvalidSettings, Part, Resources, Slug, told, validate_document
+from personas.domain.settings import InvalidSettings, Resources, Slug, told, validate_document
 
 FORMAT = "migration-personas/bundle@1"
 MOST_BYTES = 1024 * 1024  # a script may have 256 KiB; the rest is small

@@ -12,13 +12,37 @@ from typing import Any
 
 from migrations_engine.domain.machine import MachineRef
 from migrations_engine.domain.verification import Row, Verdict
+from migrations_engine.services.events import storable
 from migrations_engine.targets.base import AgentUnavailable, KeepAlive, Target
+from personas.domain.checks import check_subject
 
 PATIENCE_S = 60  # a service may still be starting when the guest answers
 PAUSE_S = 2
 CONNECT_S = 10
 HOLD_S = 1.5  # an unwanted connection is dropped within milliseconds
 AGENT_S = 30
+FOUND_CHARACTERS = 200
+BODY_BYTES = 256 * 1024  # of a page, where its text is looked for
+ONCE = frozenset({"package", "boot_time"})  # waiting does not change them
+MOUNTED = """#!/bin/sh
+awk -v at='{path}' '$2 == at {{ print $1; found = 1 }} END {{ exit !found }}' /proc/self/mounts
+"""
+INSTALLED = """#!/bin/sh
+if command -v dpkg-query >/dev/null; then
+    dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' '{package}' 2>/dev/null | grep '^installed'
+elif command -v rpm >/dev/null; then rpm -q '{package}'
+elif command -v apk >/dev/null; then apk info -e '{package}'
+else echo 'no package manager that we know'; exit 3
+fi
+"""
+STARTED_AFTER_S = """#!/bin/sh
+# systemd says when the start-up was over; elsewhere the agent's own start is what we can wait for
+if [ -d /run/systemd/system ]; then
+    awk -v us="$(systemctl show --property=FinishTimestampMonotonic --value)" 'BEGIN { printf "%.1f", us / 1000000 }'
+else
+    awk '{ printf "%.1f", $22 / 100 }' "/proc/$(pidof qemu-ga | awk '{ print $1 }')/stat"
+fi
+"""
 LISTENING = """#!/bin/sh
 # state 0A is LISTEN; the local address ends with the port in hex
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port=$(printf '%04X' {port}) \
@@ -29,7 +53,7 @@ LOOPBACK = ("0100007F", "00000000000000000000000001000000")
 
 
 def check(target: Target, ref: MachineRef, wanted: dict[str, Any], keep_alive: KeepAlive) -> Row:
-    """One row of the verification table; tries again for a minute before it says fail."""
+    """One row of the verification table; tries again for a minute before it says fail (an advisory one: warning)."""
     look = LOOKS[wanted["kind"]]
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -37,7 +61,7 @@ def check(target: Target, ref: MachineRef, wanted: dict[str, Any], keep_alive: K
             row = look(target, ref, wanted, keep_alive)
         except AgentUnavailable as error:
             row = _row(wanted, "an answer from inside the guest", str(error), False)
-        if row.verdict == Verdict.PASS or time.monotonic() > deadline:
+        if row.verdict == Verdict.PASS or wanted["kind"] in ONCE or time.monotonic() > deadline:
             return row
         keep_alive()
         time.sleep(PAUSE_S)
@@ -71,38 +95,81 @@ def _connect(host_port: int | None) -> tuple[str, bool]:
 
 def _http(target, ref, wanted, keep_alive) -> Row:
     port, path, status = wanted.get("port", 80), wanted.get("path", "/"), wanted.get("status", 200)
-    asked = f"GET {path} answers {status}"
+    text = wanted.get("text")
+    asked = f"GET {path} answers {status}" + (f" with {text!r}" if text else "")
     host_port = ref.forwards.get(f"tcp/{port}")
     if host_port is None:
         return _row(wanted, asked, f"port {port} is not forwarded", False)
-    connection = http.client.HTTPConnection("127.0.0.1", host_port, timeout=CONNECT_S)
     try:
-        connection.request("GET", path, headers={"Host": ref.name or "localhost", "Connection": "close"})
-        found = connection.getresponse().status
+        found, body = _get(host_port, path, ref.name or "localhost")
     except (OSError, http.client.HTTPException) as error:
         return _row(wanted, asked, f"127.0.0.1:{host_port}: {error or type(error).__name__}", False)
+    lacks = bool(text) and text not in body
+    said = f"{found} on 127.0.0.1:{host_port}" + (" without the text" if lacks else "")
+    return _row(wanted, asked, said, found == status and not lacks)
+
+
+def _get(port: int, path: str, host: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CONNECT_S)
+    try:
+        connection.request("GET", path, headers={"Host": host, "Connection": "close"})
+        answer = connection.getresponse()
+        return answer.status, answer.read(BODY_BYTES).decode("utf-8", "replace")
     finally:
         connection.close()
-    return _row(wanted, asked, f"{found} on 127.0.0.1:{host_port}", found == status)
 
 
 def _unit(target, ref, wanted, keep_alive) -> Row:
-    result = target.run(
-        ref, f"#!/bin/sh\nsystemctl is-active -- '{wanted['unit']}'\n", AGENT_S, keep_alive=keep_alive
-    )
+    script = f"#!/bin/sh\nsystemctl is-active -- '{wanted['unit']}'\n"
+    return _answered(wanted, "active", target.run(ref, script, AGENT_S, keep_alive=keep_alive))
+
+
+def _mount(target, ref, wanted, keep_alive) -> Row:
+    result = target.run(ref, MOUNTED.format(path=wanted["path"]), AGENT_S, keep_alive=keep_alive)
+    return _row(wanted, "mounted", result.stdout.strip() or "nothing is mounted there", result.exit_code == 0)
+
+
+def _package(target, ref, wanted, keep_alive) -> Row:
+    result = target.run(ref, INSTALLED.format(package=wanted["package"]), AGENT_S, keep_alive=keep_alive)
+    return _row(wanted, "installed", result.stdout.strip() or "not installed", result.exit_code == 0)
+
+
+def _command(target, ref, wanted, keep_alive) -> Row:
+    code = wanted.get("exit_code", 0)
+    script = f"#!/bin/sh\n{wanted['command']}\n"
+    result = target.run(ref, script, wanted.get("timeout_s", AGENT_S), keep_alive=keep_alive)
+    lines = (result.stdout.strip() or result.stderr.strip()).splitlines()
+    found = f"exit code {result.exit_code}" + (f": {storable(lines[-1], FOUND_CHARACTERS)}" if lines else "")
+    return _row(wanted, f"exit code {code}", found, result.exit_code == code)
+
+
+def _boot_time(target, ref, wanted, keep_alive) -> Row:
+    asked = f"at most {wanted['at_most_s']} s"
+    result = target.run(ref, STARTED_AFTER_S, AGENT_S, keep_alive=keep_alive)
+    try:
+        took = float(result.stdout)
+    except ValueError:
+        return _row(wanted, asked, "the guest could not tell", False)
+    return _row(wanted, asked, f"{took:.1f} s", took <= wanted["at_most_s"])
+
+
+def _answered(wanted, asked: str, result) -> Row:
     found = result.stdout.strip() or result.stderr.strip() or f"exit code {result.exit_code}"
-    return _row(wanted, "active", found, result.exit_code == 0)
+    return _row(wanted, asked, storable(found, FOUND_CHARACTERS), result.exit_code == 0)
 
 
 def _row(wanted: dict[str, Any], asked: str, found: str, holds: bool) -> Row:
-    name = "/".join(str(wanted[key]) for key in ("port", "path", "unit") if key in wanted)
-    return Row(
-        f"acceptance {wanted['kind']} {name}",
-        asked,
-        found,
-        Verdict.PASS if holds else Verdict.FAIL,
-        wanted["kind"],
-    )
+    otherwise = Verdict.FAIL if wanted.get("must_pass", True) else Verdict.WARNING
+    verdict = Verdict.PASS if holds else otherwise
+    return Row(f"acceptance {check_subject(wanted)}", asked, found, verdict, wanted["kind"])
 
 
-LOOKS: dict[str, Callable[..., Row]] = {"tcp": _tcp, "http": _http, "systemd_unit": _unit}
+LOOKS: dict[str, Callable[..., Row]] = {
+    "tcp": _tcp,
+    "http": _http,
+    "systemd_unit": _unit,
+    "mount": _mount,
+    "package": _package,
+    "command": _command,
+    "boot_time": _boot_time,
+}

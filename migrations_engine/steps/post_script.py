@@ -11,6 +11,7 @@ from migrations_engine.services.events import storable
 from migrations_engine.steps.acceptance import check
 from migrations_engine.steps.base import Step, StepFailed, Work
 from migrations_engine.steps.migrate import READY_TIMEOUT_S
+from personas.domain.checks import check_words
 
 KEPT_CHARACTERS = 64 * 1024  # of each stream; the end of it, where the error stands
 SHEBANGS = {"sh": "#!/bin/sh", "bash": "#!/usr/bin/env bash", "python3": "#!/usr/bin/env python3"}
@@ -94,9 +95,7 @@ def _check_all(work: Work, ref: MachineRef, scripts: list[dict[str, Any]]) -> li
     asked = leaf(work.plan["merged"]["merged"], "acceptance_checks", [])
     rows = []
     for index, wanted in enumerate(asked):
-        work.alive.phase(
-            f"Checking {' '.join(str(value) for value in wanted.values())}", 80 + 20 * index / len(asked)
-        )
+        work.alive.phase(f"Checking {check_words(wanted)}", 80 + 20 * index / len(asked))
         rows.append(check(work.target, ref, wanted, work.alive).as_dict())
     _add_to_machine(work, rows)
     if failed := [row for row in rows if row["verdict"] == "fail"]:

@@ -8,8 +8,9 @@ import yaml
 from pydantic import Field
 
 from personas.domain.drivers import Driver, dump_drivers
+from personas.domain.part import Part
 from personas.domain.security_groups import SecurityGroup, dump_groups
-from personas.domain.settings import MigrationSettings, Part, Resources, Slug, validate_document
+from personas.domain.settings import MigrationSettings, Resources, Slug, validate_document
 
 FOLDER = Path(__file__).resolve().parent.parent / "catalogue"
 

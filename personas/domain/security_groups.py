@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from personas.domain.settings import InvalidSettings, Part, Slug, told
+from personas.domain.part import Part
+from personas.domain.settings import InvalidSettings, Slug, told
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 

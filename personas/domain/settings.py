@@ -8,7 +8,10 @@ name: MiB and GiB are powers of two, `bandwidth_mbps` is 10^6 bit/s, `timeout_s`
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError
+
+from personas.domain.checks import KINDS, AcceptanceCheck
+from personas.domain.part import Part
 
 SCHEMA_VERSION = 1
 
@@ -22,10 +25,6 @@ VersionSpec = Annotated[
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9 ._-]{0,63}$")]
 TagKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/@-]{0,62}$")]
 TagValue = Annotated[str, StringConstraints(max_length=255)]
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
 
 
 class Kernel(Part):
@@ -70,26 +69,6 @@ class PostMigration(Part):
     scripts: list[ScriptRef] | None = None
     timeout_s: Annotated[int, Field(ge=1, le=24 * 3600)] | None = None
     must_pass: bool | None = None
-
-
-class TcpCheck(Part):
-    kind: Literal["tcp"]
-    port: Annotated[int, Field(ge=1, le=65535)]
-
-
-class HttpCheck(Part):
-    kind: Literal["http"]
-    port: Annotated[int, Field(ge=1, le=65535)] = 80
-    path: Annotated[str, StringConstraints(pattern=r"^/[^\s]{0,499}$")] = "/"
-    status: Annotated[int, Field(ge=100, le=599)] = 200
-
-
-class UnitCheck(Part):
-    kind: Literal["systemd_unit"]
-    unit: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9@._:-]{1,127}$")]
-
-
-AcceptanceCheck = Annotated[TcpCheck | HttpCheck | UnitCheck, Field(discriminator="kind")]
 
 
 class Devices(Part):
@@ -184,7 +163,7 @@ FORM_IN_WORDS = {  # what people get wrong most, told by example; elsewhere the 
 
 def told(error: dict) -> dict[str, Any]:
     """One error of pydantic as a row of `InvalidSettings.errors`."""
-    known = [str(part) for part in error["loc"] if part not in ("tcp", "http", "systemd_unit")]
+    known = [str(part) for part in error["loc"] if part not in KINDS]
     message = error["msg"]
     if error["type"] == "extra_forbidden":
         message = "is no setting of the vocabulary"

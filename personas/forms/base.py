@@ -72,8 +72,10 @@ class SettingsForm(RowForm):
     acceptance_checks = YamlField(
         label="Acceptance checks",
         empty=[],
-        help_text="A YAML list, as in: - {kind: tcp, port: 5432}, - {kind: http, port: 80, path: /, status: 200}, "
-        "- {kind: systemd_unit, unit: nginx.service}",
+        help_text="A YAML list, as in: - {kind: tcp, port: 5432}, - {kind: http, port: 80, path: /, text: Welcome}, "
+        "- {kind: systemd_unit, unit: nginx.service}, - {kind: mount, path: /srv}, - {kind: package, package: nginx}, "
+        "- {kind: command, command: pg_isready, exit_code: 0}, - {kind: boot_time, at_most_s: 120}. "
+        "With must_pass: false a check is advisory.",
     )
     unset = LinesField(
         label="Un-said settings",

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from personas.domain.canonical import canonical_json
-from personas.domain.settings import SYSTEM_DEFAULTS, AcceptanceCheck, InvalidSettings, validate_document
+from personas.domain.checks import complete
+from personas.domain.settings import SYSTEM_DEFAULTS, InvalidSettings, validate_document
 
 
 class Kind(StrEnum):
@@ -31,9 +30,6 @@ LONGEST_NAME = 80  # as in the database
 def is_layer_name(name: str) -> bool:
     """Printable: it is repeated in origins and errors, which must be readable and encodable everywhere."""
     return 0 < len(name) <= LONGEST_NAME and name.isprintable()
-
-
-_ACCEPTANCE_CHECK = TypeAdapter(AcceptanceCheck)
 
 
 @dataclass(frozen=True)
@@ -115,10 +111,5 @@ def _checked(layer: Layer) -> Layer:
             }
             raise InvalidSettings([told], layer=layer.label)
     if checks := document.get("acceptance_checks"):
-        document["acceptance_checks"] = [_complete(check) for check in checks]
+        document["acceptance_checks"] = [complete(check) for check in checks]
     return Layer(layer.kind, layer.name, layer.revision, document, layer.priority)
-
-
-def _complete(check: dict) -> dict:
-    """With its defaults filled in, so that two ways of writing the same check are one item."""
-    return _ACCEPTANCE_CHECK.validate_python(check).model_dump(mode="json")

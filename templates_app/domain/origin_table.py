@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from personas.domain.checks import check_words
 from personas.domain.labels import GROUPS, Label
 from personas.domain.settings import MAP_LEAVES
 
@@ -44,6 +45,8 @@ class Said:
         """An item of a list in words: a script by its name, a check by its kind and where it looks."""
         if not isinstance(self.value, Mapping):
             return str(self.value)
+        if "kind" in self.value:
+            return check_words(self.value)
         return " ".join(str(each) for each in self.value.values())
 
 

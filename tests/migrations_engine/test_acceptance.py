@@ -9,6 +9,7 @@ import pytest
 
 from migrations_engine.domain.machine import MachineRef, Result
 from migrations_engine.steps import acceptance
+from personas.domain.checks import KINDS
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +113,54 @@ def test_page_that_is_not_forwarded_is_told():
 def test_unit_must_be_active(exit_code, verdict):
     guest = Guest("active" if exit_code == 0 else "inactive", exit_code)
     assert check({"kind": "systemd_unit", "unit": "nginx.service"}, {}, guest)[0] == verdict
+
+
+@pytest.mark.parametrize(("text", "verdict"), [("Welcome", "pass"), ("Goodbye", "fail")])
+def test_page_must_hold_its_text(text, verdict):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<h1>Welcome</h1>")
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = check({"kind": "http", "text": text}, {"tcp/80": server.server_port})
+        server.shutdown()
+    assert (found[0], "without the text" in found[1]) == (verdict, verdict == "fail")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "guest", "verdict", "found"),
+    [
+        ({"kind": "mount", "path": "/srv"}, Guest("/dev/vdb1"), "pass", "/dev/vdb1"),
+        ({"kind": "mount", "path": "/srv"}, Guest("", 1), "fail", "nothing is mounted there"),
+        ({"kind": "package", "package": "nginx"}, Guest("installed 1.22"), "pass", "installed 1.22"),
+        ({"kind": "package", "package": "nginx"}, Guest("", 1), "fail", "not installed"),
+        ({"kind": "command", "command": "x", "exit_code": 3}, Guest("a\nb", 3), "pass", "exit code 3: b"),
+        ({"kind": "command", "command": "x"}, Guest("", 3), "fail", "exit code 3"),
+        ({"kind": "boot_time", "at_most_s": 20}, Guest("19.5"), "pass", "19.5 s"),
+        ({"kind": "boot_time", "at_most_s": 20}, Guest("20.5"), "fail", "20.5 s"),
+        ({"kind": "boot_time", "at_most_s": 20}, Guest(""), "fail", "the guest could not tell"),
+    ],
+)
+def test_guest_is_asked(wanted, guest, verdict, found):
+    assert check(wanted, {}, guest) == (verdict, found)
+
+
+def test_advisory_check_is_a_warning():
+    assert check({"kind": "command", "command": "x", "must_pass": False}, {}, Guest("", 1))[0] == "warning"
+
+
+def test_row_names_what_was_looked_at():
+    row = acceptance.check(
+        Guest(), MachineRef("fake", "k", "web01", {}), {"kind": "http", "port": 80, "path": "/"}, lambda: None
+    )
+    assert row.setting == "acceptance http 80 /"
+
+
+def test_every_kind_of_the_vocabulary_can_be_looked_at():
+    assert set(acceptance.LOOKS) == set(KINDS)

@@ -31,7 +31,12 @@ def sized():
             name="Web", slug="web", bandwidth_mbps=100, security_groups=groups
         ),
         "monitoring_tags": {"cost-centre": "4711"},
-        "acceptance_checks": [{"kind": "http", "port": 80, "path": "/", "status": 200}],
+        "acceptance_checks": [
+            {"kind": "http", "port": 80, "path": "/", "status": 200, "text": "tiny answers"},
+            {"kind": "mount", "path": "/proc"},
+            {"kind": "command", "command": "test -d /etc"},
+            {"kind": "boot_time", "at_most_s": 3600},
+        ],
     }
 
 
@@ -64,7 +69,10 @@ def test_guest_is_moved_as_a_persona_from_the_command_line(own_machines):
     assert rows["kernel.version"]["found"] == estate.guest.other_kernel
     assert rows["resources.vcpus"]["found"] == "2"
     assert rows["network.bandwidth_mbps"]["by"] == "guest"
-    assert rows["acceptance http 80//"]["verdict"] == "pass"
+    checked = [name for name in rows if name.startswith("acceptance")]
+    assert checked == [
+        f"acceptance {of}" for of in ("http 80 /", "mount /proc", "command test -d /etc", "boot_time")
+    ]
     (script,) = machine.run.steps.get(name="post_script").result["scripts"]
     assert script["stdout"].strip() == estate.guest.other_kernel
     assert migrated_vm_power(migrated_vm=machine, want="off", by=estate.operator).power_state == "off"

@@ -20,6 +20,12 @@ CHECKS = st.sampled_from(
         {"kind": "http", "port": 80, "path": "/", "status": 200},
         {"kind": "http", "port": 8080},
         {"kind": "systemd_unit", "unit": "nginx.service"},
+        {"kind": "tcp", "port": 22, "must_pass": False},
+        {"kind": "tcp", "port": 22, "must_pass": True},
+        {"kind": "mount", "path": "/srv"},
+        {"kind": "package", "package": "nginx"},
+        {"kind": "command", "command": "pg_isready"},
+        {"kind": "boot_time", "at_most_s": 120},
     ]
 )
 

@@ -177,5 +177,9 @@ def unique(value):
 def complete(path, value):
     if path != "acceptance_checks":
         return value
-    defaults = {"http": {"port": 80, "path": "/", "status": 200}}
-    return [{**defaults.get(check["kind"], {}), **check} for check in value]
+    defaults = {
+        "http": {"port": 80, "path": "/", "status": 200},
+        "command": {"exit_code": 0, "timeout_s": 30},
+    }
+    filled = [{**defaults.get(check["kind"], {}), **check} for check in value]
+    return [{k: v for k, v in check.items() if (k, v) != ("must_pass", True)} for check in filled]
