@@ -4,6 +4,7 @@ from celery import shared_task
 
 from analyzer.services.discovery import discoveries_sweep, source_discover_queued
 from analyzer.services.scans import scan_work, scans_sweep
+from analyzer.services.usage_retention import usage_roll_up
 
 
 @shared_task(name="analyzer.scan")
@@ -20,3 +21,8 @@ def discover(source_id: str) -> None:
 def sweep() -> None:
     scans_sweep()
     discoveries_sweep()
+
+
+@shared_task(name="analyzer.roll_up")
+def roll_up() -> None:
+    usage_roll_up()

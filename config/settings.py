@@ -149,6 +149,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "migrations_engine.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
+    "analyzer-roll-up": {"task": "analyzer.roll_up", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
 }
 
 # --- people and safety -----------------------------------------------------------------------------------------------
@@ -261,3 +262,5 @@ IMAGE_ROOTS = [
     Path(p) for p in listed("IMAGE_ROOTS", str(VAR_DIR / "images"))
 ]  # the only places a disk is read from
 LEASE_S = float(os.environ.get("LEASE_S", "30"))  # a step that is silent for so long is taken over
+USAGE_RAW_DAYS = int(os.environ.get("USAGE_RAW_DAYS", "42"))  # six weeks: what right-sizing looks at
+USAGE_KEEP_DAYS = int(os.environ.get("USAGE_KEEP_DAYS", "400"))  # by the hour: a year and its yearly peak

@@ -9,7 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from analyzer.domain.usage_codec import LARGEST
+
 DAY_S = 86_400
+HOUR_S = 3_600
 STEPS_S = (10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
 PERCENT = frozenset({"cpu_percent", "memory_percent"})
 
@@ -18,8 +21,8 @@ Slots = list[float | None]
 
 @dataclass(frozen=True)
 class Summary:
-    """`coverage` is measured time ÷ time from the first to the last slot (0..1). Percentiles are exact, over time, with
-    linear interpolation between the two nearest ranks (type 7 of Hyndman & Fan, 1996)."""
+    """`coverage` is measured time ÷ time from the first to the last slot (0..1). Percentiles are exact for what is stored
+    (each value within 0.05 %, see usage_codec), over time, with linear interpolation between the two nearest ranks (type 7 of Hyndman & Fan, 1996)."""
 
     samples: int
     coverage: float
@@ -48,8 +51,8 @@ class Day:
 
 
 def is_possible(metric: str, value: float) -> bool:
-    """A share lies in 0..100 %, a rate is not negative; both are finite and a rate stays below 10^9."""
-    return math.isfinite(value) and 0 <= value <= (100 if metric in PERCENT else 1e9)
+    """A share lies in 0..100 %, a rate in 0..999,900; both are finite."""
+    return math.isfinite(value) and 0 <= value <= (100 if metric in PERCENT else LARGEST)
 
 
 def nearest_step(times_s: Sequence[int]) -> int:
@@ -83,6 +86,13 @@ def laid_over(old: Slots, old_step_s: int, new: Slots, new_step_s: int) -> tuple
 
 def stretched(values: Slots, times: int) -> Slots:
     return [value for value in values for _ in range(times)]
+
+
+def coarser(values: Slots, step_s: int, wanted_s: int) -> Slots:
+    """The mean of what was measured in each longer step; `wanted_s` is a multiple of `step_s`."""
+    width = wanted_s // step_s
+    found = ([each for each in values[at : at + width] if each is not None] for at in range(0, len(values), width))
+    return [math.fsum(told) / len(told) if told else None for told in found]
 
 
 def percentile(ascending: Sequence[float], share: float) -> float:

@@ -21,6 +21,7 @@ MAX_CSV_BYTES = 4 * 2**20
 WINDOW_DAYS = 30  # what summaries look at: long enough for a month's end, short enough to be about today
 CHART_POINTS = 400
 EPOCH = date(1970, 1, 1)
+BATCH = 200  # rows of one statement
 
 Samples = dict[str, list[tuple[int, float]]]
 
@@ -107,18 +108,25 @@ def _parsed(content: bytes) -> Samples:
 def usage_store(*, vm: VirtualMachine, samples: Samples, steps: dict[str, int]) -> None:
     """Lays samples over what is stored, slot by slot. One writer of a machine at a time: its row is the lock."""
     VirtualMachine.objects.select_for_update().get(pk=vm.pk)
+    new: list[UsageSeries] = []
+    changed: list[UsageSeries] = []
     for metric, told in samples.items():
-        for number, slots in numbers.slotted(told, steps[metric]).items():
-            _store_day(vm, metric, EPOCH + timedelta(days=number), slots, steps[metric])
+        days = numbers.slotted(told, steps[metric])
+        dates = {EPOCH + timedelta(days=number): slots for number, slots in days.items()}
+        stored = {row.day: row for row in UsageSeries.objects.filter(vm=vm, metric=metric, day__in=dates)}
+        for day, slots in dates.items():
+            if row := stored.get(day):
+                _lay_over(row, slots, steps[metric])
+                changed.append(row)
+            else:
+                new.append(UsageSeries(vm=vm, metric=metric, day=day, step_s=steps[metric], values=slots))
+    UsageSeries.objects.bulk_create(new, batch_size=BATCH)
+    UsageSeries.objects.bulk_update(changed, ["packed", "step_s"], batch_size=BATCH)
 
 
-def _store_day(vm: VirtualMachine, metric: str, day: date, slots: numbers.Slots, step_s: int) -> None:
-    series = UsageSeries.objects.filter(vm=vm, metric=metric, day=day).first()
-    if series is None:
-        UsageSeries.objects.create(vm=vm, metric=metric, day=day, step_s=step_s, values=slots)
-        return
-    series.values, series.step_s = numbers.laid_over(series.values, series.step_s, slots, step_s)
-    series.save()
+def _lay_over(row: UsageSeries, slots: numbers.Slots, step_s: int) -> None:
+    values, finest = numbers.laid_over(row.values, row.step_s, slots, step_s)
+    row.step_s, row.values = finest, values
 
 
 def usage_store_found(*, vm: VirtualMachine, facts: Facts) -> None:
