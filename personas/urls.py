@@ -21,6 +21,7 @@ urlpatterns = [
     path("scripts/<uuid:pk>/edit/", scripts.ScriptEdit.as_view(), name="script_edit"),
     path("scripts/<uuid:pk>/clone/", scripts.ScriptClone.as_view(), name="script_clone"),
     path("scripts/<uuid:pk>/delete/", scripts.ScriptDelete.as_view(), name="script_delete"),
+    path("scripts/<uuid:pk>/approve/", scripts.ScriptApprove.as_view(), name="script_approve"),
     path("scripts/<uuid:pk>/archive/", scripts.ScriptArchive.as_view(), name="script_archive"),
     path("scripts/<uuid:pk>/restore/", scripts.ScriptRestore.as_view(), name="script_restore"),
     path("departments/", departments.DepartmentList.as_view(), name="department_list"),

@@ -124,10 +124,11 @@ RULES: dict[str, Rule] = {
     **part("driverset"),
     **part("resourceprofile"),
     **part("networkprofile"),
-    **pages("personas", "script", "script", **archivable("script")),
+    **pages("personas", "script", "script", approve=act("script"), **archivable("script")),
     **resource(
         "script",
         "script",
+        approve=act("script", body={"sha256": "0"}),
         **{action: act("script") for action in API_ARCHIVABLE},
         revisions=read("script"),
         used_by=read("script"),

@@ -48,7 +48,8 @@ class Concern:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What concerns are drawn from. `scripts`: [{"name", "interpreter"}]; `unknown`: (what, name) that no row has."""
+    """What concerns are drawn from. `scripts`: [{"name", "interpreter", "approved"?}]; `notices`: of the personas,
+    [{"persona", "blocks", "text", "action"}]; `unknown`: (what, name) that no row has."""
 
     settings: Mapping[str, Any]
     spec: MachineSpec
@@ -56,6 +57,7 @@ class Outlook:
     kernel: KernelChoice
     disks: tuple[Mapping[str, Any], ...]
     scripts: tuple[Mapping[str, Any], ...] = ()
+    notices: tuple[Mapping[str, Any], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     enforcement: tuple[machine.Enforcement, ...] = ()
     target: tuple[machine.Concern, ...] = ()
@@ -153,6 +155,31 @@ def _unknown(o: Outlook) -> Iterable[Concern]:
             Severity.INFORMATION,
             "No persona takes part; the template alone decides.",
         )
+
+
+def _notices(o: Outlook) -> Iterable[Concern]:
+    for notice in o.notices:
+        yield Concern(
+            "persona.blocked" if notice["blocks"] else "persona.notice",
+            "Persona",
+            Severity.CRITICAL if notice["blocks"] else Severity.WARNING,
+            f"{notice['persona']}: {notice['text']}",
+            notice["action"],
+            "persona",
+        )
+
+
+def _approvals(o: Outlook) -> Iterable[Concern]:
+    for script in o.scripts:
+        if not script.get("approved", True):
+            yield Concern(
+                "script.unapproved",
+                "Scripts",
+                Severity.CRITICAL,
+                f"The script {script['name']} comes from the marketplace, and nobody has approved this text yet.",
+                "An admin of the department, other than who published it, reads and approves it on its page.",
+                "post_migration.scripts",
+            )
 
 
 def _kernel(o: Outlook) -> Iterable[Concern]:
@@ -359,6 +386,6 @@ def _target(o: Outlook) -> Iterable[Concern]:
 
 
 RULES = (
-    _source, _scan, _unknown, _kernel, _distribution, _disk, _access, _firmware, _drivers, _modules, _packages,
-    _scripts, _enforcement,
+    _source, _scan, _unknown, _notices, _approvals, _kernel, _distribution, _disk, _access, _firmware, _drivers,
+    _modules, _packages, _scripts, _enforcement,
 )  # fmt: skip

@@ -40,6 +40,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
             kernel=kernel,
             disks=tuple(disks),
             scripts=tuple(document["scripts"]),
+            notices=tuple(document.get("notices", ())),  # plans of before have none
             unknown=tuple(tuple(pair) for pair in document["unknown"]),
             enforcement=enforcement,
             target=told,

@@ -38,8 +38,9 @@ class Plan:
     vm {id, name, vcpus, memory_mib, missing_since, disks: [{path, format, virtual_size_bytes, allocated_bytes}]},
     template {id, name, revision}, personas [{id, name, revision}], use_case, target {id, name, kind},
     layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, merged (the merge's own answer),
-    scripts [{name, revision, interpreter, sha256, body}], security_groups [{name, rules}], unknown [(what, name)],
-    scan {id, at} or null, kernel, machine, enforcement, concerns, changes.
+    scripts [{id, name, revision, interpreter, sha256, body, approved}],
+    security_groups [{name, rules}], unknown [(what, name)],
+    notices [{persona, blocks, text, action}], scan {id, at} or null, kernel, machine, enforcement, concerns, changes.
     """
 
     document: dict[str, Any]
@@ -121,6 +122,7 @@ def _document(template, vm, personas, use_case, overrides, target, by) -> dict[s
         "scripts": scripts,
         "security_groups": groups,
         "unknown": [*unknown_scripts, *unknown_groups],
+        "notices": [told for persona in personas for told in _notices(persona)],
         "scan": {"id": str(scan.pk), "at": scan.created_at.isoformat()} if scan else None,
     }
 
@@ -205,12 +207,19 @@ def _scripts(settings, department, by):
 
 def _script(name, revision) -> dict[str, Any]:
     return {
+        "id": str(revision.script_id),
         "name": name,
         "revision": revision.number,
         "interpreter": revision.interpreter,
         "sha256": revision.sha256,
         "body": revision.body,
+        "approved": revision.script.is_approved(revision.sha256),
     }
+
+
+def _notices(persona: Persona) -> list[dict[str, Any]]:
+    rows = persona.notices.values("blocks", "text", "action")
+    return [{"persona": persona.name, **row} for row in rows]
 
 
 def _security_groups(settings, template, personas, department, by):

@@ -20,6 +20,7 @@ from personas.models import (
     Membership,
     NetworkProfile,
     Persona,
+    PersonaNotice,
     PersonaRevision,
     ResourceProfile,
     Role,
@@ -98,15 +99,20 @@ class ScriptSerializer(OwnedSerializer):
     revision = serializers.IntegerField(source="newest.number", read_only=True, default=None)
     sha256 = serializers.CharField(source="newest.sha256", read_only=True, default=None)
 
+    approved = serializers.BooleanField(
+        read_only=True, help_text="Whether a run may use this text; what was written here always."
+    )
+
     class Meta:
         model = Script
-        fields = [*OWNED, "interpreter", "body", "revision", "sha256", "archived_at"]
-        read_only_fields = ["archived_at"]
+        fields = [*OWNED, "interpreter", "body", "revision", "sha256", "origin", "approved", "archived_at"]
+        read_only_fields = ["archived_at", "origin"]
         validators = []
 
     def to_representation(self, script):
         script.newest = newest = script.latest  # one query instead of one per field
         script.interpreter, script.body = (newest.interpreter, newest.body) if newest else ("", "")
+        script.approved = bool(newest) and script.is_approved(newest.sha256)
         return super().to_representation(script)
 
     def make(self, **fields):
@@ -114,6 +120,16 @@ class ScriptSerializer(OwnedSerializer):
 
     def change(self, script, **fields):
         return scripts.script_update(script=script, **fields)
+
+
+class ScriptApproveSerializer(serializers.Serializer):
+    sha256 = serializers.CharField(max_length=64, help_text="Of the text that you read.")
+
+
+class PersonaNoticeSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = PersonaNotice
+        fields = ["source", "blocks", "text", "action", "since"]
 
 
 class PersonaSerializer(OwnedSerializer):
@@ -150,6 +166,7 @@ class PersonaSerializer(OwnedSerializer):
     unset = WordsField(required=False, help_text="Settings that the persona un-says.")
     hints = WordsField(required=False, help_text="Software names that speak for this persona.")
     revision = serializers.IntegerField(read_only=True)
+    notices = PersonaNoticeSerializer(many=True, read_only=True)
     document = DocumentField(read_only=True, help_text="The persona in the words of the vocabulary.")
 
     class Meta:
@@ -180,6 +197,7 @@ class PersonaSerializer(OwnedSerializer):
             "hints",
             "archived_at",
             "revision",
+            "notices",
             "document",
         ]
         read_only_fields = ["archived_at"]

@@ -24,7 +24,7 @@ from personas.models import (
     Script,
 )
 from personas.permissions import DepartmentPermission, OwnTokensPermission
-from personas.services import departments, parts, personas, scripts, tokens
+from personas.services import approvals, departments, parts, personas, scripts, tokens
 from personas.services.persona_document import persona_export, persona_import
 from personas.services.rows import used_by
 
@@ -110,6 +110,16 @@ class ScriptViewSet(RowViewSet):
             self.get_serializer(scripts.script_restore(script=self.get_object(), by=request.user)).data
         )
 
+    @extend_schema(request=serializers.ScriptApproveSerializer)
+    @action(detail=True, methods=["post"])
+    def approve(self, request, pk=None):
+        """Lets the very text of a script from the marketplace run; by an admin other than who published it."""
+        script = self.get_object()
+        asked = serializers.ScriptApproveSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        approvals.script_approve(script=script, by=request.user, **asked.validated_data)
+        return Response(self.get_serializer(script).data)
+
     @extend_schema(responses=serializers.ScriptRevisionSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)
     def revisions(self, request, pk=None):
@@ -122,7 +132,7 @@ class ScriptViewSet(RowViewSet):
 class PersonaViewSet(ETagMixin, RowViewSet):
     queryset = Persona.objects.select_related(
         "default_driver_set", "resource_allocation_profile", "network_profile", "post_migration_script"
-    )
+    ).prefetch_related("notices")
     serializer_class = serializers.PersonaSerializer
     filterset_class = filters.PersonaFilter
 

@@ -1,8 +1,9 @@
 from personas.models.audit import AuditEntry
 from personas.models.department import Department, Membership, Role
+from personas.models.notice import PersonaNotice
 from personas.models.persona import Persona, PersonaRevision
 from personas.models.profile import DriverSet, NetworkProfile, ResourceProfile
-from personas.models.script import Script, ScriptRevision
+from personas.models.script import Script, ScriptApproval, ScriptRevision
 from personas.models.token import ApiToken
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "Membership",
     "NetworkProfile",
     "Persona",
+    "PersonaNotice",
     "PersonaRevision",
     "ResourceProfile",
     "Role",
     "Script",
+    "ScriptApproval",
     "ScriptRevision",
 ]

@@ -18,8 +18,20 @@ class ScriptQuerySet(OwnedQuerySet):
         return self.filter(archived_at__isnull=True)
 
 
+class Origin(models.TextChoices):
+    OWN = "", "Written here"
+    MARKETPLACE = "marketplace", "From the marketplace"
+
+
 class Script(Reusable):
+    """What comes from the marketplace runs only when its exact text has been approved (`ScriptApproval`) by somebody
+    of its department other than its `author`, who published it."""
+
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    origin = models.CharField(max_length=16, choices=Origin, blank=True, default=Origin.OWN, editable=False)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
 
     objects = ScriptQuerySet.as_manager()
 
@@ -29,6 +41,9 @@ class Script(Reusable):
     @property
     def latest(self) -> "ScriptRevision | None":
         return self.revisions.order_by("-number").first()
+
+    def is_approved(self, sha256: str) -> bool:
+        return self.origin == Origin.OWN or self.approvals.filter(sha256=sha256).exists()
 
 
 class ScriptRevision(models.Model):
@@ -48,3 +63,21 @@ class ScriptRevision(models.Model):
 
     def __str__(self):
         return f"{self.script}@{self.number}"
+
+
+class ScriptApproval(models.Model):
+    """Somebody has read exactly this text and lets it run as root."""
+
+    script = models.ForeignKey(Script, models.CASCADE, related_name="approvals")
+    sha256 = models.CharField(max_length=64)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    approved_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-approved_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["script", "sha256"], name="one_approval_per_script_and_text")
+        ]
+
+    def __str__(self):
+        return f"{self.script}: {self.sha256[:12]}"

@@ -68,7 +68,9 @@ def script_restore(*, script: Script, by) -> Script:
 @transaction.atomic
 def script_clone(*, script: Script, by, department=None, name: str = "") -> Script:
     newest = script.latest
-    clone = row_create(row=clone_of(script, department=department, name=name), by=by)
+    copy = clone_of(script, department=department, name=name)
+    copy.origin, copy.author = script.origin, script.author  # a copy is no way around the approval
+    clone = row_create(row=copy, by=by)
     if newest:
         _revise(script=clone, body=newest.body, interpreter=newest.interpreter, by=by)
     return clone

@@ -5,7 +5,7 @@ import difflib
 from personas.filters import ScriptFilter
 from personas.forms.rows import ScriptForm
 from personas.models import Script
-from personas.services import scripts
+from personas.services import approvals, scripts
 from personas.services.revisions import beside_the_older
 from personas.views.base import (
     ActPage,
@@ -41,7 +41,14 @@ class ScriptDetail(Scripts, DetailPage):
             {"revision": revision, "diff": text_difference(before, revision) if before else None}
             for revision, before in beside_the_older(rows)
         ]
-        return super().get_context_data(newest=rows[0] if rows else None, revisions=revisions, **context)
+        newest = rows[0] if rows else None
+        return super().get_context_data(
+            newest=newest,
+            revisions=revisions,
+            approval=newest and self.object.approvals.filter(sha256=newest.sha256).first(),
+            may_approve=approvals.may_approve(script=self.object, by=self.request.user),
+            **context,
+        )
 
 
 def text_difference(before, after) -> str:
@@ -94,3 +101,11 @@ class ScriptRestore(Scripts, ActPage):
 
     def act(self):
         scripts.script_restore(script=self.object, by=self.request.user)
+
+
+class ScriptApprove(Scripts, ActPage):
+    done = "Approved the text of “{row}”: it may run from now on."
+
+    def act(self):
+        sha256 = self.request.POST.get("sha256", "")
+        approvals.script_approve(script=self.object, sha256=sha256, by=self.request.user)
