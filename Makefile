@@ -4,7 +4,7 @@ UV ?= $(firstword $(wildcard .venv/bin/uv) uv)
 COMPILE = env -u PIP_FIND_LINKS $(UV) pip compile --quiet --no-config --universal --python-version 3.11 \
 	--generate-hashes --only-binary :all: --no-emit-index-url --no-header --no-annotate
 
-.PHONY: lock upgrade test
+.PHONY: bench lock upgrade test
 
 lock:  ## after a change of pyproject.toml: versions already locked stay
 	$(COMPILE) pyproject.toml --output-file requirements.lock
@@ -16,3 +16,6 @@ upgrade:  ## newest versions of everything
 
 test:
 	python3 manage.py test
+
+bench:  ## make bench ARGS="disk-copy --rounds 3"
+	python3 manage.py bench $(ARGS)

@@ -24,6 +24,10 @@ def main(arguments):
         from tests import suite
 
         sys.exit(suite.main(command, arguments[1:]))
+    if command == "bench":
+        from tests.bench import command as bench
+
+        sys.exit(bench.main(arguments[1:]))
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line

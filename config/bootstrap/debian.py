@@ -12,7 +12,8 @@ from config.bootstrap.progress import VAR, Percent, run_logged, say
 
 
 class Package(NamedTuple):
-    purpose: str  # run: the product · full_guest: a whole Debian as sample guest · test: for the test command
+    # run: the product · full_guest: a whole Debian as sample guest · test: for the test command · bench_*: a benchmark
+    purpose: str
     name: str
     why: str
 
@@ -26,6 +27,8 @@ PACKAGES = (
     Package("run", "sysstat", "sadf: reads the usage history that a scanned disk holds"),
     Package("run", "uidmap", "user namespaces with many ids, for work on a guest's files without root"),
     Package("full_guest", "mmdebstrap", "builds a complete Debian as a sample guest"),
+    Package("bench_scan", "kmod", "depmod: makes a kernel's modules fit for virt-inspector"),
+    Package("bench_scan", "libguestfs-tools", "virt-inspector: the peer of the scan"),
     Package("test", "chromium", "the browser of the journeys"),
     Package("test", "postgresql", "the second database that everything is tested on"),
     Package("test", "redis-server", "the second broker that everything is tested on"),
