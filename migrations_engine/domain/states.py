@@ -40,9 +40,12 @@ class RunState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     CANCELLING = "cancelling"
+    CONFIRMING = "confirming"
+    ROLLING_BACK = "rolling_back"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    ROLLED_BACK = "rolled_back"
 
 
 RUN_TRANSITIONS = frozenset(
@@ -50,7 +53,13 @@ RUN_TRANSITIONS = frozenset(
         (RunState.QUEUED, RunState.RUNNING),  # a step is claimed
         (RunState.QUEUED, RunState.CANCELLING),  # asked before a step began; a retried run has made things already
         (RunState.RUNNING, RunState.CANCELLING),  # asked; the running step has not stopped yet
-        (RunState.RUNNING, RunState.SUCCEEDED),  # the last step succeeded
+        (RunState.RUNNING, RunState.SUCCEEDED),  # the last step succeeded, and that is all its terms ask for
+        (RunState.RUNNING, RunState.CONFIRMING),  # the last step succeeded; a person says whether it stays
+        (RunState.CONFIRMING, RunState.SUCCEEDED),  # confirmed
+        (RunState.CONFIRMING, RunState.ROLLING_BACK),  # asked, or not confirmed in time
+        (RunState.SUCCEEDED, RunState.ROLLING_BACK),  # asked before it was finalized
+        (RunState.ROLLING_BACK, RunState.ROLLED_BACK),
+        (RunState.ROLLING_BACK, RunState.FAILED),  # the target could not be cleaned up: a person must look
         (RunState.RUNNING, RunState.FAILED),  # a step failed, or its workers died too often
         (RunState.CANCELLING, RunState.CANCELLED),  # the step stopped, what it made is removed
         (RunState.CANCELLING, RunState.FAILED),  # the clean-up failed: a person must look
@@ -59,5 +68,7 @@ RUN_TRANSITIONS = frozenset(
     }
 )
 
-RUN_ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
+RUN_ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.ROLLED_BACK})
 RUN_ALIVE = frozenset(RunState) - RUN_ENDED
+RUN_AT_WORK = RUN_ALIVE - {RunState.CONFIRMING}
+"""A worker has something to do for it; a run that waits for a person has its machine up and nothing running."""

@@ -5,7 +5,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 
-from migrations_engine.domain.states import RUN_ALIVE, RUN_ENDED, RunState, StepName, StepState
+from migrations_engine.domain.states import RUN_ALIVE, RUN_AT_WORK, RUN_ENDED, RunState, StepName, StepState
+from migrations_engine.domain.terms import Commit, Mode, OnRollback, Terms, terms_of
 from personas.models.owned import OwnedQuerySet
 
 
@@ -14,14 +15,27 @@ class MigrationRunQuerySet(OwnedQuerySet):
         return self.filter(state__in=[s.value for s in RUN_ALIVE])
 
     def unattended(self, now):
-        """Runs that are not at an end and on which no living worker works."""
+        """Runs for which there is something to do and on which no living worker works."""
         held = StepRun.objects.filter(
             run=models.OuterRef("pk"), state=StepState.RUNNING, lease_until__gte=now
         )
-        return self.alive().exclude(models.Exists(held))
+        at_work = self.filter(state__in=[s.value for s in RUN_AT_WORK])
+        return at_work.exclude(models.Exists(held))
+
+    def overdue(self, now):
+        """Runs that nobody has confirmed in time."""
+        return self.filter(state=RunState.CONFIRMING, confirm_by__lt=now)
 
 
 RUN_STATES = [(s.value, s.value) for s in RunState]  # named in the OpenAPI document (config/settings.py)
+
+MODES = [(Mode.COLD.value, "Migration"), (Mode.TEST.value, "Test migration")]
+COMMITS = [
+    (Commit.AT_ONCE.value, "At once"),
+    (Commit.BY_HAND.value, "When a person confirms it"),
+    (Commit.TIMED.value, "Rolled back unless confirmed in time"),
+]
+ON_ROLLBACK = [(OnRollback.REMOVE.value, "Remove the machine"), (OnRollback.KEEP.value, "Keep it, switched off")]
 
 
 class MigrationRun(models.Model):
@@ -41,6 +55,16 @@ class MigrationRun(models.Model):
         max_length=12, choices=RUN_STATES, default=RunState.QUEUED, db_index=True
     )
     root_cause = models.TextField(blank=True)
+    mode = models.CharField(max_length=8, choices=MODES, default=Mode.COLD)
+    commit = models.CharField(max_length=8, choices=COMMITS, default=Commit.AT_ONCE)
+    confirm_minutes = models.PositiveIntegerField(null=True)
+    checks_confirm = models.BooleanField(default=False)
+    on_rollback = models.CharField(max_length=8, choices=ON_ROLLBACK, default=OnRollback.REMOVE)
+    confirm_by = models.DateTimeField(null=True, db_index=True, help_text="Then it is rolled back by itself.")
+    finalized_at = models.DateTimeField(null=True, help_text="From then on it cannot be rolled back.")
+    acknowledged = models.JSONField(
+        default=list, help_text='Warnings taken with open eyes: [{"id", "text", "reason"}].'
+    )
     idempotency_key = models.CharField(max_length=200, blank=True)
     request_sha256 = models.CharField(
         max_length=64, blank=True, help_text="Of the body that came with the key."
@@ -74,6 +98,14 @@ class MigrationRun(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.state in RUN_ENDED
+
+    @property
+    def terms(self) -> Terms:
+        return terms_of({name: getattr(self, name) for name in Terms.__dataclass_fields__})
+
+    @property
+    def is_test(self) -> bool:
+        return self.mode == Mode.TEST
 
 
 class StepRun(models.Model):
