@@ -12,6 +12,7 @@ from migrations_engine.steps.acceptance import check
 from migrations_engine.steps.base import Step, StepFailed, Work
 from migrations_engine.steps.migrate import READY_TIMEOUT_S
 from personas.domain.checks import check_words
+from personas.services.approvals import unapproved
 
 KEPT_CHARACTERS = 64 * 1024  # of each stream; the end of it, where the error stands
 SHEBANGS = {"sh": "#!/bin/sh", "bash": "#!/usr/bin/env bash", "python3": "#!/usr/bin/env python3"}
@@ -34,12 +35,19 @@ def _run_all(work: Work, ref: MachineRef) -> list[dict[str, Any]]:
     scripts = work.plan["scripts"]
     for index, script in enumerate(scripts):
         if script["name"] not in done:
+            _require_approved(script)
             work.alive.phase(f"Running {script['name']}", 5 + 75 * index / len(scripts))
             done[script["name"]] = _outcome(script, _run(work, ref, script))
         outcomes.append(done[script["name"]])
         work.keep({"scripts": outcomes})
         _require_success(work, outcomes)
     return outcomes
+
+
+def _require_approved(script: dict[str, Any]) -> None:
+    """Asked at the last moment too: an approval may have been taken back, or a plan be older than this rule."""
+    if unapproved([script]):
+        raise StepFailed(f"{script['name']} comes from the marketplace, and nobody has approved this text.")
 
 
 def _run(work: Work, ref: MachineRef, script: dict[str, Any]) -> Result:

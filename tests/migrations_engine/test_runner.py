@@ -397,6 +397,14 @@ def test_script_that_may_fail_lets_the_run_go_on(scripted, world, run_all):
     assert run.steps.get(name="post_script").result["scripts"][0]["exit_code"] == 7
 
 
+def test_script_whose_approval_is_taken_back_during_the_run_is_not_started(scripted, world, run_all):
+    script = scripted.persona.post_migration_script
+    world.on["copy"] = lambda: type(script).objects.update(origin="marketplace")
+    run = run_all(pipeline.run_start, **scripted.launch())
+    assert run.state == RunState.FAILED
+    assert "nobody has approved this text" in run.root_cause
+
+
 def test_script_is_not_started_again_by_a_takeover(scripted, world):
     run = begin(scripted)
     for name in STEPS[:3]:
