@@ -1,21 +1,67 @@
 """What follows from the end of a run; said inside the transaction that ends it."""
 
 import uuid
+from typing import Any
+
+from django.utils import timezone
 
 from analyzer.models import Recommendation
 from analyzer.models.recommendation import RecommendationState
-from migrations_engine.domain.states import RunState
+from migrations_engine.domain.states import RunState, StepName, StepState
 from migrations_engine.models import MigrationRun
+from personas.models.track_record import Outcome
+from personas.services.allowances import runs_return
 from personas.services.audit import record
+from personas.services.track_record import outcomes_write
 
 TELLING = {RunState.SUCCEEDED: RecommendationState.SUCCEEDED, RunState.FAILED: RecommendationState.FAILED}
 OPEN = (RecommendationState.CLAIMED, RecommendationState.FAILED)  # a retry may turn a failure into a success
 
 
 def run_ended(run_id: uuid.UUID) -> None:
-    """The audit row, and the outcome of the suggestion that this run followed."""
+    """The audit row, the outcome of the suggestion that this run followed, the personas' track record; a run that did
+    not succeed takes nothing of what was bought."""
     run = MigrationRun.objects.select_related("vm", "department").get(pk=run_id)
     record(by=None, action=f"migration.{run.state}", obj=run, after={"state": run.state, "root_cause": run.root_cause})
     if run.state in TELLING and run.persona_id:
         followed = Recommendation.objects.filter(vm=run.vm, persona_id=run.persona_id, state__in=OPEN)
         followed.update(state=TELLING[RunState(run.state)])
+    if run.state != RunState.SUCCEEDED:
+        runs_return(run_id=run.pk, now=timezone.now())
+    _keep_record(run)
+
+
+def _keep_record(run: MigrationRun) -> None:
+    machine = run.plan.get("machine") or {}
+    outcomes_write(
+        run_id=run.pk,
+        machine_id=run.vm_id,
+        department=run.department,
+        personas=run.plan["personas"],
+        outcome=_outcome(run),
+        ended_at=run.finished_at,
+        script_failed=_script_failed(run),
+        rolled_back=_went_back(run),
+        vcpus=machine.get("vcpus"),
+        memory_mib=machine.get("memory_mib"),
+        duration_s=(run.finished_at - run.started_at).total_seconds() if run.started_at else None,
+    )
+
+
+def _outcome(run: MigrationRun) -> Outcome:
+    """A move that was taken back did not succeed; a test that was discarded says nothing."""
+    if run.state == RunState.ROLLED_BACK:
+        return Outcome.CANCELLED if run.is_test else Outcome.FAILED
+    return Outcome(run.state)
+
+
+def _went_back(run: MigrationRun) -> bool:
+    if run.state == RunState.CANCELLED:
+        return run.resources.exists()
+    return run.state == RunState.ROLLED_BACK and not run.is_test
+
+
+def _script_failed(run: MigrationRun) -> bool:
+    """A script ended with another code than 0, also where the plan let the run go on."""
+    step: Any = run.steps.exclude(state=StepState.WAITING).filter(name=StepName.POST_SCRIPT).first()
+    return any(script["exit_code"] != 0 for script in ((step and step.result) or {}).get("scripts", []))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F, Q
+from django.utils import timezone
 
 from analyzer.models import Scan, VirtualMachine
 from analyzer.services.scans import facts_of
@@ -18,12 +19,14 @@ from personas.domain.security_groups import rules_by_name
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput
 from personas.models import NetworkProfile, Persona, Script
+from personas.services.allowances import refusal_of
 from templates_app.domain.layers import Kind, Layer
 from templates_app.domain.merge import Merged, merge
 from templates_app.models import MigrationTemplate
 from templates_app.services.merging import driver_sets_for, layers_for, personas_of
 
 SCHEMA_VERSION = 1
+BUY = "Buy or renew it on the marketplace, or choose another persona."
 PREVIEW_KEY = "plan"  # stands for the run's id in a machine that nobody has asked for yet
 HASHED = (
     "schema_version", "template", "personas", "use_case", "target", "scripts", "security_groups", "unknown",
@@ -36,7 +39,8 @@ class Plan:
     """`document` is plain JSON and all that a run needs:
 
     vm {id, name, vcpus, memory_mib, missing_since, disks: [{path, format, virtual_size_bytes, allocated_bytes}]},
-    template {id, name, revision}, personas [{id, name, revision}], use_case, target {id, name, kind},
+    template {id, name, revision}, personas [{id, name, revision, origin, is_changed}],
+    use_case, target {id, name, kind},
     layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, merged (the merge's own answer),
     scripts [{id, name, revision, interpreter, sha256, body, approved}],
     security_groups [{name, rules}], unknown [(what, name)],
@@ -113,7 +117,7 @@ def _document(template, vm, personas, use_case, overrides, target, by) -> dict[s
         "schema_version": SCHEMA_VERSION,
         "vm": _vm(vm),
         "template": _named(template),
-        "personas": [_named(persona) for persona in personas],
+        "personas": [_persona(persona) for persona in personas],
         "use_case": use_case,
         "target": {"id": str(target.pk), "name": target.name, "kind": target.kind},
         "layers": [_layer(layer) for layer in layers],
@@ -122,7 +126,7 @@ def _document(template, vm, personas, use_case, overrides, target, by) -> dict[s
         "scripts": scripts,
         "security_groups": groups,
         "unknown": [*unknown_scripts, *unknown_groups],
-        "notices": [told for persona in personas for told in _notices(persona)],
+        "notices": [told for persona in personas for told in _notices(persona, vm)],
         "scan": {"id": str(scan.pk), "at": scan.created_at.isoformat()} if scan else None,
     }
 
@@ -169,6 +173,12 @@ def _named(row) -> dict[str, Any]:
 
 def _layer(layer: Layer) -> dict[str, Any]:
     return {
+def _persona(persona: Persona) -> dict[str, Any]:
+    told = _named(persona)
+    is_changed = persona.origin != "" and persona.origin_revision != told["revision"]
+    return told | {"origin": persona.origin, "is_changed": is_changed}
+
+
         "kind": str(layer.kind),
         "name": layer.name,
         "revision": layer.revision,
@@ -217,8 +227,10 @@ def _script(name, revision) -> dict[str, Any]:
     }
 
 
-def _notices(persona: Persona) -> list[dict[str, Any]]:
-    rows = persona.notices.values("blocks", "text", "action")
+def _notices(persona: Persona, vm: VirtualMachine) -> list[dict[str, Any]]:
+    rows = list(persona.notices.values("blocks", "text", "action"))
+    if refusal := refusal_of(persona=persona, machine_id=vm.pk, now=timezone.now()):
+        rows.append({"blocks": True, "text": refusal, "action": BUY})
     return [{"persona": persona.name, **row} for row in rows]
 
 

@@ -23,6 +23,15 @@ class Persona(Named, SettingsColumns):
         default=list, blank=True, help_text="Software names that speak for this persona (packages, services)."
     )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    origin = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="The id of what it was made from (a release)."
+    )
+    origin_revision = models.PositiveIntegerField(
+        null=True, editable=False, help_text="Its own revision that was made so: a later one has been changed here."
+    )
+    allowance = models.ForeignKey(
+        "personas.RunAllowance", models.PROTECT, null=True, blank=True, editable=False, related_name="personas"
+    )
 
     objects = PersonaQuerySet.as_manager()
 

@@ -48,7 +48,9 @@ def persona_restore(*, persona: Persona, by) -> Persona:
 @transaction.atomic
 def persona_clone(*, persona: Persona, by, department=None, name: str = "") -> Persona:
     """A copy in `department` (None: of the organisation). Its parts must be usable there: the organisation's, or the
-    department's own; else ValidationError beside the part."""
-    clone = row_create(row=clone_of(persona, department=department, name=name), by=by)
+    department's own; else ValidationError beside the part. It shares the run allowance."""
+    clone = clone_of(persona, department=department, name=name)
+    clone.allowance = persona.allowance  # what was bought is not multiplied by copying it
+    row_create(row=clone, by=by)
     revision_ensure(row=clone, by=by)
     return clone
