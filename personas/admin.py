@@ -30,6 +30,7 @@ from personas.models import (
 )
 from personas.services import departments, parts, personas, scripts, tokens
 from personas.services.access import allows
+from personas.services.rows import row_delete
 
 admin.site.unregister(Group)  # roles are memberships of departments; Django's groups would say nothing
 
@@ -58,7 +59,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 class RowAdmin(admin.ModelAdmin):
-    """`create`, `change` and `remove` are services; who may do what is a question of the role, not of Django's
+    """`create` and `change` are services; who may do what is a question of the role, not of Django's
     permissions, and rows of departments that the reader does not see are not there."""
 
     list_display = ["name", "slug", "department", "updated_at"]
@@ -136,7 +137,7 @@ class RowAdmin(admin.ModelAdmin):
             return self._response_post_save(request, self.get_object(request, object_id))
 
     def delete_model(self, request, obj):
-        self.remove(obj, by=request.user)
+        row_delete(row=obj, by=request.user)
 
     def log_deletions(self, request, queryset):
         return None
@@ -153,9 +154,6 @@ class PersonaAdmin(RowAdmin):
     def change(self, persona, **fields):
         return personas.persona_update(persona=persona, **fields)
 
-    def remove(self, persona, *, by):
-        personas.persona_delete(persona=persona, by=by)
-
 
 class PartAdmin(RowAdmin):
     def create(self, **fields):
@@ -163,9 +161,6 @@ class PartAdmin(RowAdmin):
 
     def change(self, part, **fields):
         return parts.part_update(part=part, **fields)
-
-    def remove(self, part, *, by):
-        parts.part_delete(part=part, by=by)
 
 
 @admin.register(DriverSet)
@@ -194,9 +189,6 @@ class ScriptAdmin(RowAdmin):
     def change(self, script, **fields):
         return scripts.script_update(script=script, **fields)
 
-    def remove(self, script, *, by):
-        scripts.script_delete(script=script, by=by)
-
 
 @admin.register(Department)
 class DepartmentAdmin(RowAdmin):
@@ -220,8 +212,8 @@ class DepartmentAdmin(RowAdmin):
     def change(self, department, **fields):
         return departments.department_update(department=department, **fields)
 
-    def remove(self, department, *, by):
-        departments.department_delete(department=department, by=by)
+    def delete_model(self, request, obj):
+        departments.department_delete(department=obj, by=request.user)
 
 
 @admin.register(Membership)

@@ -18,6 +18,3 @@ class MigrationTemplateAdmin(RowAdmin):
 
     def change(self, template, **fields):
         return templates.template_update(template=template, **fields)
-
-    def remove(self, template, *, by):
-        templates.template_delete(template=template, by=by)

@@ -12,7 +12,7 @@ from personas.errors import BadInput, InUse, Missing, Refused
 from personas.models import Department, Persona, Role
 from personas.services.access import require
 from personas.services.audit import record
-from personas.services.personas import persona_create, persona_delete, persona_update
+from personas.services.personas import persona_create, persona_update
 from personas.services.rows import checked_save, free_slug, locked, row_delete
 
 
@@ -92,7 +92,7 @@ def installation_remove(*, installation: Installation, by) -> None:
     persona, parts = installation.persona, _parts_there(installation)
     record(by=by, action="installation.remove", obj=installation, before=_told(installation))
     installation.delete()
-    persona_delete(persona=persona, by=by)
+    row_delete(row=persona, by=by)
     for part in parts.values():
         _delete_unless_used(part, by)
 

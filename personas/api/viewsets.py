@@ -11,6 +11,7 @@ from personas import filters
 from personas.api import serializers
 from personas.api.base import ETagMixin, OwnedViewSet, etag
 from personas.api.fields import department_for
+from personas.api.rows import ArchivableMixin, RowViewSet
 from personas.errors import NotAllowed
 from personas.models import (
     ApiToken,
@@ -26,45 +27,11 @@ from personas.models import (
 from personas.permissions import DepartmentPermission, OwnTokensPermission
 from personas.services import approvals, departments, parts, personas, scripts, tokens
 from personas.services.persona_document import persona_export, persona_import
-from personas.services.rows import used_by
-
-
-class RowViewSet(OwnedViewSet):
-    """List, read, write, delete, clone, and who uses it. Subclasses give `clone_row` and `delete_row`."""
-
-    filter_backends = [DjangoFilterBackend]
-
-    def perform_destroy(self, row):
-        self.delete_row(row, by=self.request.user)
-
-    @extend_schema(request=serializers.RowCloneSerializer)
-    @action(detail=True, methods=["post"])
-    def clone(self, request, pk=None):
-        """A copy with a name of its own, in the department that you name."""
-        row = get_object_or_404(
-            self.get_queryset(), pk=pk
-        )  # who may read it may copy it to where he may write
-        asked = serializers.RowCloneSerializer(data=request.data, context=self.get_serializer_context())
-        asked.is_valid(raise_exception=True)
-        given = dict(asked.validated_data)
-        department = department_for(request.user, given)
-        clone = self.clone_row(row, by=request.user, department=department, name=given.get("name", ""))
-        return Response(self.get_serializer(clone).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(responses=serializers.UsedBySerializer, filters=False)
-    @action(detail=True, methods=["get"], url_path="used-by", pagination_class=None)
-    def used_by(self, request, pk=None):
-        """What needs it; as long as anything does, it can't be deleted."""
-        users, hidden = used_by(self.get_object(), by=request.user)
-        return Response({"used_by": users, "hidden": hidden})
 
 
 class PartViewSet(RowViewSet):
     def clone_row(self, part, **asked):
         return parts.part_clone(part=part, **asked)
-
-    def delete_row(self, part, *, by):
-        parts.part_delete(part=part, by=by)
 
 
 class DriverSetViewSet(PartViewSet):
@@ -85,30 +52,13 @@ class NetworkProfileViewSet(PartViewSet):
     filterset_class = filters.NetworkProfileFilter
 
 
-class ScriptViewSet(RowViewSet):
+class ScriptViewSet(ArchivableMixin, RowViewSet):
     queryset = Script.objects.all()
     serializer_class = serializers.ScriptSerializer
     filterset_class = filters.ScriptFilter
 
     def clone_row(self, script, **asked):
         return scripts.script_clone(script=script, **asked)
-
-    def delete_row(self, script, *, by):
-        scripts.script_delete(script=script, by=by)
-
-    @extend_schema(request=None)
-    @action(detail=True, methods=["post"])
-    def archive(self, request, pk=None):
-        return Response(
-            self.get_serializer(scripts.script_archive(script=self.get_object(), by=request.user)).data
-        )
-
-    @extend_schema(request=None)
-    @action(detail=True, methods=["post"])
-    def restore(self, request, pk=None):
-        return Response(
-            self.get_serializer(scripts.script_restore(script=self.get_object(), by=request.user)).data
-        )
 
     @extend_schema(request=serializers.ScriptApproveSerializer)
     @action(detail=True, methods=["post"])
@@ -129,7 +79,7 @@ class ScriptViewSet(RowViewSet):
         )
 
 
-class PersonaViewSet(ETagMixin, RowViewSet):
+class PersonaViewSet(ETagMixin, ArchivableMixin, RowViewSet):
     queryset = Persona.objects.select_related(
         "default_driver_set", "resource_allocation_profile", "network_profile", "post_migration_script"
     ).prefetch_related("notices")
@@ -138,20 +88,6 @@ class PersonaViewSet(ETagMixin, RowViewSet):
 
     def clone_row(self, persona, **asked):
         return personas.persona_clone(persona=persona, **asked)
-
-    def delete_row(self, persona, *, by):
-        personas.persona_delete(persona=persona, by=by)
-
-    @extend_schema(request=None)
-    @action(detail=True, methods=["post"])
-    def archive(self, request, pk=None):
-        """Offered nowhere from now on; who uses it keeps it."""
-        return self._told(personas.persona_archive(persona=self.get_object(), by=request.user))
-
-    @extend_schema(request=None)
-    @action(detail=True, methods=["post"])
-    def restore(self, request, pk=None):
-        return self._told(personas.persona_restore(persona=self.get_object(), by=request.user))
 
     @extend_schema(responses=serializers.PersonaRevisionSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from personas.models import DriverSet, NetworkProfile, ResourceProfile
 from personas.services.revisions import revisions_follow
-from personas.services.rows import clone_of, row_create, row_delete, row_update
+from personas.services.rows import clone_of, row_create, row_update
 
 P = TypeVar("P", DriverSet, ResourceProfile, NetworkProfile)
 
@@ -21,11 +21,6 @@ def part_update(*, part: P, by, expected: str | None = None, **fields: Any) -> P
     part = row_update(row=part, by=by, values=fields, expected=expected)
     revisions_follow(part=part, by=by)
     return part
-
-
-def part_delete(*, part: P, by, expected: str | None = None) -> None:
-    """Raises InUse."""
-    row_delete(row=part, by=by, expected=expected)
 
 
 def part_clone(*, part: P, by, department=None, name: str = "") -> P:

@@ -3,12 +3,10 @@
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from personas.models import Persona, Role
-from personas.services.access import require
+from personas.models import Persona
 from personas.services.revisions import revision_ensure
-from personas.services.rows import clone_of, row_create, row_delete, row_update
+from personas.services.rows import clone_of, row_create, row_update
 
 
 @transaction.atomic
@@ -25,24 +23,6 @@ def persona_update(*, persona: Persona, by, expected: str | None = None, **field
     persona = row_update(row=persona, by=by, values=fields, expected=expected)
     revision_ensure(row=persona, by=by)
     return persona
-
-
-def persona_delete(*, persona: Persona, by, expected: str | None = None) -> None:
-    """Raises InUse while a template, a machine or a run needs it: archive it instead."""
-    row_delete(row=persona, by=by, expected=expected)
-
-
-@transaction.atomic
-def persona_archive(*, persona: Persona, by) -> Persona:
-    """Archived, it is offered nowhere; who uses it keeps it."""
-    if persona.archived_at:
-        require(by=by, department=persona.department, role=Role.ADMIN)
-        return persona
-    return row_update(row=persona, by=by, values={"archived_at": timezone.now()}, verb="archive")
-
-
-def persona_restore(*, persona: Persona, by) -> Persona:
-    return row_update(row=persona, by=by, values={"archived_at": None}, verb="restore")
 
 
 @transaction.atomic

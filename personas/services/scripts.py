@@ -4,15 +4,13 @@ import hashlib
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from personas.errors import BadInput
-from personas.models import Role, Script, ScriptRevision
+from personas.models import Script, ScriptRevision
 from personas.models.script import Interpreter
-from personas.services.access import require
 from personas.services.audit import record
 from personas.services.revisions import revisions_follow
-from personas.services.rows import clone_of, locked, row_create, row_delete, row_update
+from personas.services.rows import clone_of, locked, row_create, row_update
 
 
 @transaction.atomic
@@ -46,23 +44,6 @@ def script_update(
     )
     revisions_follow(part=script, by=by)
     return script
-
-
-def script_delete(*, script: Script, by, expected: str | None = None) -> None:
-    """Raises InUse."""
-    row_delete(row=script, by=by, expected=expected)
-
-
-@transaction.atomic
-def script_archive(*, script: Script, by) -> Script:
-    if script.archived_at:
-        require(by=by, department=script.department, role=Role.ADMIN)
-        return script
-    return row_update(row=script, by=by, values={"archived_at": timezone.now()}, verb="archive")
-
-
-def script_restore(*, script: Script, by) -> Script:
-    return row_update(row=script, by=by, values={"archived_at": None}, verb="restore")
 
 
 @transaction.atomic

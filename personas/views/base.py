@@ -14,7 +14,7 @@ from personas.errors import BadInput, InUse, Missing, NotAllowed, Refused, Stale
 from personas.forms.rows import CloneForm
 from personas.models import Department, Role
 from personas.services.access import allows, require
-from personas.services.rows import used_by
+from personas.services.rows import row_archive, row_delete, row_restore, used_by
 
 
 class Page(LoginRequiredMixin):
@@ -221,6 +221,9 @@ class ConfirmPage(Page, SingleObjectMixin, View):
         messages.success(request, self.done.format(row=name))
         return redirect(self.after())
 
+    def act(self) -> None:
+        row_delete(row=self.object, by=self.request.user)
+
     def after(self) -> str:
         return self.url("list")
 
@@ -242,6 +245,20 @@ class ActPage(Page, SingleObjectMixin, View):
         else:
             messages.success(request, self.done.format(row=self.object))
         return redirect(self.url("detail", self.object))
+
+
+class ArchivePage(ActPage):
+    done = "Archived “{row}”: it is offered nowhere now. Restore it at any time."
+
+    def act(self):
+        row_archive(row=self.object, by=self.request.user)
+
+
+class RestorePage(ActPage):
+    done = "Restored “{row}”."
+
+    def act(self):
+        row_restore(row=self.object, by=self.request.user)
 
 
 def require_here(user, row) -> None:

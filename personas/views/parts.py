@@ -50,11 +50,6 @@ class PartClone(ClonePage):
         return parts.part_clone(part=self.object, by=self.request.user, **form.cleaned_data)
 
 
-class PartDelete(ConfirmPage):
-    def act(self):
-        parts.part_delete(part=self.object, by=self.request.user)
-
-
 def part_urls(prefix: str, model, entity: str, form_class, filterset_class) -> list:
     """The six pages of one kind of part."""
     kind = {"model": model, "entity": entity}
@@ -70,7 +65,7 @@ def part_urls(prefix: str, model, entity: str, form_class, filterset_class) -> l
         path(one, PartDetail.as_view(**kind, template_name=templates["detail"]), name=f"{entity}_detail"),
         path(f"{one}edit/", PartEdit.as_view(**kind, form_class=form_class), name=f"{entity}_edit"),
         path(f"{one}clone/", PartClone.as_view(**kind), name=f"{entity}_clone"),
-        path(f"{one}delete/", PartDelete.as_view(**kind), name=f"{entity}_delete"),
+        path(f"{one}delete/", ConfirmPage.as_view(**kind), name=f"{entity}_delete"),
     ]
 
 

@@ -14,7 +14,7 @@ from personas.services import personas
 from personas.services.persona_document import persona_export, persona_import
 from personas.services.revisions import beside_the_older, difference
 from personas.views.base import (
-    ActPage,
+    ArchivePage,
     ClonePage,
     ConfirmPage,
     CreatePage,
@@ -23,6 +23,7 @@ from personas.views.base import (
     FormPage,
     ListPage,
     Page,
+    RestorePage,
 )
 
 
@@ -97,22 +98,13 @@ class PersonaClone(Personas, ClonePage):
 class PersonaDelete(Personas, ConfirmPage):
     archives = True
 
-    def act(self):
-        personas.persona_delete(persona=self.object, by=self.request.user)
+
+class PersonaArchive(Personas, ArchivePage):
+    pass
 
 
-class PersonaArchive(Personas, ActPage):
-    done = "Archived “{row}”: it is offered nowhere now. Restore it at any time."
-
-    def act(self):
-        personas.persona_archive(persona=self.object, by=self.request.user)
-
-
-class PersonaRestore(Personas, ActPage):
-    done = "Restored “{row}”."
-
-    def act(self):
-        personas.persona_restore(persona=self.object, by=self.request.user)
+class PersonaRestore(Personas, RestorePage):
+    pass
 
 
 class PersonaDocument(Personas, DetailPage):

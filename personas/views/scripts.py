@@ -9,6 +9,7 @@ from personas.services import approvals, scripts
 from personas.services.revisions import beside_the_older
 from personas.views.base import (
     ActPage,
+    ArchivePage,
     ClonePage,
     ConfirmPage,
     CreatePage,
@@ -16,6 +17,7 @@ from personas.views.base import (
     EditPage,
     ListPage,
     Page,
+    RestorePage,
 )
 
 
@@ -85,22 +87,13 @@ class ScriptClone(Scripts, ClonePage):
 class ScriptDelete(Scripts, ConfirmPage):
     archives = True
 
-    def act(self):
-        scripts.script_delete(script=self.object, by=self.request.user)
+
+class ScriptArchive(Scripts, ArchivePage):
+    pass
 
 
-class ScriptArchive(Scripts, ActPage):
-    done = "Archived “{row}”. Restore it at any time."
-
-    def act(self):
-        scripts.script_archive(script=self.object, by=self.request.user)
-
-
-class ScriptRestore(Scripts, ActPage):
-    done = "Restored “{row}”."
-
-    def act(self):
-        scripts.script_restore(script=self.object, by=self.request.user)
+class ScriptRestore(Scripts, RestorePage):
+    pass
 
 
 class ScriptApprove(Scripts, ActPage):

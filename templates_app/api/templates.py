@@ -1,16 +1,14 @@
 """`/api/v1/templates/`: templates, their documents and revisions."""
 
-from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
-from rest_framework.generics import get_object_or_404
 from rest_framework.response import Response
 
-from personas.api.base import DepartmentField, ETagMixin, KnownFields, OwnedViewSet, ScopedRelatedField
+from personas.api.base import DepartmentField, ETagMixin, KnownFields, ScopedRelatedField
 from personas.api.fields import ChecksField, DocumentField, MapField, WordsField, department_for
+from personas.api.rows import ArchivableMixin, RowViewSet
 from personas.models import DriverSet, NetworkProfile, Persona, ResourceProfile, Script
-from personas.services.rows import used_by
 from templates_app.filters import TemplateFilter
 from templates_app.models import MigrationTemplate, MigrationTemplateRevision
 from templates_app.services import templates
@@ -59,11 +57,6 @@ class TemplateSerializer(KnownFields, serializers.ModelSerializer):
         return templates.template_update(template=template, by=self.context["request"].user, **validated)
 
 
-class TemplateCloneSerializer(serializers.Serializer):
-    name = serializers.CharField(max_length=80, required=False)
-    department = DepartmentField(required=False, allow_null=True)
-
-
 class TemplateDocumentSerializer(serializers.Serializer):
     name = serializers.CharField()
     slug = serializers.CharField(required=False)
@@ -88,12 +81,7 @@ class TemplateRevisionSerializer(serializers.ModelSerializer):
         fields = ["number", "document", "sha256", "created_by", "created_at"]
 
 
-class TemplateUsersSerializer(serializers.Serializer):
-    used_by = serializers.ListField(child=serializers.DictField())
-    hidden = serializers.IntegerField(help_text="Rows of other departments.")
-
-
-class TemplateViewSet(ETagMixin, OwnedViewSet):
+class TemplateViewSet(ETagMixin, ArchivableMixin, RowViewSet):
     queryset = MigrationTemplate.objects.select_related(
         "persona",
         "default_driver_set",
@@ -103,35 +91,9 @@ class TemplateViewSet(ETagMixin, OwnedViewSet):
     )
     serializer_class = TemplateSerializer
     filterset_class = TemplateFilter
-    filter_backends = [DjangoFilterBackend]
 
-    def perform_destroy(self, template):
-        templates.template_delete(template=template, by=self.request.user)
-
-    @extend_schema(request=TemplateCloneSerializer, responses={201: TemplateSerializer})
-    @action(detail=True, methods=["post"])
-    def clone(self, request, pk=None):
-        """A copy with a name of its own, in the department that you name."""
-        source = get_object_or_404(
-            self.get_queryset(), pk=pk
-        )  # who may read it may copy it to where he may write
-        given = self._asked(TemplateCloneSerializer)
-        department = department_for(request.user, given)
-        made = templates.template_clone(template=source, by=request.user, department=department, **given)
-        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(request=None, responses=TemplateSerializer)
-    @action(detail=True, methods=["post"])
-    def archive(self, request, pk=None):
-        """Offered nowhere from now on; runs that used it keep it."""
-        row = templates.template_archive(template=self.get_object(), by=request.user)
-        return Response(self.get_serializer(row).data)
-
-    @extend_schema(request=None, responses=TemplateSerializer)
-    @action(detail=True, methods=["post"])
-    def restore(self, request, pk=None):
-        row = templates.template_restore(template=self.get_object(), by=request.user)
-        return Response(self.get_serializer(row).data)
+    def clone_row(self, template, **asked):
+        return templates.template_clone(template=template, **asked)
 
     @extend_schema(responses=TemplateDocumentSerializer, filters=False)
     @action(detail=True, methods=["get"])
@@ -153,13 +115,6 @@ class TemplateViewSet(ETagMixin, OwnedViewSet):
         """Every document that it was, the newest first."""
         rows = self.get_object().revisions.select_related("created_by")
         return Response(TemplateRevisionSerializer(rows, many=True).data)
-
-    @extend_schema(responses=TemplateUsersSerializer, filters=False)
-    @action(detail=True, methods=["get"], url_path="used-by", pagination_class=None)
-    def used_by(self, request, pk=None):
-        """What needs it; as long as anything does, it can't be deleted."""
-        users, hidden = used_by(self.get_object(), by=request.user)
-        return Response({"used_by": users, "hidden": hidden})
 
     def _asked(self, serializer) -> dict:
         asked = serializer(data=self.request.data, context=self.get_serializer_context())

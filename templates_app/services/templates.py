@@ -3,12 +3,10 @@
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from personas.models import Department, Role
-from personas.services.access import require
+from personas.models import Department
 from personas.services.revisions import revision_ensure
-from personas.services.rows import clone_of, row_create, row_delete, row_update
+from personas.services.rows import clone_of, row_create, row_update
 from templates_app.models import MigrationTemplate
 
 
@@ -28,24 +26,6 @@ def template_update(
     template = row_update(row=template, by=by, values=fields, expected=expected)
     revision_ensure(row=template, by=by)
     return template
-
-
-def template_delete(*, template: MigrationTemplate, by, expected: str | None = None) -> None:
-    """Raises InUse while a run needs it: archive it instead."""
-    row_delete(row=template, by=by, expected=expected)
-
-
-@transaction.atomic
-def template_archive(*, template: MigrationTemplate, by) -> MigrationTemplate:
-    """Archived, it is offered nowhere; runs that used it keep it. Archiving twice is no error."""
-    if template.archived_at:
-        require(by=by, department=template.department, role=Role.ADMIN)
-        return template
-    return row_update(row=template, by=by, values={"archived_at": timezone.now()}, verb="archive")
-
-
-def template_restore(*, template: MigrationTemplate, by) -> MigrationTemplate:
-    return row_update(row=template, by=by, values={"archived_at": None}, verb="restore")
 
 
 @transaction.atomic

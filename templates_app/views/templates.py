@@ -7,7 +7,7 @@ from personas.domain.labels import grouped
 from personas.domain.yaml_text import dump_yaml
 from personas.forms.imports import PersonaImportForm
 from personas.views.base import (
-    ActPage,
+    ArchivePage,
     ClonePage,
     ConfirmPage,
     CreatePage,
@@ -16,6 +16,7 @@ from personas.views.base import (
     FormPage,
     ListPage,
     Page,
+    RestorePage,
 )
 from personas.views.personas import revisions_with_changes
 from templates_app.filters import TemplateFilter
@@ -79,22 +80,13 @@ class TemplateClone(Templates, ClonePage):
 class TemplateDelete(Templates, ConfirmPage):
     archives = True
 
-    def act(self):
-        templates.template_delete(template=self.object, by=self.request.user)
+
+class TemplateArchive(Templates, ArchivePage):
+    pass
 
 
-class TemplateArchive(Templates, ActPage):
-    done = "Archived “{row}”: it is offered nowhere now. Restore it at any time."
-
-    def act(self):
-        templates.template_archive(template=self.object, by=self.request.user)
-
-
-class TemplateRestore(Templates, ActPage):
-    done = "Restored “{row}”."
-
-    def act(self):
-        templates.template_restore(template=self.object, by=self.request.user)
+class TemplateRestore(Templates, RestorePage):
+    pass
 
 
 class TemplateDocument(Templates, DetailPage):

@@ -8,18 +8,15 @@ from django.db import connection
 
 from personas.errors import BadInput, InUse, Missing, NotAllowed, Stale
 from personas.models import AuditEntry, DriverSet, NetworkProfile, Persona, ResourceProfile
-from personas.services.parts import part_create, part_delete, part_update
+from personas.services.parts import part_create, part_update
 from personas.services.persona_document import persona_export, persona_import
 from personas.services.personas import (
-    persona_archive,
     persona_clone,
     persona_create,
-    persona_delete,
-    persona_restore,
     persona_update,
 )
 from personas.services.revisions import difference
-from personas.services.rows import used_by, version_of
+from personas.services.rows import row_archive, row_delete, row_restore, used_by, version_of
 from personas.services.scripts import script_create, script_update
 from tests.factories import make_department, make_member, make_persona
 
@@ -86,7 +83,7 @@ def test_a_viewer_and_a_stranger_change_nothing(alice, sales, charlie):
         with pytest.raises(NotAllowed):
             persona_update(persona=persona, by=user, name="Mine")
         with pytest.raises(NotAllowed):
-            persona_delete(persona=persona, by=user)
+            row_delete(row=persona, by=user)
     assert list(Persona.objects.values_list("name", flat=True)) == ["Web"]
 
 
@@ -157,12 +154,12 @@ def test_what_is_in_use_is_not_deleted_and_its_users_are_listed(alice, sales):
     big = profile(alice, sales)
     persona = persona_create(by=alice, department=sales, name="Web", resource_allocation_profile=big)
     with pytest.raises(InUse) as caught:
-        part_delete(part=big, by=alice)
+        row_delete(row=big, by=alice)
     assert [(u["type"], u["id"], u["name"]) for u in caught.value.extra["used_by"]] == [
         ("persona", str(persona.pk), "Web")
     ]
-    persona_delete(persona=persona, by=alice)
-    part_delete(part=big, by=alice)
+    row_delete(row=persona, by=alice)
+    row_delete(row=big, by=alice)
     assert not ResourceProfile.objects.filter(pk=big.pk).exists()
 
 
@@ -180,7 +177,7 @@ def test_a_persona_that_a_template_carries_is_in_use_though_the_template_lives_a
     persona = persona_create(by=alice, department=sales, name="Web")
     MigrationTemplate.objects.create(name="Debian", slug="debian", department=sales, persona=persona)
     with pytest.raises(InUse, match="Debian"):
-        persona_delete(persona=persona, by=alice)
+        row_delete(row=persona, by=alice)
 
 
 def test_a_stale_change_is_refused_and_nothing_is_lost(alice, sales):
@@ -195,7 +192,7 @@ def test_a_stale_change_is_refused_and_nothing_is_lost(alice, sales):
 
 def test_a_deleted_persona_is_missing(alice, sales):
     persona = persona_create(by=alice, department=sales, name="Web")
-    persona_delete(persona=Persona.objects.get(pk=persona.pk), by=alice)
+    row_delete(row=Persona.objects.get(pk=persona.pk), by=alice)
     with pytest.raises(Missing):
         persona_update(persona=persona, by=alice, name="Web 2")
 
@@ -225,9 +222,9 @@ def test_of_two_changes_at_once_one_is_stale(alice, sales):
 
 def test_archived_is_not_active_until_restored(alice, sales):
     persona = persona_create(by=alice, department=sales, name="Web")
-    persona_archive(persona=persona, by=alice)
+    row_archive(row=persona, by=alice)
     assert not Persona.objects.active().exists()
-    persona_restore(persona=persona, by=alice)
+    row_restore(row=persona, by=alice)
     assert Persona.objects.active().get() == persona
     actions = set(AuditEntry.objects.values_list("action", flat=True))
     assert {"persona.archive", "persona.restore"} < actions
