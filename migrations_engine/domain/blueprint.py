@@ -85,7 +85,9 @@ def security_group(document: Mapping[str, Any]) -> SecurityGroup:
     return SecurityGroup(document["name"], tuple(Rule(**rule) for rule in rules))
 
 
-def first_boot(settings: Mapping[str, Any], *, facts: Facts | None, kernel: KernelChoice) -> FirstBoot:
+def first_boot(
+    settings: Mapping[str, Any], *, facts: Facts | None, kernel: KernelChoice, packages: tuple[str, ...] = ()
+) -> FirstBoot:
     """A module that the kernel to be booted is known not to have is left out: loading it would leave a failed unit."""
     booted = booted_kernel(facts, kernel)
     modules = (m for m in leaf(settings, "kernel_modules", []) if not is_known_missing(m, booted))
@@ -95,6 +97,7 @@ def first_boot(settings: Mapping[str, Any], *, facts: Facts | None, kernel: Kern
         addressing=leaf(settings, "network.addressing", "keep"),
         kernel=kernel.version if kernel.action in ("switch", "install") else None,
         kernel_modules=tuple(modules),
+        packages=packages,
     )
 
 

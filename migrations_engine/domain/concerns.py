@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from analyzer.domain.facts import Facts, Filesystem
+from analyzer.domain.facts import Facts
 from migrations_engine.domain import machine
+from migrations_engine.domain.access import BY_AGENT, Access
 from migrations_engine.domain.blueprint import (
     BOOT_DRIVERS,
     NIC_DRIVERS,
@@ -18,10 +19,7 @@ from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, MachineSpec
 from migrations_engine.domain.settings_path import leaf
 
-OFFLINE_FILESYSTEMS = frozenset(
-    {"ext2", "ext3", "ext4"}
-)  # those that the target can change before the first boot
-SAID_BY_BOTH = frozenset({"guest", "storage.bus", "network.bandwidth_mbps", "network.security_groups"})
+SAID_BY_BOTH = frozenset({"storage.bus", "network.bandwidth_mbps", "network.security_groups"})
 INTERPRETER_PACKAGES = {"python3": ("python3", "python3-minimal", "python3.11"), "bash": ("bash",)}
 
 
@@ -59,6 +57,7 @@ class Outlook:
     scripts: tuple[Mapping[str, Any], ...] = ()
     notices: tuple[Mapping[str, Any], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
+    access: Access = BY_AGENT
     enforcement: tuple[machine.Enforcement, ...] = ()
     target: tuple[machine.Concern, ...] = ()
     free_bytes: int | None = None
@@ -266,20 +265,35 @@ def _disk(o: Outlook) -> Iterable[Concern]:
 
 
 def _access(o: Outlook) -> Iterable[Concern]:
-    if o.facts is None or o.facts.has_guest_agent:
-        return
-    root: Filesystem | None = o.facts.root_filesystem
-    closed = not o.facts.has_cloud_init and (root is None or root.kind not in OFFLINE_FILESYSTEMS)
-    yield Concern(
-        "access.no_way_in" if closed else "access.no_agent",
-        "Access",
-        Severity.CRITICAL,
-        "There is no way into the guest: no guest agent, no cloud-init, and the root file system"
-        f" ({root.kind if root else 'not found'}) cannot be changed from outside."
-        if closed
-        else "The guest has no guest agent, so its script cannot be run nor its result be verified from inside.",
-        "Install qemu-guest-agent in the machine, then scan it again.",
-        "guest",
+    if o.access.way == "none":
+        yield Concern(
+            "access.no_agent",
+            "Access",
+            Severity.CRITICAL,
+            f"The guest has no guest agent, and none can be installed in the copy: {o.access.reason}.",
+            "Install qemu-guest-agent in the machine, then scan it again.",
+            "guest",
+        )
+    elif o.access.is_brought:
+        yield Concern(
+            "access.agent_brought",
+            "Access",
+            Severity.WARNING if o.access.origin else Severity.INFORMATION,
+            _brought(o.access),
+            "Install qemu-guest-agent in the machine where it should have the package of its own distribution."
+            if o.access.origin
+            else "",
+            "guest",
+        )
+
+
+def _brought(access: Access) -> str:
+    names = ", ".join(package.replace("=", " ", 1) for package in access.packages)
+    made_for = f", made for {access.origin}," if access.origin else ""
+    how = {"offline": "put on its disk", "seed": "brought by cloud-init, if it is switched on in the guest"}
+    return (
+        f"The guest has no guest agent: {names}{made_for} will be installed in the copy at its first boot"
+        f" ({how[access.way]}). The source is not touched."
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from analyzer.domain.facts import Facts
+from migrations_engine.domain.access import Access
 from migrations_engine.domain.blueprint import root_disk_bytes
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, MachineSpec
@@ -30,6 +31,7 @@ def changes(
     spec: MachineSpec,
     facts: Facts | None,
     kernel: KernelChoice,
+    access: Access,
     disk: Mapping[str, Any],
     vcpus: int | None,
     memory_mib: int | None,
@@ -47,6 +49,7 @@ def changes(
         ),
         ("kernel.version", "Kernel", _text(kernel.current), _planned_kernel(kernel)),
         ("distribution", "Distribution", _distribution(facts), _distribution(facts)),
+        ("guest.agent", "Guest agent", _agent(facts), _planned_agent(facts, access)),
         ("firmware", "Firmware", _text(facts and facts.boot_mode), spec.firmware),
         ("storage.format", "Disk format", disk["format"], leaf(settings, "storage.format", "qcow2")),
         ("storage.bus", "Disk bus", UNKNOWN, spec.disk_bus),
@@ -68,6 +71,16 @@ def _differ(setting: str, current: str, planned: str) -> bool:
 
 def _planned_kernel(kernel: KernelChoice) -> str:
     return kernel.version or kernel.current or UNKNOWN
+
+
+def _agent(facts: Facts | None) -> str:
+    if facts is None:
+        return UNKNOWN
+    return "installed" if facts.has_guest_agent else "none"
+
+
+def _planned_agent(facts: Facts | None, access: Access) -> str:
+    return ", ".join(each.replace("=", " ", 1) for each in access.packages) or _agent(facts)
 
 
 def _distribution(facts: Facts | None) -> str:

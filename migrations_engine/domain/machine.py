@@ -111,6 +111,7 @@ class FirstBoot:
         None  # what the source's configuration calls its card ("ens3"), kept for the new card
     )
     cloud_init: bool = False  # the guest has it: the way in when the file system cannot be changed offline
+    packages: tuple[str, ...] = ()  # "name=version": brought to the guest and installed by it (see `Access`)
     once_script: str | None = (
         None  # root runs it once; its code is left in /var/lib/migration-personas/first-boot/
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from analyzer.domain.facts import Facts
 from migrations_engine.domain import blueprint, kernels
+from migrations_engine.domain.access import BY_AGENT, Access
 from migrations_engine.domain.concerns import Concern, Outlook, Severity, concerns
 from migrations_engine.domain.diff import changes
 from migrations_engine.domain.machine import Concern as TargetConcern
@@ -20,6 +21,7 @@ from migrations_engine.targets.base import Target, TargetError
 class Assessment:
     kernel: kernels.KernelChoice
     spec: MachineSpec
+    access: Access
     enforcement: tuple[Enforcement, ...]
     concerns: list[Concern]
     changes: list[dict[str, Any]]
@@ -30,7 +32,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
     settings = document["merged"]["merged"]
     kernel = choose_kernel(settings, facts, target)
     spec = machine_spec(document, facts, key)
-    enforcement, told, free_bytes = _ask(target, spec, facts, kernel.version)
+    access, enforcement, told, free_bytes = _ask(target, spec, facts, kernel.version)
     disks = document["vm"]["disks"]
     found = concerns(
         Outlook(
@@ -42,6 +44,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
             scripts=tuple(document["scripts"]),
             notices=tuple(document.get("notices", ())),  # plans of before have none
             unknown=tuple(tuple(pair) for pair in document["unknown"]),
+            access=access,
             enforcement=enforcement,
             target=told,
             free_bytes=free_bytes,
@@ -50,7 +53,9 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
             missing_since=document["vm"]["missing_since"],
         )
     )
-    return Assessment(kernel, spec, enforcement, found, _changes(document, spec, facts, kernel))
+    return Assessment(
+        kernel, spec, access, enforcement, found, _changes(document, spec, facts, kernel, access)
+    )
 
 
 def choose_kernel(settings: dict[str, Any], facts: Facts | None, target: Target) -> kernels.KernelChoice:
@@ -79,17 +84,31 @@ def machine_spec(document: dict[str, Any], facts: Facts | None, key: str) -> Mac
 
 
 def _ask(target: Target, spec: MachineSpec, facts: Facts | None, kernel: str | None):
-    """(enforcement, the target's concerns, its free bytes). A target that does not answer is a concern, no error."""
+    """(access, enforcement, the target's concerns, its free bytes). A target that does not answer is a concern, no
+    error. Who enforces what is asked of the guest as it will be, with an agent that is brought."""
+    access = BY_AGENT
     try:
         free_bytes = target.probe().free_bytes
         if facts is None:
-            return (), (), free_bytes
-        return tuple(target.enforcement(spec, facts)), tuple(target.check(spec, facts, kernel)), free_bytes
+            return access, (), (), free_bytes
+        access = target.access(facts)
+        then = facts.model_copy(update={"has_guest_agent": access.way != "none"})
+        return (
+            access,
+            tuple(target.enforcement(spec, then)),
+            tuple(target.check(spec, facts, kernel)),
+            free_bytes,
+        )
     except (TargetError, OSError) as error:
-        return (), (TargetConcern("critical", "unavailable", f"The target does not answer: {error}"),), None
+        return (
+            access,
+            (),
+            (TargetConcern("critical", "unavailable", f"The target does not answer: {error}"),),
+            None,
+        )
 
 
-def _changes(document, spec, facts, kernel) -> list[dict[str, Any]]:
+def _changes(document, spec, facts, kernel, access) -> list[dict[str, Any]]:
     vm = document["vm"]
     if not vm["disks"]:
         return []
@@ -98,6 +117,7 @@ def _changes(document, spec, facts, kernel) -> list[dict[str, Any]]:
         spec=spec,
         facts=facts,
         kernel=kernel,
+        access=access,
         disk=vm["disks"][0],
         vcpus=vm["vcpus"],
         memory_mib=vm["memory_mib"],
@@ -116,6 +136,7 @@ def as_json(assessment: Assessment) -> dict[str, Any]:
     return {
         "kernel": asdict(assessment.kernel),
         "machine": spec_as_json(assessment.spec),
+        "access": asdict(assessment.access) | {"packages": list(assessment.access.packages)},
         "enforcement": [asdict(row) for row in assessment.enforcement],
         "concerns": [concern.as_dict() for concern in assessment.concerns],
         "changes": assessment.changes,
@@ -137,6 +158,12 @@ def spec_as_json(spec: MachineSpec) -> dict[str, Any]:
 SPEC_FIELDS = (
     "name", "vcpus", "memory_mib", "machine", "firmware", "disk_bus", "nic_model", "bandwidth_mbps",
 )  # fmt: skip
+
+
+def access_from(document: dict[str, Any]) -> Access:
+    """The inverse of `as_json`, for how the guest is talked to; a run of before has a guest with an agent."""
+    stored = document.get("access")
+    return Access(**stored | {"packages": tuple(stored["packages"])}) if stored else BY_AGENT
 
 
 def enforcement_from(document: dict[str, Any]) -> list[Enforcement]:

@@ -30,7 +30,7 @@ BUY = "Buy or renew it on the marketplace, or choose another persona."
 PREVIEW_KEY = "plan"  # stands for the run's id in a machine that nobody has asked for yet
 HASHED = (
     "schema_version", "template", "personas", "use_case", "target", "scripts", "security_groups", "unknown",
-    "kernel", "machine", "enforcement",
+    "kernel", "machine", "access", "enforcement",
 )  # fmt: skip
 
 
@@ -44,7 +44,8 @@ class Plan:
     layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, merged (the merge's own answer),
     scripts [{id, name, revision, interpreter, sha256, body, approved}],
     security_groups [{name, rules}], unknown [(what, name)],
-    notices [{persona, blocks, text, action}], scan {id, at} or null, kernel, machine, enforcement, concerns, changes.
+    notices [{persona, blocks, text, action}], scan {id, at} or null, kernel, machine, access, enforcement,
+    concerns, changes.
     """
 
     document: dict[str, Any]
@@ -151,7 +152,8 @@ def _assessed(document, facts, target) -> dict[str, Any]:
         )
     except SpecError as error:
         concern = assessment.spec_concern(error).as_dict()
-        return {"kernel": None, "machine": None, "enforcement": [], "concerns": [concern], "changes": []}
+        nothing = dict.fromkeys(("kernel", "machine", "access"))
+        return {**nothing, "enforcement": [], "concerns": [concern], "changes": []}
     return assessment.as_json(found)
 
 
@@ -171,14 +173,14 @@ def _named(row) -> dict[str, Any]:
     return {"id": str(row.pk), "name": row.name, "revision": row.revision}
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
-    return {
 def _persona(persona: Persona) -> dict[str, Any]:
     told = _named(persona)
     is_changed = persona.origin != "" and persona.origin_revision != told["revision"]
     return told | {"origin": persona.origin, "is_changed": is_changed}
 
 
+def _layer(layer: Layer) -> dict[str, Any]:
+    return {
         "kind": str(layer.kind),
         "name": layer.name,
         "revision": layer.revision,

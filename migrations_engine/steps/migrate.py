@@ -56,9 +56,10 @@ def migrate(work: Work) -> dict:
 def _move(work: Work, facts) -> Move:
     settings = work.plan["merged"]["merged"]
     kernel = assessment.choose_kernel(settings, facts, work.target)
+    access = assessment.access_from(work.known["assessment"])
     return Move(
         spec=assessment.machine_spec(work.plan, facts, work.key),
-        first_boot=blueprint.first_boot(settings, facts=facts, kernel=kernel),
+        first_boot=blueprint.first_boot(settings, facts=facts, kernel=kernel, packages=access.packages),
         kernel=kernel,
         disk_bytes=blueprint.root_disk_bytes(
             settings, source_bytes=work.plan["vm"]["disks"][0]["virtual_size_bytes"]

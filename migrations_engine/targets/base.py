@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from analyzer.domain.facts import Facts
+from migrations_engine.domain.access import Access
 from migrations_engine.domain.machine import (
     Applied,
     Concern,
@@ -128,6 +129,9 @@ class Target(Protocol):
 
     def probe(self) -> TargetInfo:
         """What is here. May take seconds the first time; the answer is kept."""
+
+    def access(self, facts: Facts) -> Access:
+        """How the guest is talked to. Where an agent must be brought, what it takes is at hand afterwards."""
 
     def check(self, spec: MachineSpec, facts: Facts, kernel: str | None = None) -> tuple[Concern, ...]:
         """Dry run. A critical concern means that `create` or the boot will fail. `kernel`: the one to boot."""

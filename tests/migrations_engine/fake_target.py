@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from migrations_engine.domain.access import BY_AGENT, Access
 from migrations_engine.domain.enforcement import enforcement
 from migrations_engine.domain.machine import (
     Applied,
@@ -29,6 +30,7 @@ from migrations_engine.targets.base import (
 )
 
 GIB = 2**30
+NO_AGENT = Access("none", reason="nothing is installed in a played guest")
 
 
 @dataclass
@@ -53,6 +55,7 @@ class World:
     source_sha256: str = "5" * 64
     free_bytes: int = 100 * GIB
     memory_mib: int | None = None  # None: what the machine was given
+    access: Access = NO_AGENT
     kernels: tuple = ("6.1.0-1-amd64", "6.1.0-2-amd64")
 
 
@@ -77,6 +80,9 @@ class FakeTarget:
     def probe(self):
         self._call("probe")
         return TargetInfo("fake 1", "kvm", 8, 16384, self.world.free_bytes, ("bios", "uefi"))
+
+    def access(self, facts):
+        return BY_AGENT if facts.has_guest_agent else self.world.access
 
     def check(self, spec, facts, kernel=None):
         self._call("check")

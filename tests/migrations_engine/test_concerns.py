@@ -1,8 +1,11 @@
 """Each concern from the smallest outlook that raises it."""
 
+from dataclasses import replace
+
 import pytest
 
-from analyzer.domain.facts import Coverage, Filesystem, Kernel
+from analyzer.domain.facts import Coverage, Kernel
+from migrations_engine.domain.access import Access
 from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, Concern, Enforcement, MachineSpec
@@ -13,6 +16,7 @@ DISK = {"path": "/x", "format": "raw", "virtual_size_bytes": 4 * GIB, "allocated
 OLDER = {"name": "debian", "version": "11", "intent": "require"}
 TOO_MUCH = Concern("critical", "resources.memory_mib", "too much")
 TUNE = {"name": "tune", "interpreter": "python3"}
+BROUGHT = Access("offline", ("qemu-guest-agent=1:7.2-1", "liburing2=2.3"))
 NOBODY = Enforcement("network.bandwidth_mbps", "100", "nobody", "no tc")
 
 
@@ -49,7 +53,9 @@ def test_sound_machine_raises_none():
         ({"distribution": OLDER}, {}, "distribution.differs", Severity.CRITICAL),
         ({}, {"facts": facts(boot_mode="uefi")}, "firmware.differs", Severity.CRITICAL),
         ({}, {"target": (TOO_MUCH,)}, "target.resources.memory_mib", Severity.CRITICAL),
-        ({}, {"facts": facts(has_guest_agent=False, has_cloud_init=True)}, "access.no_agent", Severity.CRITICAL),
+        ({}, {"access": Access("none", reason="no dpkg")}, "access.no_agent", Severity.CRITICAL),
+        ({}, {"access": BROUGHT}, "access.agent_brought", Severity.INFORMATION),
+        ({}, {"access": replace(BROUGHT, origin="Debian 12")}, "access.agent_brought", Severity.WARNING),
         ({}, {"scripts": (TUNE,), "facts": facts(packages=())}, "script.interpreter_missing", Severity.CRITICAL),
         ({}, {"enforcement": (NOBODY,)}, "enforcement.network.bandwidth_mbps", Severity.WARNING),
     ],
@@ -58,9 +64,10 @@ def test_concern_is_raised(settings, changes, id, severity):
     assert found(settings, **changes) == {id: severity}
 
 
-def test_no_way_in_is_critical():
-    root = Filesystem(device="p1", kind="btrfs", mount_point="/")
-    assert "access.no_way_in" in found(facts=facts(has_guest_agent=False, filesystems=(root,)))
+def test_what_is_brought_is_named_with_its_version():
+    (told,) = concerns(outlook(access=BROUGHT))
+    assert "qemu-guest-agent 1:7.2-1, liburing2 2.3" in told.text
+    assert "The source is not touched" in told.text
 
 
 @pytest.mark.parametrize(

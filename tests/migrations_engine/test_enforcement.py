@@ -77,7 +77,6 @@ def test_a_machine_that_fits_raises_no_concern():
         ("devices", {"devices": ("quantum-nic",)}, {}),
         ("devices", {"machine": "microvm"}, {}),
         ("storage.bus", {"disk_bus": "sata"}, {}),
-        ("guest", {}, {"has_guest_agent": False, "filesystems": ()}),
     ],
 )
 def test_what_would_fail_the_run_is_a_critical_concern(subject, spec, facts):

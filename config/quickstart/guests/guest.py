@@ -14,12 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from config.quickstart.guests.agentless import TAKEN_OUT, write_without_agent
 from config.quickstart.guests.apt import run
 from config.quickstart.guests.full import as_every_user, build_full
 from config.quickstart.guests.roles import ARCHIVE, CACHE, PLAIN, WEB
-from config.quickstart.guests.tiny import build_tiny
+from config.quickstart.guests.tiny import Built, build_tiny
 
-GuestName = Literal["tiny", "tiny-archive", "tiny-web", "tiny-cache", "full"]
+GuestName = Literal["tiny", "tiny-archive", "tiny-web", "tiny-cache", "full", "full-agentless"]
 Progress = Callable[[float, str], None]  # (0.0 to 1.0, what is being done)
 BUILDERS = {
     "tiny": partial(build_tiny, PLAIN),
@@ -27,11 +28,13 @@ BUILDERS = {
     "tiny-web": partial(build_tiny, WEB),
     "tiny-cache": partial(build_tiny, CACHE),
     "full": build_full,
+    "full-agentless": lambda *arguments: _build_agentless(*arguments),
 }
 # the modules that decide what an image holds: a change in one of them builds it anew
 INGREDIENTS = {
     "tiny": ("apt", "disk", "initramfs", "kernels", "roles", "tiny"),
     "full": ("apt", "disk", "full", "kernels"),
+    "full-agentless": ("agentless", "apt", "disk", "full", "kernels"),
 }
 
 
@@ -72,9 +75,8 @@ def build_guest(name: GuestName, cache_dir: Path, progress: Progress = lambda do
 
 def recipe_hash(name: str) -> str:
     """Changes when the recipe does, not when the archive gets a newer kernel: a sample stays the sample it was."""
-    texts = [
-        (Path(__file__).parent / f"{module}.py").read_bytes() for module in INGREDIENTS[name.split("-")[0]]
-    ]
+    modules = INGREDIENTS.get(name) or INGREDIENTS[name.split("-")[0]]
+    texts = [(Path(__file__).parent / f"{module}.py").read_bytes() for module in modules]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
 
 
@@ -93,6 +95,14 @@ def _build(name: str, image: Path, progress: Progress) -> None:
     draft = description.with_suffix(".part")
     draft.write_text(json.dumps({**asdict(built), "built_s": round(time.monotonic() - began, 1)}, indent=1))
     draft.rename(description)  # last: its presence says that the image is whole
+
+
+def _build_agentless(image: Path, scratch: Path, cache: Path, root_uuid: str, progress: Progress) -> Built:
+    """From the full guest, so that it costs a copy and no second installation; its file system keeps its UUID."""
+    full = build_guest("full", cache, progress)
+    write_without_agent(full.path, image, scratch)
+    packages = {name: version for name, version in full.packages.items() if name not in TAKEN_OUT}
+    return Built(full.kernels, packages, full.root_uuid)
 
 
 def _description(image: Path) -> Path:

@@ -10,6 +10,7 @@ from migrations_engine.targets.base import AgentUnavailable, KeepAlive, MachineF
 from migrations_engine.targets.qemu import process, qmp
 from migrations_engine.targets.qemu.accelerator import Accelerator, accelerator, remember
 from migrations_engine.targets.qemu.agent import Agent
+from migrations_engine.targets.qemu.agent_packages import FAILED
 from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.wire import WireClosed
 
@@ -53,6 +54,8 @@ class Boot:
         deadline = time.monotonic() + timeout_s
         while not agent_of(self.folder).answers(1.0):
             keep_alive()
+            if told := self._agent_failed():
+                raise AgentUnavailable(told)
             if not self._lives():
                 raise MachineFailed(f"the machine stopped while booting; its console ends: {self._console()}")
             if time.monotonic() > deadline:
@@ -62,6 +65,11 @@ class Boot:
             time.sleep(0.2)
         with self.exclusively():
             self.folder.write(answered=True)
+
+    def _agent_failed(self) -> str:
+        """The guest's own words where it could not install the agent that was brought: waiting on would be in vain."""
+        lines = process.console_end(self.folder, 16384).splitlines()
+        return next((line[line.index(FAILED) :].strip() for line in lines if FAILED in line), "")
 
     def _lives(self) -> bool:
         """False when QEMU is gone. A guest that died of KVM before it ever answered starts again by emulation."""

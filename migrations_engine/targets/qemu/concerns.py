@@ -13,7 +13,7 @@ def concerns(
     spec: MachineSpec, facts: Facts, info: TargetInfo, kernel: str | None = None
 ) -> tuple[Concern, ...]:
     """`kernel` is the one that will boot, None for the disk's default."""
-    found = [*_fits(spec, info), *_models(spec), *_way_in(facts), *_drivers(spec, facts, kernel)]
+    found = [*_fits(spec, info), *_models(spec), *_drivers(spec, facts, kernel)]
     found += _installable(facts, kernel)
     found += [
         Concern("warning", row.setting, f"{row.value}: nobody enforces it: {row.how}")
@@ -49,20 +49,6 @@ def _models(spec: MachineSpec) -> list[Concern]:
     except SpecRefused as error:
         return [Concern("critical", "devices", str(error))]
     return []
-
-
-def _way_in(facts: Facts) -> list[Concern]:
-    root = facts.root_filesystem
-    offline = (
-        root is not None and root.kind in ("ext2", "ext3", "ext4") and root.device.startswith(("p", "disk"))
-    )
-    if facts.has_guest_agent:
-        return []
-    if not offline and not facts.has_cloud_init:
-        text = "no way into this guest: no agent, no cloud-init, and its root file system cannot be changed offline"
-        return [Concern("critical", "guest", text)]
-    text = "no guest agent: nothing can be verified inside the guest, and scripts run once at the first boot"
-    return [Concern("warning", "guest", text)]
 
 
 def _installable(facts: Facts, version: str | None) -> list[Concern]:

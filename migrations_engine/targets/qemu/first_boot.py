@@ -2,12 +2,15 @@
 
 import re
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 from analyzer.domain import grub
 from migrations_engine.domain.boot_menu import with_default, with_default_setting
 from migrations_engine.domain.machine import FirstBoot, Preparation
-from migrations_engine.targets.base import KernelUnavailable
+from migrations_engine.targets.base import KernelUnavailable, PrepareRefused
+from migrations_engine.targets.qemu.agent_packages import FOLDER as AGENT_FOLDER
+from migrations_engine.targets.qemu.agent_packages import INSTALL
 from migrations_engine.targets.qemu.rootfs import Change, Ext4, find_boot, find_root
 
 ONCE = "/var/lib/migration-personas/first-boot"
@@ -25,13 +28,30 @@ ExecStart=/bin/sh -c 'touch {ONCE}/started; {ONCE}/script >{ONCE}/stdout 2>{ONCE
 [Install]
 WantedBy=multi-user.target
 """
+# begun again where the guest was reset in the middle: dpkg can be told the same thing twice
+AGENT_UNIT = f"""\
+[Unit]
+Description=Guest agent after migration
+ConditionPathExists=!{AGENT_FOLDER}/exit_code
+
+[Service]
+Type=oneshot
+TimeoutStartSec=infinity
+ExecStart=/bin/sh -c '{AGENT_FOLDER}/install; echo $$? >{AGENT_FOLDER}/exit_code'
+
+[Install]
+WantedBy=multi-user.target
+"""
 CLOUD_CFG = (
     "preserve_hostname: true\nnetwork: {config: disabled}\n"  # what we wrote stays ours at later boots
 )
 
 
-def prepare_offline(image: Path, wanted: FirstBoot, mac: str) -> Preparation:
-    """Changes the ext4 root file system. Raises PrepareRefused, FilesystemDamaged, KernelUnavailable."""
+def prepare_offline(image: Path, wanted: FirstBoot, mac: str, packages: Mapping[str, Path]) -> Preparation:
+    """Changes the ext4 root file system; `packages` (name in the guest → file here) are put on it for its dpkg.
+
+    Raises PrepareRefused, FilesystemDamaged, KernelUnavailable.
+    """
     root = find_root(image)
     root.mend(thoroughly=True)
     if wanted.kernel:
@@ -46,6 +66,8 @@ def prepare_offline(image: Path, wanted: FirstBoot, mac: str) -> Preparation:
             "/etc/modules-load.d/migration-personas.conf", "".join(f"{m}\n" for m in wanted.kernel_modules)
         )
         done.append(f"modules at every boot: {', '.join(wanted.kernel_modules)}")
+    if packages:
+        done.append(_agent(change, packages))
     if wanted.once_script:
         (done if _once(change, wanted.once_script) else left).append("script at the first boot")
     if root.kind("/etc/cloud/cloud.cfg.d") == "directory":
@@ -126,13 +148,31 @@ def _dhcp(change: Change, name: str | None, mac: str) -> str:
     return "addresses by DHCP (systemd-networkd)"
 
 
+def _agent(change: Change, packages: Mapping[str, Path]) -> str:
+    if not _has_systemd(change.disk):
+        raise PrepareRefused("no service manager in the guest would install the guest agent")
+    for name, path in packages.items():
+        change.write(f"{AGENT_FOLDER}/{name}", path.read_bytes())
+    change.write(f"{AGENT_FOLDER}/install", INSTALL, 0o700)
+    _enable(change, "migration-personas-agent.service", AGENT_UNIT)
+    return f"installs {', '.join(packages)} at the first boot"
+
+
+def _has_systemd(disk: Ext4) -> bool:
+    return disk.kind("/etc/systemd/system") == "directory"
+
+
+def _enable(change: Change, name: str, unit: str) -> None:
+    path = f"/etc/systemd/system/{name}"
+    change.write(path, unit)
+    change.link(f"/etc/systemd/system/multi-user.target.wants/{name}", path)
+
+
 def _once(change: Change, script: str) -> bool:
     """Whether the guest has a service manager that will start it."""
-    if change.disk.kind("/etc/systemd/system") != "directory":
+    if not _has_systemd(change.disk):
         return False
     text = script if script.startswith("#!") else f"#!/bin/sh\n{textwrap.dedent(script)}"
-    unit = "/etc/systemd/system/migration-personas-first-boot.service"
     change.write(f"{ONCE}/script", text, 0o700)
-    change.write(unit, ONCE_UNIT)
-    change.link(f"/etc/systemd/system/multi-user.target.wants/{unit.rsplit('/', 1)[1]}", unit)
+    _enable(change, "migration-personas-first-boot.service", ONCE_UNIT)
     return True

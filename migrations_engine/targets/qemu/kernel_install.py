@@ -8,14 +8,13 @@ programs on the host.)
 
 import os
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
 from analyzer.domain import grub
 from migrations_engine.domain.machine import MachineSpec
 from migrations_engine.targets.base import KeepAlive, KernelUnavailable, TargetError
-from migrations_engine.targets.qemu import images, process
+from migrations_engine.targets.qemu import host_apt, images, process
 from migrations_engine.targets.qemu.boot import Boot, agent_of, stop
 from migrations_engine.targets.qemu.command import qemu_command
 from migrations_engine.targets.qemu.folder import Folder
@@ -97,36 +96,15 @@ def _fetch_package(folder: Folder, version: str, keep_alive: KeepAlive) -> int:
     """
     if not re.fullmatch(r"[0-9][A-Za-z0-9.+~-]{1,100}", version):
         raise KernelUnavailable(f"{version!r} is no kernel release")
-    package = f"linux-image-{version}"
-    # apt's own user may not enter our private folder, and what is fetched is verified anyway
-    sandbox = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="mp-kernel-", dir=folder.path) as scratch:
-        fetched = _watched(["apt-get", *sandbox, "-q", "download", package], Path(scratch), keep_alive)
-        files = list(Path(scratch).glob("*.deb"))
-        if fetched or not files:
-            raise KernelUnavailable(
-                f"kernel {version} is not on the disk, and this machine's apt offers no {package}"
-            )
-        size = files[0].stat().st_size
-        os.truncate(files[0], -(-size // 512) * 512)
-        images.rename_durably(files[0], folder.path / PACKAGE)
-    return size
-
-
-def _watched(command: list[str], cwd: Path, keep_alive: KeepAlive) -> int:
-    try:
-        child = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    except FileNotFoundError as error:
-        raise KernelUnavailable("this machine has no apt to fetch a kernel with") from error
-    with child:
         try:
-            while True:
-                try:
-                    return child.wait(1)
-                except subprocess.TimeoutExpired:
-                    keep_alive()
-        finally:
-            child.kill()
+            package = host_apt.download(f"linux-image-{version}", Path(scratch), keep_alive)
+        except host_apt.NotOffered as error:
+            raise KernelUnavailable(f"kernel {version} is not on the disk: {error}") from error
+        size = package.stat().st_size
+        os.truncate(package, -(-size // 512) * 512)
+        images.rename_durably(package, folder.path / PACKAGE)
+    return size
 
 
 def _command(key: str, accelerator: str) -> list[str]:

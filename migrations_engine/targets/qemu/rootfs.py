@@ -168,8 +168,9 @@ class Change:
     files: list[tuple[str, bytes, int]] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)
 
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        self.files.append((self.disk.resolve(path), text.encode(), mode))
+    def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
+        data = content.encode() if isinstance(content, str) else content
+        self.files.append((self.disk.resolve(path), data, mode))
 
     def link(self, path: str, target: str) -> None:
         self.links.append((path, target))

@@ -5,60 +5,135 @@ The format: https://cloudinit.readthedocs.io/en/latest/reference/datasources/noc
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pycdlib
 
 from migrations_engine.domain.machine import FirstBoot, Preparation
+from migrations_engine.targets.qemu.agent_packages import FOLDER as AGENT_FOLDER
+from migrations_engine.targets.qemu.agent_packages import INSTALL
+
+ONCE = "/var/lib/migration-personas/first-boot"
+PREPARE = "/var/lib/migration-personas/prepare"
+# To cloud-init this machine is a new one: without these it would make new host keys, users and package sources for it.
+AS_IT_WAS = {
+    "ssh_deletekeys": False,
+    "ssh_genkeytypes": ["ed25519"],
+    "disable_root": False,
+    "users": [],
+    "locale": False,
+    "apt": {"preserve_sources_list": True},
+}
+# The card is called as the guest's configuration knows it, whatever slot it sits in now. cloud-init comes after udev
+# and the network, so the name that the .link file gives at every later boot is given by hand this once.
+RENAME = """\
+for card in /sys/class/net/*; do
+    [ "$(cat "$card/address")" = @mac@ ] || continue
+    old=${card##*/}
+    [ "$old" = @name@ ] && continue
+    ip link set "$old" down
+    ip link set "$old" name @name@
+    for service in networking systemd-networkd NetworkManager; do
+        systemctl --quiet is-enabled "$service" 2>/dev/null && systemctl restart "$service"
+    done
+done
+"""
+TAKE_PACKAGES = f"""\
+mkdir -p {AGENT_FOLDER} /run/migration-personas
+mount -o ro LABEL=cidata /run/migration-personas
+cp /run/migration-personas/*.deb {AGENT_FOLDER}/
+umount /run/migration-personas
+{AGENT_FOLDER}/install
+"""
 
 
-def write_seed(path: Path, wanted: FirstBoot, key: str, mac: str) -> Preparation:
-    """An ISO with label `cidata`. Raises nothing but OSError."""
+def write_seed(
+    path: Path, wanted: FirstBoot, key: str, mac: str, packages: Mapping[str, Path]
+) -> Preparation:
+    """An ISO with label `cidata`, `packages` (name in the guest → file here) on it. Raises nothing but OSError."""
     left = (f"kernel {wanted.kernel}",) if wanted.kernel else ()
     done = [f"hostname {wanted.hostname}"] if wanted.hostname else []
+    done += [f"network card {mac} is called {wanted.nic_name}"] if wanted.nic_name else []
+    done += ["addresses by DHCP"] if wanted.addressing == "dhcp" else []
     done += ["script at the first boot"] if wanted.once_script else []
     done += [f"modules at every boot: {', '.join(wanted.kernel_modules)}"] if wanted.kernel_modules else []
-    files = {
-        "meta-data": _yaml({"instance-id": key, "local-hostname": wanted.hostname or key}),
-        "user-data": "#cloud-config\n" + _yaml(_user_data(wanted)),
+    done += [f"installs {', '.join(packages)} at the first boot"] if packages else []
+    texts = {
+        "meta-data": _yaml(_meta_data(wanted, key)),
+        "user-data": "#cloud-config\n" + _yaml(_user_data(wanted, mac, bool(packages))),
+        "network-config": _yaml(_network(wanted, mac)),
     }
-    if wanted.addressing == "dhcp":
-        card = {"match": {"macaddress": mac}, "dhcp4": True}
-        if wanted.nic_name:
-            card["set-name"] = wanted.nic_name
-        files["network-config"] = _yaml({"version": 2, "ethernets": {"migrated": card}})
-        done.append("addresses by DHCP")
-    _write_iso(path, files)
+    files = {name: text.encode() for name, text in texts.items()}
+    _write_iso(path, files | {name: package.read_bytes() for name, package in packages.items()})
     return Preparation("seed", tuple(done), left)
 
 
-def _user_data(wanted: FirstBoot) -> dict:
-    data: dict = {"growpart": {"mode": "auto", "devices": ["/"]}, "resize_rootfs": True}
+def _meta_data(wanted: FirstBoot, key: str) -> dict:
+    return {"instance-id": key} | ({"local-hostname": wanted.hostname} if wanted.hostname else {})
+
+
+def _network(wanted: FirstBoot, mac: str) -> dict:
+    """Without this file cloud-init would write a configuration of its own over the guest's."""
+    if wanted.addressing != "dhcp":
+        return {"config": "disabled"}
+    card = {"match": {"macaddress": mac}, "dhcp4": True}
+    if wanted.nic_name:
+        card["set-name"] = wanted.nic_name
+    return {"version": 2, "ethernets": {"migrated": card}}
+
+
+def _user_data(wanted: FirstBoot, mac: str, brings_packages: bool) -> dict:
+    files = _files(wanted, mac, brings_packages)
+    data: dict = AS_IT_WAS | {
+        "growpart": {"mode": "auto", "devices": ["/"]},
+        "resize_rootfs": True,
+        "preserve_hostname": not wanted.hostname,
+        "write_files": [
+            {"path": name, "permissions": mode, "content": text} for name, (mode, text) in files.items()
+        ],
+        "runcmd": [PREPARE],
+    }
     if wanted.hostname:
-        data |= {"hostname": wanted.hostname, "preserve_hostname": False}
-    data["write_files"] = []
+        data["hostname"] = wanted.hostname
+    if wanted.once_script:
+        data["runcmd"] += [f"{ONCE}/script >{ONCE}/stdout 2>{ONCE}/stderr; echo $? >{ONCE}/exit_code"]
+    return data
+
+
+def _files(wanted: FirstBoot, mac: str, brings_packages: bool) -> dict[str, tuple[str, str]]:
+    """Path → (mode, text)."""
+    files = {PREPARE: ("0700", _prepare(wanted, mac, brings_packages))}
+    if wanted.nic_name:
+        link = f"[Match]\nMACAddress={mac}\n\n[Link]\nName={wanted.nic_name}\n"
+        files["/etc/systemd/network/10-migration-personas.link"] = ("0644", link)
     if wanted.kernel_modules:
         text = "".join(f"{module}\n" for module in wanted.kernel_modules)
-        data["write_files"].append({"path": "/etc/modules-load.d/migration-personas.conf", "content": text})
+        files["/etc/modules-load.d/migration-personas.conf"] = ("0644", text)
+    if brings_packages:
+        files[f"{AGENT_FOLDER}/install"] = ("0700", INSTALL)
     if wanted.once_script:
-        folder = "/var/lib/migration-personas/first-boot"
-        script = (
-            wanted.once_script if wanted.once_script.startswith("#!") else f"#!/bin/sh\n{wanted.once_script}"
-        )
-        data["write_files"].append({"path": f"{folder}/script", "permissions": "0700", "content": script})
-        data["runcmd"] = [f"{folder}/script >{folder}/stdout 2>{folder}/stderr; echo $? >{folder}/exit_code"]
-    return data
+        script = wanted.once_script
+        files[f"{ONCE}/script"] = ("0700", script if script.startswith("#!") else f"#!/bin/sh\n{script}")
+    return files
+
+
+def _prepare(wanted: FirstBoot, mac: str, brings_packages: bool) -> str:
+    """What is done once, when the guest has started: the modules for this boot, the card's name, the agent."""
+    lines = "#!/bin/sh\n" + "".join(f"modprobe {module}\n" for module in wanted.kernel_modules)
+    if wanted.nic_name:
+        lines += RENAME.replace("@mac@", mac).replace("@name@", wanted.nic_name)
+    return lines + (TAKE_PACKAGES if brings_packages else "")
 
 
 def _yaml(data: dict) -> str:
     return json.dumps(data, indent=1) + "\n"  # JSON is YAML, and quotes everything
 
 
-def _write_iso(path: Path, files: dict[str, str]) -> None:
+def _write_iso(path: Path, files: Mapping[str, bytes]) -> None:
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident="cidata")
-    for number, (name, text) in enumerate(files.items()):
-        data = text.encode()
+    for number, (name, data) in enumerate(files.items()):
         iso.add_fp(io.BytesIO(data), len(data), f"/F{number}.;1", rr_name=name, joliet_path=f"/{name}")
     draft = path.with_suffix(".iso.part")
     draft.unlink(missing_ok=True)

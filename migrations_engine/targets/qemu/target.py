@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from analyzer.domain.facts import Facts
 from migrations_engine.domain import enforcement as rows
+from migrations_engine.domain.access import Access
 from migrations_engine.domain.guest_report import UnreadableReport
 from migrations_engine.domain.machine import (
     Applied,
@@ -50,7 +51,16 @@ from migrations_engine.targets.base import (
     no_keep_alive,
     no_progress,
 )
-from migrations_engine.targets.qemu import boot, images, inside, jobs, kernel_install, process, qmp
+from migrations_engine.targets.qemu import (
+    agent_packages,
+    boot,
+    images,
+    inside,
+    jobs,
+    kernel_install,
+    process,
+    qmp,
+)
 from migrations_engine.targets.qemu.accelerator import accelerator
 from migrations_engine.targets.qemu.boot import Boot, agent_of
 from migrations_engine.targets.qemu.command import mac_address, qemu_command
@@ -99,6 +109,9 @@ class QemuTarget:
             detail=found.reason,
         )
 
+    def access(self, facts: Facts) -> Access:
+        return agent_packages.access(facts, self._shelf)
+
     def check(self, spec: MachineSpec, facts: Facts, kernel: str | None = None) -> tuple[Concern, ...]:
         return concerns(spec, facts, self.probe(), kernel)
 
@@ -145,7 +158,7 @@ class QemuTarget:
                 return Preparation(known["way"], tuple(known["done"]), tuple(known["left"]))
             _require_raw(folder)
             with _copy_lost_if_damaged(folder):
-                done = _prepare(folder, first_boot)
+                done = _prepare(folder, first_boot, agent_packages.files(first_boot.packages, self._shelf))
             folder.write(prepared={"wanted": wanted, **asdict(done)})
             return done
 
@@ -288,6 +301,11 @@ class QemuTarget:
 
     # -- finding things ------------------------------------------------------------------------------------------
 
+    @property
+    def _shelf(self) -> Path:
+        """Packages for guests; its name is no key, so it is never taken for a machine."""
+        return self.root / ".packages"
+
     def _folder(self, key: str) -> Folder:
         if not KEY.fullmatch(key):
             raise SpecRefused(f"key {key!r}: letters, digits and '-' only")
@@ -330,16 +348,16 @@ def _copy_lost_if_damaged(folder: Folder) -> Iterator[None]:
         raise
 
 
-def _prepare(folder: Folder, wanted: FirstBoot) -> Preparation:
+def _prepare(folder: Folder, wanted: FirstBoot, packages: dict[str, Path]) -> Preparation:
     mac = mac_address(folder.key)
     try:
-        return prepare_offline(folder.raw, wanted, mac)
+        return prepare_offline(folder.raw, wanted, mac, packages)
     except FilesystemDamaged:
         raise  # a guest with a broken disk is not one to boot and hope for
     except PrepareRefused:
         if not wanted.cloud_init:
             raise
-        return write_seed(folder.seed, wanted, folder.key, mac)
+        return write_seed(folder.seed, wanted, folder.key, mac, packages)
 
 
 def _to_qcow2(folder: Folder, progress: Progress) -> None:

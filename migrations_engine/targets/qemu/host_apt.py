@@ -1,0 +1,106 @@
+"""Packages from this machine's own apt: what it offers and the files themselves. Nothing is installed here."""
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from migrations_engine.domain.debian import Package, packages
+from migrations_engine.targets.base import KeepAlive, TargetError
+from migrations_engine.targets.qemu import images
+
+LISTS = Path("/var/lib/apt/lists")
+ASK_S = 60
+FETCH_S = 600
+IMPATIENT = (
+    "-o",
+    "Acquire::Retries=1",
+    "-o",
+    "Acquire::http::Timeout=15",
+    "-o",
+    "Acquire::https::Timeout=15",
+)
+
+
+class NotOffered(TargetError):
+    """This machine's apt cannot give a package; the message is a clause for a person."""
+
+
+def offered(name: str) -> Mapping[str, Package]:
+    """`name` and all that it may need, each in the version that apt would install. Raises NotOffered."""
+    return _offered(name, LISTS.stat().st_mtime_ns if LISTS.is_dir() else 0)
+
+
+@lru_cache(maxsize=8)
+def _offered(name: str, as_of: int) -> Mapping[str, Package]:
+    """`as_of` changes with every `apt-get update`: what was asked before that is asked again."""
+    names = re.findall(
+        r"^([a-z0-9][a-z0-9+.-]+)$", _ask("depends", "--recurse", "--important", name), re.MULTILINE
+    )
+    found = packages(_ask("show", "--no-all-versions", *names)) if names else {}
+    if name not in found:
+        raise NotOffered(f"this machine's apt offers no {name}")
+    return found
+
+
+def _ask(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["apt-cache", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,  # a name without a package among many makes it fail, with an answer for the others
+            timeout=ASK_S,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+    except FileNotFoundError as error:
+        raise NotOffered("this machine has no apt to fetch packages with") from error
+    except subprocess.TimeoutExpired as error:
+        raise NotOffered("this machine's apt does not answer") from error
+    return done.stdout
+
+
+def fetch(name: str, version: str, shelf: Path, keep_alive: KeepAlive) -> Path:
+    """The package's file on `shelf`, where it stays; apt has compared it with the archive's checksum.
+
+    Raises NotOffered.
+    """
+    kept = shelf / f"{name}_{version.replace(':', '%3a')}.deb"
+    if not kept.exists():
+        shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=shelf) as scratch:
+            images.rename_durably(download(f"{name}={version}", Path(scratch), keep_alive), kept)
+    return kept
+
+
+def download(package: str, into: Path, keep_alive: KeepAlive) -> Path:
+    """`package` may say a version ("name=version"). Raises NotOffered, and what `keep_alive` raises."""
+    # apt's own user may not enter our private folder, and what is fetched is verified anyway
+    sandbox = ("-o", "APT::Sandbox::User=root") if os.geteuid() == 0 else ()
+    code = _watched(["apt-get", *sandbox, *IMPATIENT, "-q", "download", package], into, keep_alive)
+    files = list(into.glob("*.deb"))
+    if code or not files:
+        raise NotOffered(f"this machine's apt offers no {package}, or cannot reach its archive")
+    return files[0]
+
+
+def _watched(command: list[str], cwd: Path, keep_alive: KeepAlive) -> int:
+    try:
+        child = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        raise NotOffered("this machine has no apt to fetch packages with") from error
+    deadline = time.monotonic() + FETCH_S
+    with child:
+        try:
+            while time.monotonic() < deadline:
+                try:
+                    return child.wait(1)
+                except subprocess.TimeoutExpired:
+                    keep_alive()
+            raise NotOffered("this machine's apt did not end")
+        finally:
+            child.kill()
