@@ -2,8 +2,9 @@
 
 import django_filters as filters
 
-from marketplace.models import Installation, Listing, Publisher
+from marketplace.models import Installation, Listing, Publisher, Submission
 from marketplace.models.listing import Category, Visibility
+from marketplace.models.submission import SubmissionState
 from personas.filters import DepartmentChoice, Searchable, ordered_by
 
 
@@ -24,6 +25,16 @@ class ListingFilter(Searchable):
 
     class Meta:
         model = Listing
+        fields: list = []
+
+
+class SubmissionFilter(Searchable):
+    search_fields = ("listing__name", "version", "author__username")
+    state = filters.ChoiceFilter(choices=SubmissionState, empty_label="Any")
+    ordering = ordered_by("created_at", "listing__name")
+
+    class Meta:
+        model = Submission
         fields: list = []
 
 

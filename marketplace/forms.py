@@ -3,9 +3,11 @@
 import re
 
 from django import forms
+from pydantic import ValidationError as PydanticError
 
-from marketplace.domain.bundle import CHANGE_KINDS
+from marketplace.domain.bundle import CHANGE_KINDS, PersonaTest
 from marketplace.models import Listing, Publisher
+from personas.domain.yaml_text import UnreadableYaml, dump_yaml, load_yaml
 from personas.forms.fields import TextOf
 from personas.models import Department, Persona
 
@@ -32,13 +34,44 @@ class ChangelogField(TextOf):
         return "\n".join(f"{change['kind']}: {change['text']}" for change in value)
 
 
+class TestsField(TextOf):
+    """The persona's own tests, as YAML."""
+
+    empty = []
+
+    def parse(self, text: str) -> list[dict]:
+        try:
+            tests = load_yaml(text)
+            if not isinstance(tests, list):
+                raise forms.ValidationError("Give a list: each test begins with a dash.")
+            return [
+                PersonaTest.model_validate(test).model_dump(mode="json", exclude_defaults=True)
+                for test in tests
+            ]
+        except UnreadableYaml as error:
+            raise forms.ValidationError(str(error)) from None
+        except PydanticError as error:
+            told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            raise forms.ValidationError(told) from None
+
+    def show(self, value) -> str:
+        return dump_yaml(value)
+
+
+PLACES = {"script", "persona", "readme", "summary", "tests", "driver_set", "changelog"}
+"""What a check before publishing may complain of; a form that has no such field names it."""
+
+
 class Refusable:
     """Takes what a service refuses beside the fields that it is about."""
 
     def told_refused(self, errors: dict[str, list[str]]) -> None:
         for field, told in errors.items():
             own = field if field in self.fields else field.partition(".")[0]
-            self.add_error(own if own in self.fields else None, told)
+            if own in self.fields:
+                self.add_error(own, told)
+            else:
+                self.add_error(None, [f"{field}: {line}" if field in PLACES else line for line in told])
 
 
 class ReleaseForm(Refusable, forms.Form):
@@ -69,13 +102,22 @@ class PublishForm(ReleaseForm):
     )
     summary = forms.CharField(max_length=200, help_text="One sentence: for whom, and what it does.")
     readme = forms.CharField(
-        widget=forms.Textarea, required=False, max_length=64 * 1024, label="Read me", help_text="Plain text."
+        widget=forms.Textarea,
+        required=False,
+        max_length=64 * 1024,
+        label="Read me",
+        help_text="What it expects of a machine and what it changes. Markdown.",
     )
     category = forms.ChoiceField(choices=Listing._meta.get_field("category").choices, initial="other")
+    icon = forms.ChoiceField(choices=Listing._meta.get_field("icon").choices, initial="package")
+    tests = TestsField(
+        label="Tests",
+        help_text="YAML: a list of name, template, expect (path: value), and software with suits: true or false.",
+    )
     visibility = forms.ChoiceField(
         choices=Listing._meta.get_field("visibility").choices, initial="organisation", label="Seen by"
     )
-    field_order = ["persona", "publisher", "publisher_name", "summary", "category", "visibility"]
+    field_order = ["persona", "publisher", "publisher_name", "summary", "category", "icon", "visibility"]
 
     def __init__(self, *args, user, **kwargs):
         super().__init__(*args, **kwargs)
@@ -91,7 +133,27 @@ class PublishForm(ReleaseForm):
         return said
 
     def listing(self) -> dict:
-        return {name: self.cleaned_data[name] for name in ("summary", "readme", "category", "visibility")}
+        told = ("summary", "readme", "category", "icon", "tests", "visibility")
+        return {name: self.cleaned_data[name] for name in told}
+
+
+class ListingForm(Refusable, forms.ModelForm):
+    tests = TestsField(
+        label="Tests", help_text="YAML: the persona's own tests; the next version carries them."
+    )
+
+    class Meta:
+        model = Listing
+        fields = ["name", "summary", "readme", "category", "icon", "tests", "visibility"]
+        labels = {"readme": "Read me", "visibility": "Seen by"}
+        help_texts = {"readme": "Markdown."}
+
+    def _post_clean(self):
+        """The service sets the columns and checks them; the form only reads."""
+
+
+class ReasonForm(Refusable, forms.Form):
+    reason = forms.CharField(max_length=400, widget=forms.Textarea)
 
 
 class InstallForm(Refusable, forms.Form):

@@ -254,6 +254,7 @@ RULES: dict[str, Rule] = {
     **{f"migrations_engine:run_{page}": read("run") for page in ("detail", "live", "receipt")},
     "migrations_engine:run_cancel": ask("run", "operator"),
     "migrations_engine:run_retry": act("run", "operator"),
+    **{f"migrations_engine:run_{page}": ask("run", "operator") for page in ("confirm", "rollback", "finalize")},
     "migrations_engine:migratedvm_list": read(""),
     "migrations_engine:migratedvm_detail": read("migrated"),
     "migrations_engine:migratedvm_console": read("migrated"),
@@ -261,7 +262,10 @@ RULES: dict[str, Rule] = {
     "migrations_engine:migratedvm_delete": ask("migrated", "operator"),
     **pages("migrations_engine", "target", "target"),
     **resource(
-        "migration", "run", write="operator", cancel=act("run", "operator"), retry=act("run", "operator")
+        "migration",
+        "run",
+        write="operator",
+        **{verb: act("run", "operator") for verb in ("cancel", "retry", "confirm", "rollback", "finalize")},
     ),
     **resource(
         "migrated-vm",
@@ -276,14 +280,32 @@ RULES: dict[str, Rule] = {
     "marketplace:listing_list": read(""),
     "marketplace:publish": ask(""),
     "marketplace:listing_detail": read("listing"),
+    "marketplace:listing_edit": ask("listing"),
+    "marketplace:submission_list": read(""),
+    "marketplace:submission_detail": read("submission"),
+    "marketplace:submission_approve": act("submission"),
+    "marketplace:submission_refuse": ask("submission"),
     "marketplace:release_create": ask("listing"),
     "marketplace:release_yank": ask("release"),
     "marketplace:release_install": ask("release"),
     "marketplace:installation_list": read(""),
     "marketplace:installation_delete": ask("installation"),
     "marketplace:installation_update": ask("installation"),
-    **resource("publisher", "publisher", detail=read("publisher")),
-    **resource("listing", "listing", releases=Rule("listing")),
+    **resource("publisher", "publisher"),
+    **resource(
+        "listing",
+        "listing",
+        releases=Rule("listing"),
+        check=act("listing", body={"version": "1.0.0", "licence": "MIT"}),
+    ),
+    **resource(
+        "submission",
+        "submission",
+        list=read(""),
+        detail=read("submission"),
+        approve=act("submission"),
+        refuse=act("submission", body={"reason": "broken"}),
+    ),
     "release-detail": read("release"),
     "release-bundle": read("release"),
     "release-yank": act("release", body={"reason": "broken"}),
@@ -386,11 +408,15 @@ def offered(by, persona) -> dict:
     """A listing for the department only, its release, and an installation of it."""
     from marketplace.models import Installation
     from marketplace.services.publishing import listing_create, publisher_create, release_publish
+    from marketplace.services.submissions import submission_create
 
     department = persona.department
     publisher = publisher_create(by=by, department=department, name="Ours", slug="ours")
-    listing = listing_create(by=by, publisher=publisher, persona=persona, visibility="department")
+    told = {"readme": "For machines of ours.", "summary": "Ours", "visibility": "department"}
+    listing = listing_create(by=by, publisher=publisher, persona=persona, **told)
     release = release_publish(listing=listing, by=by, version="1.0.0", licence="Apache-2.0")
+    author = factories.make_member(department, "admin")
+    submission = submission_create(listing=listing, by=author, version="1.1.0", licence="Apache-2.0")
     installed = {
         "listing": listing,
         "release": release,
@@ -400,6 +426,7 @@ def offered(by, persona) -> dict:
         "publisher": publisher,
         "listing": listing,
         "release": release,
+        "submission": submission,
         "installation": Installation.objects.create(department=department, **installed),
     }
 

@@ -24,6 +24,7 @@ PACKAGES = (
     Package("run", "fdisk", "sfdisk: reads and writes partition tables"),
     Package("run", "qemu-system-x86", "runs the migrated machines"),
     Package("run", "qemu-utils", "qemu-img: reads, converts and compares disks"),
+    Package("run", "shellcheck", "checks a script before it is published on the marketplace"),
     Package("run", "sysstat", "sadf: reads the usage history that a scanned disk holds"),
     Package("run", "uidmap", "user namespaces with many ids, for work on a guest's files without root"),
     Package("full_guest", "mmdebstrap", "builds a complete Debian as a sample guest"),
@@ -33,7 +34,6 @@ PACKAGES = (
     Package("test", "postgresql", "the second database that everything is tested on"),
     Package("test", "redis-server", "the second broker that everything is tested on"),
     Package("test", "rpm", "makes the rpm databases that the scanner must read"),
-    Package("test", "shellcheck", "checks the shell scripts"),
     Package("test", "systemd", "systemd-analyze: checks the units of deploy/"),
     Package("test", "xfsprogs", "makes the XFS disks that the scanner must read"),
 )

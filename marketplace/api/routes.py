@@ -5,6 +5,7 @@ from marketplace.api import viewsets
 ROUTES: list = [
     ("publishers", viewsets.PublisherViewSet, "publisher"),
     ("listings", viewsets.ListingViewSet, "listing"),
+    ("submissions", viewsets.SubmissionViewSet, "submission"),
     ("releases", viewsets.ReleaseViewSet, "release"),
     ("installations", viewsets.InstallationViewSet, "installation"),
 ]

@@ -1,10 +1,11 @@
 """The marketplace on the wire; `create` calls the services."""
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from marketplace.domain.bundle import CHANGE_KINDS
 from marketplace.domain.manifest import manifest
-from marketplace.models import Installation, Listing, Publisher, Release
+from marketplace.models import Installation, Listing, Publisher, Release, Submission
 from marketplace.services import installing, publishing
 from personas.api.base import DepartmentField, ScopedRelatedField
 from personas.api.fields import department_for
@@ -16,9 +17,12 @@ class PublisherSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Publisher
-        fields = ["id", "slug", "name", "description", "department", "created_at"]
+        fields = ["id", "slug", "name", "description", "department", "needs_second_person", "created_at"]
         validators: list = []
         extra_kwargs = {"slug": {"validators": []}}
+
+    def update(self, publisher, validated):
+        return publishing.publisher_update(publisher=publisher, by=self.context["request"].user, **validated)
 
     def create(self, validated):
         user = self.context["request"].user
@@ -28,6 +32,38 @@ class PublisherSerializer(serializers.ModelSerializer):
 class ReleaseChangeSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(choices=CHANGE_KINDS)
     text = serializers.CharField(max_length=400)
+
+
+class FindingSerializer(serializers.Serializer):
+    check = serializers.CharField(help_text="lint, tests, shellcheck or secrets.")
+    level = serializers.ChoiceField(
+        choices=["error", "warning"], help_text="An error keeps it from being published."
+    )
+    place = serializers.CharField(help_text="What to change.")
+    line = serializers.IntegerField(help_text="0: all of it.")
+    text = serializers.CharField()
+
+
+class ReleaseAskedSerializer(serializers.Serializer):
+    version = serializers.CharField(max_length=20)
+    licence = serializers.CharField(max_length=120, help_text="An SPDX expression.")
+    changelog = ReleaseChangeSerializer(many=True, required=False)
+
+
+class SubmissionSerializer(serializers.ModelSerializer):
+    author = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    decided_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+
+    class Meta:
+        model = Submission
+        fields = [
+            "id", "listing", "version", "sha256", "author", "created_at", "state", "decided_by", "decided_at", "reason",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class ReasonSerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=400)
 
 
 class PermissionSerializer(serializers.Serializer):
@@ -40,6 +76,7 @@ class ReleaseSerializer(serializers.ModelSerializer):
     listing = serializers.PrimaryKeyRelatedField(read_only=True)
     changelog = ReleaseChangeSerializer(many=True, required=False)
     published_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
+    approved_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
     permissions = serializers.SerializerMethodField()
     script_sha256 = serializers.SerializerMethodField(
         help_text="What an installation has to approve; empty without."
@@ -57,6 +94,7 @@ class ReleaseSerializer(serializers.ModelSerializer):
             "permissions",
             "script_sha256",
             "published_by",
+            "approved_by",
             "published_at",
             "yanked_at",
             "yank_reason",
@@ -72,11 +110,17 @@ class ReleaseSerializer(serializers.ModelSerializer):
         return script.sha256 if script else ""
 
 
+@extend_schema_field({"type": "array", "items": {"type": "object", "additionalProperties": True}})
+class PersonaTestsField(serializers.JSONField):
+    """The persona's own tests: name, template, expect {path: value}, software, suits."""
+
+
 class ListingSerializer(serializers.ModelSerializer):
     publisher = ScopedRelatedField(queryset=Publisher.objects.all())
     persona = ScopedRelatedField(
         queryset=Persona.objects.all(), help_text="PersonaID; its department publishes it."
     )
+    tests = PersonaTestsField(required=False)
     newest_version = serializers.CharField(source="newest.version", read_only=True, default=None)
     installed_in = serializers.IntegerField(read_only=True, default=0, help_text="Number of departments.")
 
@@ -90,6 +134,8 @@ class ListingSerializer(serializers.ModelSerializer):
             "summary",
             "readme",
             "category",
+            "icon",
+            "tests",
             "visibility",
             "persona",
             "newest_version",

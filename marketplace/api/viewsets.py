@@ -9,9 +9,9 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from marketplace.api import serializers
-from marketplace.filters import InstallationFilter, ListingFilter
-from marketplace.models import Installation, Listing, Publisher, Release
-from marketplace.services import installing, publishing
+from marketplace.filters import InstallationFilter, ListingFilter, SubmissionFilter
+from marketplace.models import Installation, Listing, Publisher, Release, Submission
+from marketplace.services import installing, publishing, submissions
 from marketplace.services.catalogue import listings_told
 from personas.models import Role
 
@@ -26,11 +26,18 @@ class Scoped(viewsets.GenericViewSet):
         return super().get_queryset().visible_to(self.request.user)
 
 
-class PublisherViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
+class PublisherViewSet(
+    mixins.CreateModelMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.UpdateModelMixin,
+    Scoped,
+):
     """The publishers of one's own departments, and the organisation's."""
 
     queryset = Publisher.objects.all()
     serializer_class = serializers.PublisherSerializer
+    http_method_names = ["get", "post", "patch", "head", "options"]
 
 
 class ListingViewSet(
@@ -51,10 +58,10 @@ class ListingViewSet(
     @extend_schema(methods=["get"], responses=serializers.ReleaseSerializer(many=True), filters=False)
     @extend_schema(
         methods=["post"],
-        request=serializers.ReleaseSerializer,
-        responses={201: serializers.ReleaseSerializer},
+        request=serializers.ReleaseAskedSerializer,
+        responses={201: serializers.ReleaseSerializer, 202: serializers.SubmissionSerializer},
         description="Publishes the listing's persona as it is now. The same version again: 201 with the same release "
-        "when the bytes are the same, else 409.",
+        "when the bytes are the same, else 409. In a namespace of four eyes it is handed in: 202.",
     )
     @action(detail=True, methods=["get", "post"], pagination_class=None)
     def releases(self, request, pk=None):
@@ -63,11 +70,55 @@ class ListingViewSet(
         if request.method == "GET":
             rows = listing.releases.select_related("published_by")
             return Response(serializers.ReleaseSerializer(rows, many=True, context=context).data)
-        asked = serializers.ReleaseSerializer(data=request.data, context=context)
+        asked = serializers.ReleaseAskedSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
+        if listing.publisher.needs_second_person:
+            submission = submissions.submission_create(
+                listing=listing, by=request.user, **asked.validated_data
+            )
+            told = serializers.SubmissionSerializer(submission).data
+            return Response(told, status=status.HTTP_202_ACCEPTED)
         release = publishing.release_publish(listing=listing, by=request.user, **asked.validated_data)
         told = serializers.ReleaseSerializer(release, context=context).data
         return Response(told, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=serializers.ReleaseAskedSerializer, responses=serializers.FindingSerializer(many=True)
+    )
+    @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
+    def check(self, request, pk=None):
+        """What the checks before publishing would say; nothing is written."""
+        asked = serializers.ReleaseAskedSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        found = publishing.release_findings(
+            listing=self.get_object(), by=request.user, **asked.validated_data
+        )
+        told = [finding._asdict() for finding in found]
+        return Response(serializers.FindingSerializer(told, many=True).data)
+
+
+class SubmissionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
+    """What waits for a second person, and what became of it. `POST listings/{id}/releases/` hands in."""
+
+    queryset = Submission.objects.select_related("author", "decided_by", "listing__publisher")
+    serializer_class = serializers.SubmissionSerializer
+    filterset_class = SubmissionFilter
+
+    @extend_schema(request=None, responses=serializers.ReleaseSerializer)
+    @action(detail=True, methods=["post"])
+    def approve(self, request, pk=None):
+        """Publishes the very bytes that were handed in; by an admin who is not their author."""
+        release = submissions.submission_approve(submission=self.get_object(), by=request.user)
+        return Response(serializers.ReleaseSerializer(release, context=self.get_serializer_context()).data)
+
+    @extend_schema(request=serializers.ReasonSerializer)
+    @action(detail=True, methods=["post"])
+    def refuse(self, request, pk=None):
+        submission = self.get_object()
+        asked = serializers.ReasonSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        row = submissions.submission_refuse(submission=submission, by=request.user, **asked.validated_data)
+        return Response(self.get_serializer(row).data)
 
 
 class ReleaseViewSet(mixins.RetrieveModelMixin, Scoped):

@@ -84,6 +84,29 @@ class BundledPersona(Named):
     hints: list[Annotated[str, StringConstraints(min_length=1, max_length=128)]] = Field(default_factory=list)
 
 
+class About(Part):
+    """What its publisher says of it."""
+
+    name: Name
+    summary: Annotated[str, StringConstraints(max_length=200)] = ""
+    readme: Annotated[str, StringConstraints(max_length=64 * 1024)] = ""
+    category: Annotated[str, StringConstraints(max_length=16)] = "other"
+    icon: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")] = "package"
+
+
+class PersonaTest(Part):
+    """`expect`: {dotted path: value} of the merge of `template` and the persona. `suits`: whether a hint of the persona
+    meets the `software` of a machine."""
+
+    name: Name
+    template: Annotated[dict[str, Any], AfterValidator(_settings)] = Field(default_factory=dict)
+    expect: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,80}$")], Any] = Field(
+        default_factory=dict
+    )
+    software: list[Annotated[str, StringConstraints(max_length=128)]] = Field(default_factory=list)
+    suits: bool | None = None
+
+
 class Bundle(Part):
     """`persona.settings` names the driver set and the script by the slugs that they have here."""
 
@@ -93,6 +116,8 @@ class Bundle(Part):
     version: Semver
     licence: Licence
     changelog: list[Change] = Field(default_factory=list)
+    about: About | None = None
+    tests: Annotated[list[PersonaTest], Field(max_length=50)] | None = None
     persona: BundledPersona
     driver_set: BundledDriverSet | None = None
     resource_profile: BundledResources | None = None

@@ -5,8 +5,10 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from marketplace.domain.bundle import version_key
+from marketplace.domain.markdown import rendered
 from personas.models import Department
 from personas.models.owned import OwnedQuerySet
 
@@ -14,6 +16,23 @@ from personas.models.owned import OwnedQuerySet
 class Visibility(models.TextChoices):
     DEPARTMENT = "department", "Our department"
     ORGANISATION = "organisation", "The whole organisation"
+    PUBLIC = "public", "Everyone, other instances too"
+
+
+class Icon(models.TextChoices):
+    """Of the sprite that every page has: a publisher's picture would be a file to check, and a way to look like another
+    publisher."""
+
+    PACKAGE = "package", "Package"
+    DATABASE = "database-export", "Database"
+    WORLD = "world", "Web"
+    CHART = "chart-line", "Chart"
+    COIN = "coin", "Money"
+    TERMINAL = "terminal-2", "Terminal"
+    TOOLS = "tools", "Tools"
+    SHIELD = "shield-lock", "Shield"
+    CLOUD = "cloud", "Cloud"
+    SERVER = "server-2", "Server"
 
 
 class Category(models.TextChoices):
@@ -30,11 +49,11 @@ class ListingQuerySet(OwnedQuerySet):
     department_path = "publisher__department"
 
     def visible_to(self, user):
-        """What is for the whole organisation, and what one's own departments publish."""
+        """What is for the whole organisation or for everyone, and what one's own departments publish."""
         if not user.is_authenticated or user.is_superuser:
             return super().visible_to(user)
         ours = models.Q(publisher__department__in=Department.objects.visible_to(user))
-        return self.filter(ours | models.Q(visibility=Visibility.ORGANISATION))
+        return self.filter(ours | ~models.Q(visibility=Visibility.DEPARTMENT))
 
 
 class Listing(models.Model):
@@ -45,6 +64,12 @@ class Listing(models.Model):
     summary = models.CharField(max_length=200, blank=True)
     readme = models.TextField(max_length=64 * 1024, blank=True)
     category = models.CharField(max_length=16, choices=Category, default=Category.OTHER)
+    icon = models.CharField(max_length=32, choices=Icon, default=Icon.PACKAGE)
+    tests = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="The persona's own tests (marketplace/domain/bundle.py, PersonaTest).",
+    )
     visibility = models.CharField(max_length=16, choices=Visibility, default=Visibility.ORGANISATION)
     persona = models.ForeignKey(
         "personas.Persona",
@@ -73,6 +98,10 @@ class Listing(models.Model):
     @property
     def department(self):
         return self.publisher.department
+
+    @property
+    def readme_html(self) -> str:
+        return SafeString(rendered(self.readme))  # no HTML of its own gets through, and the rest is sanitised
 
     @property
     def newest(self) -> "Release | None":
@@ -105,6 +134,7 @@ class Release(models.Model):
     sha256 = models.CharField(max_length=64)
     persona_revision = models.PositiveIntegerField(help_text="Of the persona that it was made from.")
     published_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     published_at = models.DateTimeField(auto_now_add=True)
     yanked_at = models.DateTimeField(null=True, editable=False)
     yank_reason = models.CharField(max_length=200, blank=True)

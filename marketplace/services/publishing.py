@@ -1,24 +1,38 @@
 """Sharing a persona: the publisher, the listing, and releases that never change."""
 
+import json
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from marketplace.domain.bundle import Bundle, bundle_of, digest, pack
+from marketplace.domain.finding import Finding, errors_by_place
+from marketplace.domain.lint import findings
 from marketplace.models import Listing, Publisher, Release
+from marketplace.services.shellcheck import script_findings
 from personas.domain.settings import InvalidSettings
-from personas.errors import BadInput, Refused
+from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Department, Persona, Role
 from personas.services.access import require
 from personas.services.audit import record
 from personas.services.revisions import revision_ensure
 from personas.services.rows import checked_save, row_create, row_update, snapshot
 
+ABOUT = ("name", "summary", "readme", "category", "icon")
+
 
 def publisher_create(*, by, department: Department | None, **fields: Any) -> Publisher:
     """Raises NotAllowed, ValidationError when the namespace is taken."""
     return row_create(row=Publisher(department=department, **fields), by=by)
+
+
+@transaction.atomic
+def publisher_update(*, publisher: Publisher, by, **fields: Any) -> Publisher:
+    """Four eyes are asked for by an admin, and given up by a superuser: else an author could do so on his own."""
+    if publisher.needs_second_person and not fields.get("needs_second_person", True) and not by.is_superuser:
+        raise NotAllowed("Only a superuser gives up four eyes.")
+    return row_update(row=publisher, by=by, values=fields)
 
 
 @transaction.atomic
@@ -47,23 +61,54 @@ def release_publish(
     """The listing's persona as it is now, as an immutable release.
 
     The same version with the same bytes is the release that is there; with other bytes it is Refused. Raises BadInput
-    with the field that is wrong.
+    with everything that has to be mended, by field, line by line; Refused in a namespace of four eyes, where it is
+    handed in instead (services/submissions.py).
     """
     require(by=by, department=listing.department, role=Role.ADMIN)
-    if listing.persona is None:
-        raise Refused("The persona that this listing was made from is gone.")
-    bundle = _bundle(listing, version, licence, changelog or [])
-    content = pack(bundle)
-    there = listing.releases.filter(version=bundle.version).first()
-    if there is None:
-        return _released(listing, bundle, content, by)
-    if there.sha256 == digest(content):
+    if listing.publisher.needs_second_person:
+        raise Refused(f"{listing.publisher} publishes what a second person has approved: hand it in.")
+    content = release_content(listing=listing, by=by, version=version, licence=licence, changelog=changelog)
+    if there := same_release(listing, content):
         return there
-    raise Refused(f"Version {version} is published and never changes; take the next one.")
-
-
-def _released(listing: Listing, bundle: Bundle, content: bytes, by) -> Release:
     revision = revision_ensure(row=listing.persona, by=by)
+    return release_write(
+        listing=listing, content=content, persona_revision=revision.number, author=by, approved_by=None, by=by
+    )
+
+
+def release_findings(
+    *, listing: Listing, by, version: str, licence: str, changelog: list[dict] | None = None
+) -> list[Finding]:
+    """What the checks before publishing say of the persona as it is now; nothing is written."""
+    require(by=by, department=listing.department, role=Role.ADMIN)
+    bundle = _bundle(listing, version, licence, changelog or [])
+    return [*findings(bundle), *script_findings(bundle.script)]
+
+
+def release_content(
+    *, listing: Listing, by, version: str, licence: str, changelog: list[dict] | None = None
+) -> bytes:
+    """The checked bytes of a release. Raises BadInput as `release_publish`."""
+    told = release_findings(listing=listing, by=by, version=version, licence=licence, changelog=changelog)
+    if errors := errors_by_place(told):
+        raise BadInput(errors)
+    return pack(_bundle(listing, version, licence, changelog or []))
+
+
+def same_release(listing: Listing, content: bytes) -> Release | None:
+    """The release that is these very bytes. Raises Refused when the version has other ones."""
+    version = bundle_of(json.loads(content)).version
+    there = listing.releases.filter(version=version).first()
+    if there and there.sha256 != digest(content):
+        raise Refused(f"Version {version} is published and never changes; take the next one.")
+    return there
+
+
+def release_write(
+    *, listing: Listing, content: bytes, persona_revision: int, author, approved_by, by
+) -> Release:
+    """Writes checked bytes down. Call it inside the transaction that has decided."""
+    bundle = bundle_of(json.loads(content))
     release = Release(
         listing=listing,
         version=bundle.version,
@@ -71,8 +116,9 @@ def _released(listing: Listing, bundle: Bundle, content: bytes, by) -> Release:
         changelog=[change.model_dump() for change in bundle.changelog],
         bundle=content,
         sha256=digest(content),
-        persona_revision=revision.number,
-        published_by=by,
+        persona_revision=persona_revision,
+        published_by=author,
+        approved_by=approved_by,
     )
     try:
         with transaction.atomic():
@@ -97,6 +143,8 @@ def release_yank(*, release: Release, by, reason: str) -> Release:
 
 
 def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict]) -> Bundle:
+    if listing.persona is None:
+        raise Refused("The persona that this listing was made from is gone.")
     try:
         return bundle_of(
             {
@@ -105,6 +153,8 @@ def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict])
                 "version": version,
                 "licence": licence,
                 "changelog": changelog,
+                "about": {name: getattr(listing, name) for name in ABOUT},
+                "tests": listing.tests or None,
                 **_content(listing.persona),
             }
         )

@@ -6,11 +6,24 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from marketplace.domain.bundle import version_key
-from marketplace.forms import PublishForm, ReleaseForm, YankForm
-from marketplace.models import Listing, Release
-from marketplace.services.publishing import listing_create, publisher_create, release_publish, release_yank
+from marketplace.forms import ListingForm, PublishForm, ReleaseForm, YankForm
+from marketplace.models import Listing, Release, Submission
+from marketplace.services.publishing import (
+    listing_create,
+    listing_update,
+    publisher_create,
+    release_publish,
+    release_yank,
+)
+from marketplace.services.submissions import submission_create
 from marketplace.views.listings import Market
 from personas.views.base import FormPage, require_here
+
+
+def released(listing: Listing, form, user):
+    """The release, or in a namespace of four eyes what is handed in for one."""
+    verb = submission_create if listing.publisher.needs_second_person else release_publish
+    return verb(by=user, listing=listing, **form.release())
 
 
 class Publish(Market, FormPage):
@@ -41,11 +54,34 @@ class Publish(Market, FormPage):
             by=user, department=said["persona"].department, name=said["publisher_name"]
         )
         listing = listing_create(by=user, publisher=publisher, persona=said["persona"], **form.listing())
-        release_publish(by=user, listing=listing, **form.release())
+        released(listing, form, user)
         return listing
 
     def success_message(self, row):
-        return f"Published “{row}”."
+        waits = row.publisher.needs_second_person
+        return f"Handed in “{row}”: a second person approves it." if waits else f"Published “{row}”."
+
+
+class ListingEdit(Market, FormPage):
+    model, entity = Listing, "listing"
+    form_class = ListingForm
+    template_name = "components/form_page.html"
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.user.is_authenticated:
+            self.listing = get_object_or_404(self.get_queryset(), pk=kwargs["pk"])
+            require_here(request.user, self.listing)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_form_kwargs(self):
+        return {**super().get_form_kwargs(), "instance": self.listing}
+
+    def get_context_data(self, **context):
+        told = {"heading": f"Edit {self.listing}", "cancel_url": self.url("detail", self.listing)}
+        return super().get_context_data(**told, **context)
+
+    def save(self, form):
+        return listing_update(listing=self.listing, by=self.request.user, **form.cleaned_data)
 
 
 class ReleaseCreate(Market, FormPage):
@@ -70,14 +106,16 @@ class ReleaseCreate(Market, FormPage):
         return super().get_context_data(
             listing=self.listing,
             cancel_url=self.url("detail", self.listing),
-            submit_label="Publish",
+            submit_label="Hand in" if self.listing.publisher.needs_second_person else "Publish",
             **context,
         )
 
     def save(self, form):
-        return release_publish(by=self.request.user, listing=self.listing, **form.release())
+        return released(self.listing, form, self.request.user)
 
     def success_message(self, row):
+        if isinstance(row, Submission):
+            return f"Handed in {row}: a second person approves it."
         return f"Published {row}."
 
     def success_url_of(self, row):

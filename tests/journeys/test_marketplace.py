@@ -28,6 +28,7 @@ def test_a_persona_is_published_read_and_installed(page, login, alice, bob):
     page.goto("/marketplace/publish/")
     page.get_by_label("Persona").select_option(label="Tuned PostgreSQL")
     page.get_by_label("Summary").fill("PostgreSQL, sized to the machine")
+    page.get_by_label("Read me").fill("# Expects\n\nA machine with PostgreSQL.")
     page.get_by_label("Name of the new publisher").fill("DBA team")
     page.get_by_label("Licence").fill("whatever")
     page.get_by_role("button", name="Publish").click()

@@ -8,6 +8,7 @@ from personas.services.scripts import script_create
 from tests.factories import make_department, make_member
 
 SCRIPT = "#!/bin/sh\necho tuned\n"
+WORDS = {"summary": "PostgreSQL, tuned", "readme": "# Expects\n\nA *Debian* with PostgreSQL."}
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def persona(alice, seller):
 @pytest.fixture
 def listing(alice, seller, persona):
     publisher = publisher_create(by=alice, department=seller, name="DBA team")
-    return listing_create(by=alice, publisher=publisher, persona=persona, summary="PostgreSQL, tuned")
+    return listing_create(by=alice, publisher=publisher, persona=persona, **WORDS)
 
 
 @pytest.fixture

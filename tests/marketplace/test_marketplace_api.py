@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from marketplace.models import Listing
 from marketplace.models.listing import Visibility
 from tests.factories import make_persona
+from tests.marketplace.conftest import WORDS
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +22,9 @@ def client_of(user):
 def test_from_publisher_to_installation(alice, bob, seller, buyer, persona):
     sells, buys = client_of(alice), client_of(bob)
     publisher = sells.post("/api/v1/publishers/", {"name": "DBA team"}).json()
-    listing = sells.post("/api/v1/listings/", {"publisher": publisher["id"], "persona": str(persona.pk)})
+    listing = sells.post(
+        "/api/v1/listings/", {"publisher": publisher["id"], "persona": str(persona.pk), **WORDS}
+    )
     assert listing.status_code == 201, listing.json()
     releases = f"/api/v1/listings/{listing.json()['id']}/releases/"
     body = {"version": "1.0.0", "licence": "MIT", "changelog": [{"kind": "added", "text": "First"}]}

@@ -29,6 +29,8 @@ def buys(client, bob):
 PUBLISH = {
     "publisher_name": "DBA team",
     "summary": "PostgreSQL, tuned",
+    "readme": "Expects PostgreSQL.",
+    "icon": "package",
     "category": "database",
     "visibility": "organisation",
     "version": "1.0.0",

@@ -1,0 +1,41 @@
+"""What a release has to bring along besides being valid: words for those who choose it, and no surprises."""
+
+from marketplace.domain.bundle import Bundle
+from marketplace.domain.finding import Finding
+from marketplace.domain.manifest import manifest
+from marketplace.domain.persona_tests import failed_tests
+from marketplace.domain.secrets import secrets_in
+
+
+def findings(bundle: Bundle) -> list[Finding]:
+    """All that can be said without running anything else."""
+    return [*_words(bundle), *_changes(bundle), *_doubts(bundle), *failed_tests(bundle), *secrets_in(bundle)]
+
+
+def _words(bundle: Bundle):
+    about = bundle.about
+    if not (about and about.summary) and not bundle.persona.description:
+        yield Finding("lint", "error", "summary", 0, "Say in one sentence for whom it is and what it does.")
+    if not (about and about.readme):
+        yield Finding(
+            "lint",
+            "error",
+            "readme",
+            0,
+            "Write a read me: what it expects, and what it changes.",
+        )
+
+
+def _changes(bundle: Bundle):
+    if not bundle.changelog:
+        yield Finding("lint", "warning", "changelog", 0, "Nothing is said of what is new.")
+
+
+def _doubts(bundle: Bundle):
+    if not bundle.persona.settings.keys() - {"schema_version"}:
+        yield Finding("lint", "error", "persona", 0, "The persona says nothing: there is nothing to share.")
+    if not bundle.tests:
+        yield Finding("lint", "warning", "tests", 0, "It has no tests of its own.")
+    for permission in manifest(bundle):
+        if permission.is_grave and permission.kind == "port":
+            yield Finding("lint", "warning", "persona", 0, f"It {permission.text}.")

@@ -1,0 +1,57 @@
+"""What shellcheck says of a script before it is published; of Python, whether it can be read at all."""
+
+import ast
+import json
+import subprocess
+from functools import lru_cache
+
+from marketplace.domain.bundle import BundledScript
+from marketplace.domain.finding import Finding
+
+TIMEOUT_S = 30
+SHELLS = {"sh": "sh", "bash": "bash"}
+
+
+def script_findings(script: BundledScript | None) -> list[Finding]:
+    if script is None:
+        return []
+    if script.interpreter not in SHELLS:
+        return _python_findings(script.body)
+    return list(_shell_findings(SHELLS[script.interpreter], script.body))
+
+
+def _python_findings(body: str) -> list[Finding]:
+    try:
+        ast.parse(body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None) or 0
+        return [
+            Finding("lint", "error", "script", line, f"Python can't read it: {getattr(error, 'msg', error)}")
+        ]
+    return []
+
+
+@lru_cache(maxsize=256)  # a check before publishing, and once more when it is published
+def _shell_findings(shell: str, body: str) -> tuple[Finding, ...]:
+    command = ["shellcheck", "--norc", "--format=json", "--severity=warning", f"--shell={shell}", "-"]
+    try:
+        done = subprocess.run(
+            command, input=body, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+        rows = json.loads(done.stdout)
+    except FileNotFoundError:
+        return (
+            _untold("shellcheck is not installed on this server: an operator installs the Debian package."),
+        )
+    except (subprocess.TimeoutExpired, json.JSONDecodeError):
+        return (_untold("shellcheck could not read it."),)
+    return tuple(_told(row) for row in rows)
+
+
+def _told(row: dict) -> Finding:
+    level = "error" if row["level"] == "error" else "warning"
+    return Finding("shellcheck", level, "script", row["line"], f"{row['message']} (SC{row['code']})")
+
+
+def _untold(text: str) -> Finding:
+    return Finding("shellcheck", "error", "script", 0, text)
