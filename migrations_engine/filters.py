@@ -5,6 +5,7 @@ from django import forms
 
 from migrations_engine.domain.states import RunState
 from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
+from migrations_engine.models.run import MODES
 from personas.filters import DepartmentChoice, Searchable, ordered_by
 from personas.models import Persona
 from templates_app.models import MigrationTemplate
@@ -17,7 +18,8 @@ def visible(model):
 
 class RunFilter(Searchable):
     search_fields = ("vm__name", "template__name", "persona__name", "root_cause")
-    state = filters.ChoiceFilter(choices=[(s.value, s.value.capitalize()) for s in RunState], label="State")
+    state = filters.ChoiceFilter(choices=[(s.value, s.value.replace("_", " ").capitalize()) for s in RunState], label="State")
+    mode = filters.ChoiceFilter(choices=MODES, label="Kind")
     department = DepartmentChoice()
     persona = filters.ModelChoiceFilter(queryset=visible(Persona))
     template = filters.ModelChoiceFilter(queryset=visible(MigrationTemplate))
@@ -26,7 +28,7 @@ class RunFilter(Searchable):
 
     class Meta:
         model = MigrationRun
-        fields = ["state", "department", "persona", "template", "vm"]
+        fields = ["state", "mode", "department", "persona", "template", "vm"]
 
 
 class MigratedVMFilter(Searchable):

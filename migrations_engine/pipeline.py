@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError
 from migrations_engine import tasks
 from migrations_engine.domain.states import RunState, StepName, StepState
 from migrations_engine.models import MigrationRun, StepRun
-from migrations_engine.services import claims, cleanup, runs
+from migrations_engine.services import claims, cleanup, commitment, runs
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,13 @@ def run_cancel(*, run: MigrationRun, by) -> MigrationRun:
     return run
 
 
+def run_rollback(*, run: MigrationRun, by, reason: str = "") -> MigrationRun:
+    with transaction.atomic():
+        run = commitment.run_rollback(run=run, by=by, reason=reason)
+        transaction.on_commit(partial(_send, tasks.roll_back.si(str(run.pk))))
+    return run
+
+
 def start(run_id: uuid.UUID) -> None:
     """Sends the chain of what is left. Too often is harmless: a step that is done or held is not claimed."""
     MigrationRun.objects.filter(pk=run_id).update(dispatched_at=timezone.now())
@@ -67,9 +74,14 @@ def _send(signature) -> None:
 @shared_task(name="migrations_engine.sweep")
 def sweep() -> None:
     """Every few seconds, by any number of clocks: what nobody works on is started again, cancelled or given up."""
-    for run_id, state in MigrationRun.objects.unattended(timezone.now()).values_list("pk", "state"):
+    now = timezone.now()
+    for run_id in MigrationRun.objects.overdue(now).values_list("pk", flat=True):
+        commitment.roll_back_overdue(run_id=run_id, now=now)
+    for run_id, state in MigrationRun.objects.unattended(now).values_list("pk", "state"):
         if state == RunState.CANCELLING:
             cleanup.conclude_cancel(run_id=run_id)
+        elif state == RunState.ROLLING_BACK:
+            commitment.conclude_rollback(run_id=run_id)
         elif not claims.give_up_hopeless(run_id=run_id) and _is_due(run_id):
             log.info("run_dispatched_again", run_id=str(run_id))
             start(run_id)

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from migrations_engine import runner
 from migrations_engine.domain.states import StepName
-from migrations_engine.services import cleanup
+from migrations_engine.services import cleanup, commitment
 
 
 @shared_task(name="migrations_engine.analyze")
@@ -32,3 +32,8 @@ def post_script(run_id: str) -> None:
 @shared_task(name="migrations_engine.clean_up")
 def clean_up(run_id: str) -> None:
     cleanup.conclude_cancel(run_id=uuid.UUID(run_id))
+
+
+@shared_task(name="migrations_engine.roll_back")
+def roll_back(run_id: str) -> None:
+    commitment.conclude_rollback(run_id=uuid.UUID(run_id))

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from migrations_engine.views import machines, runs, targets, wizard
+from migrations_engine.views import commitment, machines, runs, targets, wizard
 
 app_name = "migrations_engine"
 urlpatterns = [
@@ -12,6 +12,9 @@ urlpatterns = [
     path("migrations/<uuid:pk>/receipt/", runs.run_receipt, name="run_receipt"),
     path("migrations/<uuid:pk>/cancel/", runs.run_cancel, name="run_cancel"),
     path("migrations/<uuid:pk>/retry/", runs.run_retry, name="run_retry"),
+    path("migrations/<uuid:pk>/confirm/", commitment.run_confirm, name="run_confirm"),
+    path("migrations/<uuid:pk>/rollback/", commitment.run_rollback, name="run_rollback"),
+    path("migrations/<uuid:pk>/finalize/", commitment.run_finalize, name="run_finalize"),
     path("migrated/", machines.migratedvm_list, name="migratedvm_list"),
     path("migrated/<uuid:pk>/", machines.migratedvm_detail, name="migratedvm_detail"),
     path("migrated/<uuid:pk>/console/", machines.migratedvm_console, name="migratedvm_console"),

@@ -11,9 +11,12 @@ from rest_framework.views import APIView
 
 from migrations_engine import pipeline
 from migrations_engine.api.fields import ChangeSerializer, ConcernSerializer, NamedSerializer, StepSerializer
+from migrations_engine.domain.terms import LONGEST_MINUTES
 from migrations_engine.filters import RunFilter
 from migrations_engine.models import MigrationRun, RunEvent
-from migrations_engine.services.launch import launch_arguments
+from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
+from migrations_engine.services import commitment
+from migrations_engine.services.launch import launch_arguments, terms_asked
 from migrations_engine.services.plan import plan_make
 from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
 from migrations_engine.services.receipt import receipt_of
@@ -54,6 +57,20 @@ class StartSerializer(LaunchSerializer):
         required=False,
         help_text="Of the plan that you saw: 409 where it is another one now.",
     )
+    mode = serializers.ChoiceField(choices=MODES, required=False)
+    commit = serializers.ChoiceField(choices=COMMITS, required=False)
+    confirm_minutes = serializers.IntegerField(
+        required=False, min_value=1, max_value=LONGEST_MINUTES, help_text="With `commit: timed`."
+    )
+    checks_confirm = serializers.BooleanField(
+        required=False, help_text="Acceptance checks that all pass confirm the run."
+    )
+    on_rollback = serializers.ChoiceField(choices=ON_ROLLBACK, required=False)
+    acknowledge = serializers.DictField(
+        child=serializers.CharField(max_length=500, allow_blank=True),
+        required=False,
+        help_text="`{id of a Warning: why it is accepted}`",
+    )
 
 
 class PlanSerializer(serializers.Serializer):
@@ -82,7 +99,8 @@ class RunSerializer(serializers.ModelSerializer):
         model = MigrationRun
         fields = [
             "id", "state", "percent", "elapsed_s", "root_cause", "department", "vm", "template", "personas", "use_case",
-            "target", "plan_sha256", "created_by", "created_at", "started_at", "finished_at",
+            "target", "plan_sha256", "mode", "commit", "confirm_by", "on_rollback", "finalized_at", "created_by",
+            "created_at", "started_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -115,6 +133,16 @@ class EventSerializer(serializers.ModelSerializer):
         fields = ["at", "step", "level", "text"]
 
 
+class AcknowledgedSerializer(serializers.Serializer):
+    id = serializers.CharField()
+    text = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class RollbackSerializer(serializers.Serializer):
+    reason = serializers.CharField(required=False, max_length=500, allow_blank=True)
+
+
 class RunDetailSerializer(RunSerializer):
     steps = serializers.SerializerMethodField()
     events = EventSerializer(many=True)
@@ -126,13 +154,14 @@ class RunDetailSerializer(RunSerializer):
     scripts = serializers.SerializerMethodField(
         help_text="Exit code, stdout, stderr and duration of each script."
     )
+    acknowledged = AcknowledgedSerializer(many=True, read_only=True)
     receipt = serializers.SerializerMethodField()
     migrated_vm = serializers.SerializerMethodField()
 
     class Meta(RunSerializer.Meta):
         fields = [
             *RunSerializer.Meta.fields, "overrides", "steps", "events", "merged", "concerns", "changes", "scripts",
-            "receipt", "migrated_vm",
+            "acknowledged", "receipt", "migrated_vm",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -229,6 +258,8 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
             **launch_arguments(asked.validated_data, by=request.user),
             plan_sha256=asked.validated_data.get("plan_sha256"),
             idempotency_key=_key(request),
+            terms=terms_asked(asked.validated_data),
+            acknowledged=asked.validated_data.get("acknowledge"),
         )
         return self._accepted(run)
 
@@ -249,6 +280,31 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     @action(detail=True, methods=["post"])
     def retry(self, request, pk=None):
         return self._accepted(pipeline.run_retry(run=self.get_object(), by=request.user))
+
+    @extend_schema(request=None, responses=RunSerializer, summary="It stays: ends the wait for a person")
+    @action(detail=True, methods=["post"])
+    def confirm(self, request, pk=None):
+        return self._shown(commitment.run_confirm(run=self.get_object(), by=request.user))
+
+    @extend_schema(
+        request=RollbackSerializer,
+        responses={202: RunSerializer},
+        summary="The way back; discards a test migration",
+    )
+    @action(detail=True, methods=["post"])
+    def rollback(self, request, pk=None):
+        asked = RollbackSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        reason = asked.validated_data.get("reason", "")
+        return self._accepted(pipeline.run_rollback(run=self.get_object(), by=request.user, reason=reason))
+
+    @extend_schema(request=None, responses=RunSerializer, summary="Gives up the way back")
+    @action(detail=True, methods=["post"])
+    def finalize(self, request, pk=None):
+        return self._shown(commitment.run_finalize(run=self.get_object(), by=request.user))
+
+    def _shown(self, run) -> Response:
+        return Response(RunSerializer(self.get_queryset().get(pk=run.pk)).data)
 
     def _accepted(self, run) -> Response:
         run = self.get_queryset().get(pk=run.pk)

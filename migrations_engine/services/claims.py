@@ -16,7 +16,9 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
+from migrations_engine.domain.terms import confirm_by, needs_confirmation
 from migrations_engine.models import MigrationRun, StepRun
+from migrations_engine.services.events import tell
 from migrations_engine.services.outcome import run_ended
 
 MAX_ATTEMPTS = 6  # the first worker and five that took over: what kills six workers will kill the next
@@ -109,15 +111,25 @@ def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = No
     if state == StepState.SUCCEEDED:
         columns |= {"percent": 100, "message": ""}
     with transaction.atomic():
-        MigrationRun.objects.select_for_update().get(
-            pk=claim.run_id
-        )  # one order of locks: the run, then its steps
+        # one order of locks: the run, then its steps
+        run = MigrationRun.objects.select_for_update().get(pk=claim.run_id)
         if not _held(claim).update(**columns):
             raise LostClaim(f"{claim.name} is held by another worker")
         if state == StepState.FAILED:
             _end(claim.run_id, RunState.FAILED, now, root_cause=error)
         elif state == StepState.SUCCEEDED and claim.name == STEPS[-1]:
-            _end(claim.run_id, RunState.SUCCEEDED, now)
+            _finish(run, (result or {}).get("checks", []), now)
+
+
+def _finish(run: MigrationRun, checks: list[dict[str, Any]], now) -> None:
+    if not needs_confirmation(run.terms, checks):
+        _end(run.pk, RunState.SUCCEEDED, now)
+        return
+    deadline = confirm_by(run.terms, now)
+    running = MigrationRun.objects.filter(pk=run.pk, state=RunState.RUNNING)
+    if running.update(state=RunState.CONFIRMING, confirm_by=deadline):
+        until = f" until {deadline:%Y-%m-%d %H:%M:%S} UTC, or it is rolled back" if deadline else ""
+        tell(run.pk, f"The machine is up. The run waits for somebody to confirm it{until}.", level="warning")
 
 
 def _end(run_id, state, now, root_cause="") -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from analyzer.models import VirtualMachine
 from analyzer.services.vm_personas import DEFAULT_USE_CASE, personas_for
+from migrations_engine.domain.terms import Terms, TermsError, terms_of
 from migrations_engine.models import TargetEndpoint
 from migrations_engine.services.lookup import find
 from personas.errors import BadInput
@@ -32,6 +33,14 @@ def launch_arguments(asked: Mapping[str, Any], *, by) -> dict[str, Any]:
         "target": find(TargetEndpoint, target, by=by, field="target") if target else None,
         "by": by,
     }
+
+
+def terms_asked(asked: Mapping[str, Any]) -> Terms:
+    """`{mode?, commit?, confirm_minutes?, checks_confirm?, on_rollback?}`. Raises BadInput."""
+    try:
+        return terms_of(asked)
+    except TermsError as error:
+        raise BadInput({error.field: [str(error)]}) from error
 
 
 def _personas(asked, vm, by) -> list[Persona]:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from migrations_engine.domain.machine import MachineRef
-from migrations_engine.domain.states import RUN_ALIVE
+from migrations_engine.domain.states import RUN_AT_WORK, RunState
 from migrations_engine.models import MigratedVM, MigrationRun
 from migrations_engine.services import ledger
 from migrations_engine.services.events import storable
@@ -98,13 +98,15 @@ def machines_resume(tell: Callable[[MigratedVM], None]) -> None:
 
 
 def _present():
-    return MigratedVM.objects.filter(removed_at__isnull=True).exclude(run__state__in=RUN_ALIVE)
+    return MigratedVM.objects.filter(removed_at__isnull=True).exclude(run__state__in=RUN_AT_WORK)
 
 
 def migrated_vm_remove(*, migrated_vm: MigratedVM, by) -> MigratedVM:
     """Removes the machine and its disk from the target; the row stays as history. Said twice: the same answer."""
     require(by=by, department=migrated_vm.department, role=Role.OPERATOR)
     _require_idle(migrated_vm, "removed")
+    if migrated_vm.run.state == RunState.CONFIRMING:
+        raise Refused("Its run waits to be confirmed: roll it back instead, and the machine is removed with it.")
     if migrated_vm.removed_at:
         return migrated_vm
     removed = _asked(ledger.remove_all, migrated_vm.run)
@@ -129,7 +131,7 @@ def _require_there(migrated_vm) -> None:
 
 
 def _require_idle(migrated_vm, what: str) -> None:
-    if migrated_vm.run.state in RUN_ALIVE:
+    if migrated_vm.run.state in RUN_AT_WORK:
         raise Refused(f"Its run is still at work on this machine; it can be {what} when the run has ended.")
 
 

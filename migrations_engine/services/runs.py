@@ -1,14 +1,16 @@
 """Launch, cancel, retry: what people do to a run. `migrations_engine.pipeline` adds the sending of its chain."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from analyzer.models import VirtualMachine
+from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.states import STEPS, RunState, StepState
+from migrations_engine.domain.terms import Terms
 from migrations_engine.models import MigrationRun, StepRun, TargetEndpoint
 from migrations_engine.services.events import tell
 from migrations_engine.services.plan import Plan, plan_make
@@ -24,6 +26,10 @@ CANCELLABLE = (RunState.QUEUED, RunState.RUNNING, RunState.FAILED)
 
 class Blocked(Refused):
     """The plan has critical concerns; `concerns` lists them."""
+
+
+class Busy(Refused):
+    """Another run of this machine has not ended; `run` is its id."""
 
 
 class KeyReused(Refused):
@@ -43,26 +49,31 @@ def run_create(
     by,
     plan_sha256: str | None = None,
     idempotency_key: str = "",
+    terms: Terms = Terms(),
+    acknowledged: Mapping[str, str] | None = None,
     then: Callable[[uuid.UUID], None] | None = None,
 ) -> MigrationRun:
     """MigrateVM(TemplateID, VMID, PersonaID): the run with the snapshot of its plan and its four steps, queued.
 
     With an `idempotency_key` that this user has used: the run of that time. Raises NotAllowed (not an operator there),
     Stale (the plan is not the one of `plan_sha256` any more), Blocked, KeyReused, BadInput, InvalidSettings.
+    Busy (another run of this machine has not ended). `acknowledged`: {id of a Warning: why it is accepted}.
     `then` is called with the new run's id as soon as it is committed.
     """
     if vm.department is None:
         raise BadInput({"vm": ["This machine belongs to no department; give it one first."]})
     require(by=by, department=vm.department, role=Role.OPERATOR)
-    body = _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256)
+    body = _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256, terms, acknowledged)
     if earlier := _replayed(by, idempotency_key, body):
         return earlier
     options = {"personas": personas, "use_case": use_case, "overrides": overrides, "target": target}
     plan = plan_make(template=template, vm=vm, by=by, **options)
     _require_launchable(plan, plan_sha256)
+    accepted = _acknowledged(plan, acknowledged or {})
     try:
         with transaction.atomic():
-            run = _write(plan, template, vm, overrides or {}, by, idempotency_key, body)
+            _require_free(vm)
+            run = _write(plan, template, vm, overrides or {}, by, idempotency_key, body, terms, accepted)
             if then is not None:
                 transaction.on_commit(partial(then, run.pk))
             return run
@@ -72,9 +83,35 @@ def run_create(
         raise
 
 
-def _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256) -> str:
+def _body_sha256(
+    template, vm, personas, use_case, overrides, target, plan_sha256, terms: Terms, acknowledged
+) -> str:
     ids = [str(row.pk) if row else None for row in (template, vm, target)]
-    return sha256_of([*ids, [str(p.pk) for p in personas], use_case, overrides or {}, plan_sha256])
+    body = [*ids, [str(p.pk) for p in personas], use_case, overrides or {}, plan_sha256]
+    if acknowledged or not terms.are_default():
+        body += [terms.as_dict(), dict(acknowledged or {})]
+    return sha256_of(body)
+
+
+def _require_free(vm: VirtualMachine) -> None:
+    """The machine's row is locked until the commit, so that of two launches at once one comes second."""
+    VirtualMachine.objects.select_for_update().get(pk=vm.pk)
+    other = MigrationRun.objects.alive().filter(vm=vm).first()
+    if other is not None:
+        words = str(other.state).replace("_", " ")
+        raise Busy(f"Another run of {vm.name} is {words}; wait for its end or cancel it.", run=str(other.pk))
+
+
+def _acknowledged(plan: Plan, reasons: Mapping[str, str]) -> list[dict[str, str]]:
+    """The Warnings that were accepted, with the reasons. Raises BadInput for a concern that the plan does not have."""
+    warnings = {concern["id"]: concern for concern in plan.concerns if concern["severity"] == Severity.WARNING}
+    wrong = [f"The plan has no Warning {id!r}." for id in reasons if id not in warnings]
+    wrong += [f"Give a reason for {id!r}." for id, reason in reasons.items() if not reason.strip()]
+    if wrong:
+        raise BadInput({"acknowledge": wrong})
+    return [
+        {"id": id, "text": warnings[id]["text"], "reason": reason.strip()} for id, reason in reasons.items()
+    ]
 
 
 def _replayed(by, key: str, body: str) -> MigrationRun | None:
@@ -94,7 +131,7 @@ def _require_launchable(plan: Plan, expected: str | None) -> None:
         raise Blocked(f"The plan has critical concerns: {told}", concerns=blockers)
 
 
-def _write(plan, template, vm, overrides, by, key, body) -> MigrationRun:
+def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged) -> MigrationRun:
     document = plan.document
     run = MigrationRun.objects.create(
         department=vm.department,
@@ -108,13 +145,19 @@ def _write(plan, template, vm, overrides, by, key, body) -> MigrationRun:
         plan_sha256=plan.sha256,
         idempotency_key=key,
         request_sha256=body if key else "",
+        acknowledged=acknowledged,
         created_by=by,
+        **terms.as_dict(),
     )
     StepRun.objects.bulk_create(
         [StepRun(run=run, name=name, order=order) for order, name in enumerate(STEPS)]
     )
-    tell(run.pk, f"{by.get_username()} started the migration of {vm.name} by the template {template.name}.")
-    record(by=by, action="migration.start", obj=run, after={"plan_sha256": plan.sha256, "vm": str(vm.pk)})
+    what = "a test migration" if run.is_test else "the migration"
+    tell(run.pk, f"{by.get_username()} started {what} of {vm.name} by the template {template.name}.")
+    for row in acknowledged:
+        tell(run.pk, f"{by.get_username()} accepts: {row['text']} Reason: {row['reason']}", level="warning")
+    told = {"plan_sha256": plan.sha256, "vm": str(vm.pk), "acknowledged": acknowledged}
+    record(by=by, action="migration.start", obj=run, after=told | terms.as_dict())
     return run
 
 
@@ -125,6 +168,8 @@ def run_cancel(*, run: MigrationRun, by) -> MigrationRun:
         run = MigrationRun.objects.select_for_update().get(pk=run.pk)
         if run.state in (RunState.CANCELLING, RunState.CANCELLED):
             return run
+        if run.state == RunState.CONFIRMING:
+            raise Refused("Its steps are done and it waits for a yes or no: confirm it, or roll it back.")
         if run.state not in CANCELLABLE:
             raise Refused(f"The run has {run.state}; remove its machine on the machine's own page.")
         before, run.state = run.state, RunState.CANCELLING
@@ -146,6 +191,7 @@ def run_retry(*, run: MigrationRun, by) -> MigrationRun:
             raise Refused(f"Only a failed run can be tried again; this one is {run.state}.")
         if step is None:
             raise Refused("It failed while it was cleaned up, so no step can be tried again; give it up once more.")
+        _require_free(run.vm)
         step.state, step.attempt, step.retries, step.error = StepState.WAITING, 0, step.retries + 1, ""
         step.percent, step.message, step.started_at, step.finished_at = 0, "", None, None
         step.save()

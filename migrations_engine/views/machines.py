@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from migrations_engine.domain.states import RUN_ALIVE
+from migrations_engine.domain.states import RUN_AT_WORK
 from migrations_engine.filters import MigratedVMFilter
 from migrations_engine.models import MigratedVM
 from migrations_engine.services import migrated
@@ -54,7 +54,7 @@ def migratedvm_detail(request, pk):
         "verdict": verdict_of(row),
         "verification": row.verification,
         "forwards": sorted(row.reference.get("forwards", {}).items()),
-        "idle": row.run.state not in RUN_ALIVE,
+        "idle": row.run.state not in RUN_AT_WORK,
         "may_operate": may_operate(request.user, row.department) and row.removed_at is None,
         "tabs": tabs(row, "overview"),
     }

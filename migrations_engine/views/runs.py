@@ -15,6 +15,7 @@ from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.states import RunState
 from migrations_engine.filters import RunFilter
 from migrations_engine.models import MigrationRun
+from migrations_engine.services.commitment import decisions
 from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
 from migrations_engine.services.receipt import receipt_of
 from migrations_engine.services.runs import CANCELLABLE
@@ -101,6 +102,7 @@ def live_context(request, run) -> dict:
         "may_cancel": operates and run.state in CANCELLABLE,
         "may_retry": operates and run.state == RunState.FAILED and failed is not None,
         "gives_up": run.state == RunState.FAILED,
+        **{decision: operates and may for decision, may in decisions(run).items()},
     }
 
 
@@ -162,6 +164,7 @@ def run_retry(request, pk):
         "run": run,
         "question": f"Try the failed step of {run.vm.name} again?",
         "submit_label": "Try again",
+        "blocked": run.state != RunState.FAILED,
         "cancel_url": reverse("migrations_engine:run_detail", args=[run.pk]),
     }
     return render(request, "migrations_engine/run_retry.html", context)

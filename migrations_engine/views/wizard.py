@@ -16,6 +16,7 @@ from analyzer.models import VirtualMachine
 from analyzer.models.recommendation import RecommendationState
 from analyzer.services.vm_personas import personas_for, use_cases_of
 from migrations_engine import pipeline
+from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.settings_path import leaf
 from migrations_engine.forms import LaunchForm
 from migrations_engine.services.launch import launch_arguments
@@ -30,6 +31,7 @@ from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
 from personas.models import Department, Persona
 from templates_app.models import MigrationTemplate
 
+ACCEPT = "accept-"
 STEPS = (("vm", "Machine"), ("persona", "Persona"), ("template", "Template"), ("plan", "Plan"))
 
 
@@ -229,7 +231,7 @@ def _planned(request, chosen, form):
         if chosen.alone:
             arguments["personas"] = []
         if request.method == "POST" and request.POST.get("action") == "start":
-            return None, _started(arguments, form.cleaned_data)
+            return None, _started(arguments, form.cleaned_data, accepted(request.POST))
         return plan_make(**arguments), None
     except NotAllowed as error:
         raise PermissionDenied(error.message) from error
@@ -246,9 +248,21 @@ def _planned(request, chosen, form):
     return None, None
 
 
-def _started(arguments, cleaned):
+def _started(arguments, cleaned, acknowledged):
     key = f"page-{cleaned['launch_key']}" if cleaned["launch_key"] else ""
-    return pipeline.run_start(**arguments, plan_sha256=cleaned["plan_sha256"] or None, idempotency_key=key)
+    return pipeline.run_start(
+        **arguments,
+        plan_sha256=cleaned["plan_sha256"] or None,
+        idempotency_key=key,
+        terms=cleaned["terms"],
+        acknowledged=acknowledged,
+    )
+
+
+def accepted(posted) -> dict[str, str]:
+    """Reasons that were written beside Warnings, by the Warning's id."""
+    given = {name.removeprefix(ACCEPT): reason[:500] for name, reason in posted.items() if name.startswith(ACCEPT)}
+    return {id: reason for id, reason in given.items() if reason.strip()}
 
 
 def plan_context(plan) -> dict:
@@ -259,6 +273,7 @@ def plan_context(plan) -> dict:
         "launch_key": uuid.uuid4(),
         "concern_groups": concern_groups(plan.concerns),
         "blockers": plan.blockers,
+        "warnings": [concern for concern in plan.concerns if concern["severity"] == Severity.WARNING],
         "changes": document["changes"],
         "timeout_s": leaf(document["merged"]["merged"], "post_migration.timeout_s", 600),
     }

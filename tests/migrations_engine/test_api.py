@@ -142,6 +142,7 @@ def test_same_key_with_another_body_is_refused(alice, estate):
 def test_key_belongs_to_its_user(alice, estate):
     colleague = client_of(factories.make_member(estate.department, role="operator"))
     first = alice.post(MIGRATIONS, body(estate), headers={"Idempotency-Key": "k1"})
+    MigrationRun.objects.update(state="cancelled")  # one run of a machine at a time
     second = colleague.post(MIGRATIONS, body(estate), headers={"Idempotency-Key": "k1"})
     assert first["Location"] != second["Location"]
 
@@ -246,3 +247,28 @@ def test_target_of_past_migrations_is_not_deleted(estate, run_all):
     run_all(pipeline.run_start, **estate.launch())
     told = problem(root.delete(f"/api/v1/targets/{estate.target.pk}/"), 409)
     assert told["used_by"][0]["type"] == "migration"
+
+
+# --- terms -----------------------------------------------------------------------------------------------------------
+
+
+def test_run_is_launched_on_terms_and_steered(alice, estate, run_all):
+    asked = body(estate, commit="by_hand", on_rollback="keep")
+    told = alice.post(MIGRATIONS, asked).json()
+    assert (told["commit"], told["on_rollback"], told["mode"]) == ("by_hand", "keep", "cold")
+    place = f"{MIGRATIONS}{told['id']}/"
+    problem(alice.post(f"{place}confirm/"), 409)
+    run_all(lambda: pipeline.start(told["id"]) or MigrationRun.objects.get())
+    assert alice.get(place).json()["state"] == "confirming"
+    assert alice.post(f"{place}confirm/").json()["state"] == "succeeded"
+    assert alice.post(f"{place}rollback/", {"reason": "slow"}).status_code == 202
+
+
+def test_terms_that_contradict_each_other_are_told_with_their_field(alice, estate):
+    assert pointers(alice.post(MIGRATIONS, body(estate, commit="timed"))) == ["#/confirm_minutes"]
+    assert pointers(alice.post(MIGRATIONS, body(estate, acknowledge={"no.such": "x"}))) == ["#/acknowledge"]
+
+
+def test_second_run_of_a_machine_is_a_conflict_that_names_the_first(alice, estate):
+    first = alice.post(MIGRATIONS, body(estate)).json()["id"]
+    assert problem(alice.post(MIGRATIONS, body(estate)), 409)["run"] == first

@@ -6,6 +6,7 @@ from django.urls import reverse
 from migrations_engine import pipeline
 from migrations_engine.domain.machine import Result
 from migrations_engine.domain.states import RunState
+from migrations_engine.domain.terms import Commit, Mode, Terms
 from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
 from tests import factories
 
@@ -298,3 +299,67 @@ def test_viewer_sees_no_buttons_and_is_refused(client, estate, done):
 def test_wizard_does_not_show_a_strangers_machine(charlie, estate):
     assert charlie.get(page("run_create", query=plan_query(estate))).status_code == 404
     assert "web01" not in text(charlie.get(page("run_create")))
+
+
+# --- terms -----------------------------------------------------------------------------------------------------------
+
+
+def wizard_url(estate):
+    return page("run_create", query=f"?vm={estate.vm.pk}&persona={estate.persona.pk}&template={estate.template.pk}")
+
+
+def test_wizard_starts_a_run_that_waits_for_a_person(alice, estate, run_all):
+    posted = {"target": estate.target.pk, "action": "start", "commit": "timed", "confirm_minutes": "30"}
+    alice.post(wizard_url(estate), posted)
+    run = MigrationRun.objects.get()
+    assert (run.commit, run.confirm_minutes) == ("timed", 30)
+
+
+def test_wizard_tells_terms_that_contradict_each_other(alice, estate):
+    posted = {"target": estate.target.pk, "overrides": "", "action": "start", "commit": "timed"}
+    response = alice.post(wizard_url(estate), posted)
+    assert response.status_code == 400
+    assert "within how many minutes" in response.content.decode()
+    assert not MigrationRun.objects.exists()
+
+
+def test_wizard_records_why_a_warning_was_accepted(alice, estate):
+    estate.template.default_kernel_version, estate.template.locks = "6.1.0-1-amd64", ["kernel.version"]
+    estate.template.save()
+    assert "accept-settings.locked" in text(alice.get(wizard_url(estate)))
+    posted = {"target": estate.target.pk, "action": "start", "accept-settings.locked": "the owner knows"}
+    alice.post(wizard_url(estate), posted)
+    assert MigrationRun.objects.get().acknowledged[0]["reason"] == "the owner knows"
+
+
+def test_waiting_run_shows_its_deadline_and_its_buttons(alice, estate, run_all):
+    run = run_all(pipeline.run_start, **estate.launch(terms=Terms(commit=Commit.TIMED, confirm_minutes=30)))
+    shown = text(alice.get(page("run_detail", run.pk)))
+    assert "Waiting for you" in shown
+    assert f"{run.confirm_by:%Y-%m-%d %H:%M:%S} UTC" in shown
+    for name in ("run_confirm", "run_rollback"):
+        assert page(name, run.pk) in shown
+    assert "Does web01 stay" in text(alice.get(page("run_confirm", run.pk)))
+    alice.post(page("run_confirm", run.pk))
+    shown = text(alice.get(page("run_detail", run.pk)))
+    assert page("run_finalize", run.pk) in shown
+    alice.post(page("run_finalize", run.pk))
+    run.refresh_from_db()
+    assert run.finalized_at
+    assert page("run_rollback", run.pk) not in text(alice.get(page("run_detail", run.pk)))
+
+
+def test_test_migration_is_labelled_and_discarded_with_one_click(alice, estate, run_all):
+    run = run_all(pipeline.run_start, **estate.launch(terms=Terms(mode=Mode.TEST)))
+    for shown in (page("run_detail", run.pk), page("run_list"), page("migratedvm_list")):
+        assert "Test</span>" in text(alice.get(shown))
+    assert "Discard it" in text(alice.get(page("migratedvm_detail", run.migrated_vm.pk)))
+    alice.post(page("run_rollback", run.pk))
+    run.refresh_from_db()
+    assert run.state == RunState.ROLLING_BACK
+
+
+def test_retry_of_a_run_that_did_not_fail_has_no_button(alice, done):
+    shown = text(alice.get(page("run_retry", done.pk)))
+    assert "Nothing of this run has failed" in shown
+    assert "Try again</button>" not in shown

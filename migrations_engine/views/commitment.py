@@ -1,0 +1,92 @@
+"""What a person decides after the last step: it stays, it goes back, there is no way back any more."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from migrations_engine import pipeline
+from migrations_engine.domain.terms import OnRollback
+from migrations_engine.models import MigrationRun
+from migrations_engine.services import commitment
+from migrations_engine.views.refusals import refusals_as_messages, require_operator
+from migrations_engine.views.runs import visible_run
+
+
+@dataclass(frozen=True)
+class Decision:
+    verb: Callable
+    question: str
+    consequences: str
+    submit_label: str
+    danger: bool = False
+
+
+def _decide(request, pk, decision_for: Callable[[MigrationRun], Decision]):
+    run = visible_run(request, pk)
+    require_operator(request.user, run.department)
+    decision = decision_for(run)
+    if request.method == "POST":
+        with refusals_as_messages(request):
+            decision.verb(run=run, by=request.user)
+        return redirect("migrations_engine:run_detail", pk=run.pk)
+    context = {
+        "run": run,
+        "question": decision.question,
+        "consequences": decision.consequences,
+        "submit_label": decision.submit_label,
+        "danger": decision.danger,
+        "cancel_url": reverse("migrations_engine:run_detail", args=[run.pk]),
+    }
+    return render(request, "migrations_engine/run_decide.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def run_confirm(request, pk):
+    return _decide(request, pk, _confirm)
+
+
+def _confirm(run):
+    return Decision(
+        commitment.run_confirm,
+        f"Does {run.vm.name} stay where it is now?",
+        f"The machine on {run.target.name} has taken over. Until the run is finalized it can still be rolled back.",
+        "Confirm",
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def run_rollback(request, pk):
+    return _decide(request, pk, _rollback)
+
+
+def _rollback(run):
+    kept = run.on_rollback == OnRollback.KEEP
+    fate = "is switched off and kept" if kept else "and its disk are removed"
+    return Decision(
+        pipeline.run_rollback,
+        f"Discard the test migration of {run.vm.name}?" if run.is_test else f"Roll {run.vm.name} back?",
+        f"The machine on {run.target.name} {fate}. The source is as it was before the run.",
+        "Discard" if run.is_test else "Roll back",
+        danger=True,
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def run_finalize(request, pk):
+    return _decide(request, pk, _finalize)
+
+
+def _finalize(run):
+    return Decision(
+        commitment.run_finalize,
+        f"Finalize the migration of {run.vm.name}?",
+        "From then on there is no way back by this run. The source may be retired.",
+        "Finalize",
+    )
