@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 from analyzer.domain.facts import Facts
-from analyzer.knowledge.trades import of_debian, of_images, trades
+from analyzer.knowledge.trades import brought_by, of_debian, of_images, trades
 
-ON_PURPOSE, UNKNOWN_NAMED, UNKNOWN_DERIVED, CAME_ALONG = 1.0, 0.6, 0.15, 0.3
+ON_PURPOSE, CAME_ALONG = 1.0, 0.3
+UNTOLD_NAMED, UNTOLD_DERIVED = 0.9, 0.6  # nobody says who asked for it, and nothing here brings it along
 RUNNING, REACHED, BESIDE_PACKAGES = 0.8, 0.6, 0.7
+IN_PASSING = 0.4  # of a general trade, by what came along: compilers and languages do with anything
 DERIVED = 0.8  # the word of Debian's metadata against our own
 ATTACHED = 0.15  # data, documents or a client of it
 BEHIND = 0.5  # left of a trade that serves another one on the same machine
@@ -35,6 +37,7 @@ ATTACHMENTS = re.compile(
     r"debuginfo|headers|theme|icons?|fonts?|keyring|release|license|misc|contrib|tests?|demos?)$"
 )
 SHARED = re.compile(r"^lib.*\d[a-z]{0,3}\d*$|^gcc-[\d.]+-base$|-common$(?<!ubuntu-common)")
+LIBRARY = re.compile(r"^lib(?!reoffice|virt|apache2-mod|nginx-mod|guestfs-|recad|repcb)")
 LANGUAGE_NAME = re.compile(r"^(?:python3?|ruby|R)-")
 # what RPM distributions call the libraries of a language, and what Debian does
 ELSEWHERE = {
@@ -50,7 +53,7 @@ DEVELOPED = re.compile(r"-(?:dev|devel|static)$")
 EVERYWHERE = re.compile(
     r"^(?:node-|fcitx|ibus|scim|uim|printer-driver|foomatic|cups-filters|openprinting|fonts?-|ttf-|xfonts|linux-|kernel|firmware|"
     r"grub|libreoffice-help|libreoffice-l10n|hunspell|hyphen|mythes|aspell|ispell|wbritish|wamerican|language-pack|gir1|"
-    r"gstreamer|isc-dhcp-c|exim4-|lxd-agent|desktop-file|gvfs|xserver|x11-|xorg|mesa|vulkan|va-driver|vdpau|task-english|task-ssh|open-vm|cloud-|locales|tzdata|"
+    r"gstreamer|isc-dhcp-c|exim4-|lxd-agent|desktop-file|gvfs|spice-(?:client|vdagent|server|gtk)|xserver|x11-|xorg|mesa|vulkan|va-driver|vdpau|task-english|task-ssh|open-vm|cloud-|locales|tzdata|"
     r"speech|espeak|brltty|orca$|bluez|modemmanager|network-manager|wpa|telepathy|gnome-shell|gnome-user|metacity|mutter|"
     r"evolution-data|gnome-cards|gimp-help|kodi-|nvidia|xscreensaver|screensaver|tcpd$|perl|python3?$|python-is)"
 )
@@ -65,7 +68,11 @@ BASE_PRIORITY = frozenset(
     avahi-daemon dbus polkit cups nfs-common nfs-utils cifs-utils
     open-iscsi multipath-tools multipath-tools-boot drbd-utils smartmontools hdparm usbutils pciutils dmidecode
     apt-listchanges apt-transport-https debconf popularity-contest ubuntu-standard ubuntu-server ubuntu-minimal
-    qemu-guest-agent spice-vdagent virtualbox-guest-utils gdebi synaptic flatpak snapd""".split()
+    qemu-guest-agent spice-vdagent virtualbox-guest-utils gdebi synaptic flatpak snapd time bc diffutils pkg-config
+    zlib1g-dev zlib-devel distro-info tcl strace ltrace byobu gdb apport plymouth usbmuxd firefox firefox-esr
+    dnsmasq-base system-config-printer nautilus-share hdparm sosreport sos landscape-common sg3-utils thermald
+    nodejs-doc java-common default-jre default-jre-headless java-headless javapackages-filesystem
+    openldap kbd systemd-resolved spice-server sysstat samba-common samba-client-libs samba-libs""".split()
 )
 NATIVE = 0.25  # of a trade, for software that is on machines of any trade
 WELL_KNOWN_PORTS = {
@@ -143,7 +150,10 @@ def _names(plain: str):
     yield bare
     for begin, forms in ELSEWHERE.items():
         if bare.startswith(begin):
-            yield from (form.format(bare.removeprefix(begin)) for form in forms)
+            meant = [form.format(bare.removeprefix(begin)) for form in forms]
+            yield from sorted(
+                meant, key=lambda name: name not in of_debian()
+            )  # what Debian knows comes first
     rest = bare
     while PARTS.search(rest):
         rest = PARTS.sub("", rest)
@@ -167,11 +177,16 @@ def _with_development(plain: str, found: Mapping[str, float], attached: float):
     }
     if DEVELOPED.search(plain):
         weighed["development"] = max(0.35, weighed.get("development", 0))
-    if head(plain) in BASE_PRIORITY or plain in of_images():
+    if native(plain):
         weighed = {
             trade: weight * (0.5 if trade == "office" else NATIVE) for trade, weight in weighed.items()
         }
     return tuple(weighed.items())
+
+
+def native(name: str) -> bool:
+    """On machines of any trade: by the installer, or by habit."""
+    return name in of_images() or head(name) in BASE_PRIORITY
 
 
 @cache
@@ -217,10 +232,11 @@ def _of_language(name: str) -> dict[str, float]:
 def workload(facts: Facts) -> Workload:
     """What this machine is for, as far as its software tells. Pure: the same facts, the same answer."""
     known_purpose = any(package.on_purpose for package in facts.packages)
+    alone = frozenset() if known_purpose else nobody_brought(package.name for package in facts.packages)
     signs: dict[str, Sign] = {}
     unexplained = []
     for package in facts.packages:
-        sign = _of_package(package.name, package.on_purpose if known_purpose else None)
+        sign = _of_package(package.name, package.on_purpose if known_purpose else None, alone)
         if sign:
             _keep(signs, sign)
         elif package.on_purpose and _is_telling(package.name):
@@ -253,18 +269,44 @@ def _keep(signs: dict[str, Sign], sign: Sign) -> None:
     )
 
 
-def _of_package(name: str, manual: bool | None) -> Sign | None:
+def nobody_brought(names: Iterable[str]) -> frozenset[str]:
+    """Those of the packages of one machine that no other one of them depends on or recommends, as far as is known."""
+    by_head = {name: head(name) for name in names}
+    heads = set(by_head.values())
+    families = {each[: at + 1] for each in heads for at, sign in enumerate(each) if sign == "-"}
+    return frozenset(name for name, plain in by_head.items() if not _brought(plain, heads, families))
+
+
+def _brought(plain: str, heads: set[str], families: set[str]) -> bool:
+    parents, of_family = brought_by().get(plain, (frozenset(), ()))
+    if not parents.isdisjoint(heads):
+        return True
+    return any(
+        family in families and (not plain.startswith(family) or _has_kin(plain, family, heads))
+        for family in of_family
+    )
+
+
+def _has_kin(plain: str, family: str, heads: set[str]) -> bool:
+    return any(each != plain and each.startswith(family) for each in heads)
+
+
+def _of_package(name: str, manual: bool | None, alone: frozenset[str]) -> Sign | None:
     means, own = meaning(name)
     if not means:
         return None
+    everywhere = EVERYWHERE.match(name) or LIBRARY.match(name)
     if manual:
         weight, told = ON_PURPOSE, "installed on purpose"
-    elif manual is None:
-        weight, told = (UNKNOWN_NAMED if own else UNKNOWN_DERIVED), "installed"
-        if EVERYWHERE.match(name) or name.startswith("lib"):
-            weight *= 0.3
-    elif own and not EVERYWHERE.match(name) and not name.startswith("lib"):
+    elif manual is None and name in alone:
+        weight, told = (
+            (UNTOLD_NAMED if own else UNTOLD_DERIVED),
+            "installed, and nothing here brings it along",
+        )
+        weight *= 0.2 if everywhere or native(name) else 1
+    elif own and not everywhere:
         weight, told = CAME_ALONG, "came along"
+        means = [(trade, each * (IN_PASSING if trade in GENERAL else 1)) for trade, each in means]
     else:
         return None
     return Sign(name, weight, {trade: each * weight for trade, each in means}, told)
@@ -320,8 +362,8 @@ def _beside(facts: Facts) -> tuple[str, ...]:
 
 
 def _is_telling(name: str) -> bool:
-    known = EVERYWHERE.match(name) or head(name) in BASE_PRIORITY or name in of_images()
-    return not known and (not name.startswith("lib") or bool(meaning(name)[0]))
+    known = EVERYWHERE.match(name) or native(name)
+    return not known and (not LIBRARY.match(name) or bool(meaning(name)[0]))
 
 
 def _evidence(signs: Iterable[Sign]) -> dict[str, float]:

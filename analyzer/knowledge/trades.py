@@ -1,4 +1,4 @@
-"""The trades that software is for, read once from the two files beside this one."""
+"""The trades that software is for, read once from the files beside this one."""
 
 import re
 from dataclasses import dataclass
@@ -69,3 +69,21 @@ def of_images() -> frozenset[str]:
     return frozenset(
         name for line in lines if line.startswith(f"{IMAGE}\t") for name in line.split("\t")[2].split()
     )
+
+
+@cache
+def brought_by() -> dict[str, tuple[frozenset[str], tuple[str, ...]]]:
+    """Head of a package → (heads, `family-` beginnings) of what brings it along: in Debian as build.py found it
+    (brings.tsv), in Fedora and its kin as we know it (brings_rpm.tsv)."""
+    names: dict[str, set[str]] = {}
+    for file in ("brings.tsv", "brings_rpm.tsv"):
+        for line in (HERE / file).read_text().splitlines():
+            child, _, parents = line.lower().partition("\t")
+            names.setdefault(child, set()).update(parents.split())
+    return {
+        child: (
+            frozenset(name for name in parents if not name.endswith("-*")),
+            tuple(sorted(name[:-1] for name in parents if name.endswith("-*"))),
+        )
+        for child, parents in names.items()
+    }

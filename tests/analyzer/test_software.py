@@ -3,7 +3,7 @@
 import pytest
 
 from analyzer.domain.facts import Directory, Extras, Listening, Package, Service
-from analyzer.domain.software import head, meaning, workload
+from analyzer.domain.software import CAME_ALONG, head, meaning, workload
 from tests.factories import make_facts, make_package
 
 BASE_OF_DEBIAN = """adduser apt bash coreutils cron dbus dpkg grub-pc init less libc6 linux-image-amd64 locales man-db
@@ -130,3 +130,24 @@ def test_purposeful_software_of_unknown_meaning_is_named():
     )
     assert found.unexplained == ("acme-billing",)
     assert not found.evidence
+
+
+def untold(*names):
+    return workload(make_facts(packages=tuple(make_package(name, manual=None) for name in names)))
+
+
+def test_without_the_word_of_a_package_manager_what_nothing_brings_was_asked_for():
+    machine = untold(
+        "gromacs", "gromacs-data", "libapache2-mod-php", "apache2", "apache2-bin", *BASE_OF_DEBIAN
+    )
+    asked = {sign.name for sign in machine.signs if sign.weight > CAME_ALONG}
+    assert asked == {"libapache2-mod-php", "gromacs"}
+
+
+def test_what_a_front_end_brings_came_along_on_fedora_too():
+    found = untold("nagios", "httpd", "httpd-core", "php").evidence
+    assert max(found, key=found.get) == "monitoring"
+
+
+def test_a_library_of_bioconductor_is_known_by_its_fedora_name():
+    assert dict(meaning("R-limma")[0]) == dict(meaning("r-bioc-limma")[0])
