@@ -8,6 +8,7 @@ from django.db import transaction
 from marketplace.domain.bundle import Bundle, UnreadableBundle, unpack
 from marketplace.models import Installation, Release
 from marketplace.services.contents import MODELS, parts_made, persona_columns
+from marketplace.services.entitlements import entitled
 from personas.errors import BadInput, InUse, Missing, Refused
 from personas.models import Department, Persona, Role
 from personas.services.access import require
@@ -30,7 +31,7 @@ def installation_create(
 ) -> Installation:
     """Makes the persona and its parts in `department`. A script comes in only with the hash of the text that was read.
 
-    Raises NotAllowed, Missing (not the caller's to see), BadInput, Refused (yanked, there already).
+    Raises NotAllowed, Missing (not the caller's to see), PaymentRequired, BadInput, Refused (yanked, there already).
     """
     _require_usable(release, by)
     require(by=by, department=department, role=Role.ADMIN)
@@ -39,6 +40,7 @@ def installation_create(
         raise Refused(
             f"{there.release} is installed in {department} already: update it, or uninstall it first."
         )
+    allowance = entitled(listing=release.listing, department=department)
     bundle = bundle_in(release)
     _require_approved(bundle, approved_script_sha256)
     parts = parts_made(bundle, department=department, by=by)
@@ -52,7 +54,7 @@ def installation_create(
     installation = Installation(
         department=department, listing=release.listing, persona=persona, installed_by=by
     )
-    _pin(installation, release, bundle, parts)
+    _pin(installation, release, bundle, parts, allowance)
     record(by=by, action="installation.create", obj=installation, after=_told(installation))
     return installation
 
@@ -69,13 +71,14 @@ def installation_update(
     installation = locked(installation)
     if release.listing_id != installation.listing_id:
         raise BadInput({"release": ["It is a release of another listing."]})
+    allowance = entitled(listing=release.listing, department=installation.department)
     bundle = bundle_in(release)
     _require_approved(bundle, approved_script_sha256 or installation.approved_script_sha256)
     before, old_parts = _told(installation), _parts_there(installation)
     parts = parts_made(bundle, department=installation.department, by=by, replacing=old_parts)
     columns = persona_columns(bundle, parts, department=installation.department)
     persona_update(persona=installation.persona, by=by, **columns)
-    _pin(installation, release, bundle, parts)
+    _pin(installation, release, bundle, parts, allowance)
     for column, part in old_parts.items():
         if part != parts.get(column):
             _delete_unless_used(part, by)
@@ -112,11 +115,16 @@ def _require_approved(bundle: Bundle, approved: str) -> None:
         raise BadInput({"approved_script_sha256": [told]})
 
 
-def _pin(installation: Installation, release: Release, bundle: Bundle, parts: dict[str, Any]) -> None:
+def _pin(
+    installation: Installation, release: Release, bundle: Bundle, parts: dict[str, Any], allowance
+) -> None:
     installation.release = release
     installation.approved_script_sha256 = bundle.script.sha256 if bundle.script else ""
     installation.made = [[part._meta.label, str(part.pk)] for part in parts.values()]
     checked_save(installation)
+    persona = installation.persona
+    persona.origin, persona.origin_revision, persona.allowance = str(release.pk), persona.revision, allowance
+    persona.save(update_fields=["origin", "origin_revision", "allowance"])
 
 
 def _parts_there(installation: Installation) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from analyzer.models import VirtualMachine
 from migrations_engine.domain.concerns import Severity
@@ -18,6 +19,7 @@ from personas.domain.canonical import sha256_of
 from personas.errors import BadInput, Refused, Stale
 from personas.models import Persona, Role
 from personas.services.access import require
+from personas.services.allowances import runs_spend
 from personas.services.audit import record
 from templates_app.models import MigrationTemplate
 
@@ -56,7 +58,8 @@ def run_create(
     """MigrateVM(TemplateID, VMID, PersonaID): the run with the snapshot of its plan and its four steps, queued.
 
     With an `idempotency_key` that this user has used: the run of that time. Raises NotAllowed (not an operator there),
-    Stale (the plan is not the one of `plan_sha256` any more), Blocked, KeyReused, BadInput, InvalidSettings.
+    Stale (the plan is not the one of `plan_sha256` any more), Blocked, KeyReused, NotAllowedToRun, BadInput,
+    InvalidSettings.
     Busy (another run of this machine has not ended). `acknowledged`: {id of a Warning: why it is accepted}.
     `then` is called with the new run's id as soon as it is committed.
     """
@@ -156,9 +159,16 @@ def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged) ->
     tell(run.pk, f"{by.get_username()} started {what} of {vm.name} by the template {template.name}.")
     for row in acknowledged:
         tell(run.pk, f"{by.get_username()} accepts: {row['text']} Reason: {row['reason']}", level="warning")
+    _count(run)
     told = {"plan_sha256": plan.sha256, "vm": str(vm.pk), "acknowledged": acknowledged}
     record(by=by, action="migration.start", obj=run, after=told | terms.as_dict())
     return run
+
+
+def _count(run: MigrationRun) -> None:
+    """Against what the department may still run of each persona. Raises NotAllowedToRun."""
+    personas = Persona.objects.filter(pk__in=[each["id"] for each in run.plan["personas"]])
+    runs_spend(personas=personas, run_id=run.pk, machine_id=run.vm_id, now=timezone.now())
 
 
 def run_cancel(*, run: MigrationRun, by) -> MigrationRun:
@@ -192,6 +202,7 @@ def run_retry(*, run: MigrationRun, by) -> MigrationRun:
         if step is None:
             raise Refused("It failed while it was cleaned up, so no step can be tried again; give it up once more.")
         _require_free(run.vm)
+        _count(run)
         step.state, step.attempt, step.retries, step.error = StepState.WAITING, 0, step.retries + 1, ""
         step.percent, step.message, step.started_at, step.finished_at = 0, "", None, None
         step.save()

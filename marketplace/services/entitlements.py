@@ -1,0 +1,148 @@
+"""Who may install and run what is sold, and who may read what is in it."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from marketplace.domain.orders import PriceKind, subscribed_until
+from marketplace.models import Entitlement, Listing, Order
+from marketplace.models.order import price_words
+from marketplace.services.prices import price_of
+from personas.errors import Refused
+from personas.models import Department, Role, RunAllowance
+from personas.services.access import require
+from personas.services.audit import record
+
+
+class PaymentRequired(Refused):
+    """It has to be bought first; `price` and `order_url` say how."""
+
+    status = 402
+
+
+def entitlement_of(*, listing: Listing, department: Department) -> Entitlement | None:
+    """The one in force, or None."""
+    mine = Entitlement.objects.in_force(timezone.now()).filter(listing=listing, department=department)
+    return mine.select_related("allowance").first()
+
+
+def entitled(*, listing: Listing, department: Department) -> RunAllowance | None:
+    """What the department's persona has to carry; None where it runs freely (free, or one's own).
+
+    Raises PaymentRequired with what to do.
+    """
+    mine = entitlement_of(listing=listing, department=department)
+    if mine:
+        return mine.allowance
+    price = price_of(listing)
+    if price is None or listing.department == department:
+        return None
+    trial = f", or try {price.trial_runs} run(s) before" if price.trial_runs else ""
+    raise PaymentRequired(
+        f"{department} has not bought {listing} ({price_words(price)}): order it on its page{trial}.",
+        price={"unit_amount": price.unit_amount, "unit": price.unit, "kind": price.kind, "id": str(price.pk)},
+        order_url="/api/v1/orders/",
+        listing=str(listing.pk),
+    )
+
+
+def may_read(*, listing: Listing, user) -> bool:
+    """Whether the values and the script of its releases may be shown to `user`: of a free one to all who see it, of a
+    priced one to its publisher's members and to those of a department that is entitled."""
+    if user.is_authenticated and user.is_superuser:
+        return True
+    if price_of(listing) is None:
+        return True
+    mine = Department.objects.visible_to(user)
+    if listing.department is not None and mine.filter(pk=listing.department.pk).exists():
+        return True
+    return Entitlement.objects.in_force(timezone.now()).filter(listing=listing, department__in=mine).exists()
+
+
+def require_readable(*, listing: Listing, user) -> None:
+    """Raises PaymentRequired unless `may_read`."""
+    if not may_read(listing=listing, user=user):
+        price = price_of(listing)
+        raise PaymentRequired(
+            f"What is in {listing} can be read when it is bought ({price_words(price)}).",
+            order_url="/api/v1/orders/", listing=str(listing.pk),
+        )  # fmt: skip
+
+
+@transaction.atomic
+def trial_start(*, listing: Listing, department: Department, by) -> Entitlement:
+    """The runs that a department may try before it buys, once. Raises Refused where there is none, or not any more."""
+    require(by=by, department=department, role=Role.ADMIN)
+    price = price_of(listing)
+    if price is None or not price.trial_runs:
+        raise Refused("There is no trial of it.")
+    allowance = RunAllowance.objects.create(runs_left=price.trial_runs)
+    trial = {"allowance": allowance, "is_trial": True, "trial_at": timezone.now()}
+    mine, is_new = Entitlement.objects.get_or_create(department=department, listing=listing, defaults=trial)
+    if not is_new:
+        raise Refused(f"{department} has had its trial, or has bought it already.")
+    record(by=by, action="trial.start", obj=mine, after={"runs": price.trial_runs})
+    return mine
+
+
+def entitlement_grant(*, order: Order) -> Entitlement:
+    """What a paid order gives; for the service that has taken the money."""
+    mine = Entitlement.objects.filter(department=order.department, listing=order.listing).first()
+    if mine is None:
+        allowance = RunAllowance.objects.create(runs_left=0)
+        mine = Entitlement.objects.create(
+            department=order.department, listing=order.listing, allowance=allowance
+        )
+    allowance = RunAllowance.objects.select_for_update().get(pk=mine.allowance_id)
+    _extend(allowance, order, mine)
+    allowance.refusal = ""
+    allowance.save()
+    mine.is_trial = False
+    mine.save(update_fields=["is_trial"])
+    return mine
+
+
+def _extend(allowance: RunAllowance, order: Order, mine: Entitlement) -> None:
+    allowance.seats = order.seats
+    if order.kind == PriceKind.PER_RUN:
+        allowance.expires_at = None
+        allowance.runs_left = (allowance.runs_left or 0) + order.quantity
+        return
+    order.replaced_runs = allowance.runs_left or 0
+    allowance.runs_left = None
+    allowance.expires_at = None
+    if order.kind == PriceKind.SUBSCRIPTION:
+        allowance.expires_at = _subscribed_until([*_live(mine), order])
+
+
+def entitlement_revoke(*, order: Order, reason: str) -> None:
+    """Takes back what the refunded `order` gave; what other orders in force give stays."""
+    mine = order.entitlement
+    allowance = RunAllowance.objects.select_for_update().get(pk=mine.allowance_id)
+    others = [each for each in _live(mine) if each != order]
+    kinds, until = {each.kind for each in others}, _subscribed_until(others)
+    if PriceKind.ONE_OFF in kinds:
+        return
+    if until and until > timezone.now():
+        allowance.runs_left, allowance.expires_at = None, until
+    else:
+        allowance.runs_left, allowance.expires_at = _runs_without(order, allowance), None
+        allowance.refusal = "" if PriceKind.PER_RUN in kinds else reason[:300]
+    allowance.save()
+
+
+def _runs_without(order: Order, allowance: RunAllowance) -> int:
+    if order.kind == PriceKind.PER_RUN:
+        return max(0, (allowance.runs_left or 0) - order.quantity)
+    return order.replaced_runs
+
+
+def _live(mine: Entitlement) -> list[Order]:
+    return list(mine.orders.live())
+
+
+def _subscribed_until(orders: list[Order]) -> datetime | None:
+    return subscribed_until(
+        [(each.paid_at, each.quantity) for each in orders if each.kind == PriceKind.SUBSCRIPTION]
+    )

@@ -1,0 +1,72 @@
+"""What a listing costs, and what the platform takes of it."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from marketplace.domain.orders import PriceKind
+from marketplace.models import FeeRate, Listing, Price
+from personas.errors import BadInput
+from personas.models import Role
+from personas.services.access import require
+from personas.services.audit import record
+from personas.services.rows import checked_save, snapshot
+
+
+def price_of(listing: Listing) -> Price | None:
+    """The price that holds; None while nothing is asked for it."""
+    price = Price.objects.current().filter(listing=listing).first()
+    return price if price and price.kind != PriceKind.FREE else None
+
+
+@transaction.atomic
+def price_set(*, listing: Listing, by, **terms: Any) -> Price:
+    """`terms`: columns of Price. It holds for new orders; those that are there keep theirs. Raises BadInput."""
+    require(by=by, department=listing.department, role=Role.ADMIN)
+    price = Price(listing=listing, set_by=by, **terms)
+    if wrong := _wrong(price):
+        raise BadInput(wrong)
+    before = Price.objects.select_for_update().current().filter(listing=listing).first()
+    Price.objects.current().filter(listing=listing).update(replaced_at=timezone.now())
+    checked_save(price)
+    record(
+        by=by,
+        action="price.set",
+        obj=price,
+        before=snapshot(before) if before else None,
+        after=snapshot(price),
+    )
+    return price
+
+
+def _wrong(price: Price) -> dict[str, list[str]]:
+    wrong: dict[str, list[str]] = {}
+    if price.kind == PriceKind.FREE:
+        price.unit_amount, price.promised_runs, price.promised_percent, price.trial_runs = 0, 0, 0, 0
+    elif not price.unit_amount:
+        wrong["unit_amount"] = ["Say how much, or choose free."]
+    if price.seats == 0:
+        wrong["seats"] = ["At least one machine; empty for any number."]
+    if bool(price.promised_runs) != bool(price.promised_percent):
+        wrong["promised_percent"] = ["A promise needs both: of how many runs, how many percent."]
+    elif price.promised_percent > 100:
+        wrong["promised_percent"] = ["At most 100."]
+    return wrong
+
+
+def fee_rate() -> int:
+    """Basis points, for new orders."""
+    newest = FeeRate.objects.first()
+    return newest.basis_points if newest else 0
+
+
+@transaction.atomic
+def fee_set(*, basis_points: int, by) -> FeeRate:
+    require(by=by, department=None, role=Role.ADMIN)
+    if not 0 <= basis_points <= 10_000:
+        raise BadInput({"basis_points": ["From 0 to 10,000 (all of it)."]})
+    before, rate = fee_rate(), FeeRate.objects.create(basis_points=basis_points, set_by=by)
+    told = {"before": {"basis_points": before}, "after": {"basis_points": basis_points}}
+    record(by=by, action="fee.set", obj=rate, **told)
+    return rate

@@ -1,0 +1,185 @@
+"""The way back of an order: the entitlement goes, the earning is reversed, the money returns."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from marketplace.domain.money import fee_of
+from marketplace.domain.orders import ORDER_LIVE, OrderState, PriceKind, Verdict, promise_verdict
+from marketplace.models import Order
+from marketplace.models.ledger import MovementKind
+from marketplace.payments.base import PaymentError
+from marketplace.payments.registry import provider_of
+from marketplace.services.entitlements import entitlement_revoke
+from marketplace.services.ledger import movement_book
+from marketplace.services.orders import accounts_of, order_capture, order_locked, state_set
+from personas.errors import NotAllowed, Refused
+from personas.models import Role, RunOutcome
+from personas.models.track_record import Outcome
+from personas.services.access import allows, require
+from personas.services.audit import record
+
+
+def refund_until(order: Order):
+    """When the buyer's own right to the money ends; None while nothing is paid."""
+    return order.paid_at + timedelta(days=order.refund_days) if order.paid_at else None
+
+
+def order_refund(*, order: Order, by, reason: str = "") -> Order:
+    """The buyer within the window; the seller and a superuser at any time. Of runs bought one by one, those that are
+    left. Asked again: the same answer. Raises NotAllowed, Refused (window over, nothing left, not paid)."""
+    _require_may(order, by)
+    return _refund(order, by, reason.strip() or "The buyer asked for it.")
+
+
+def _require_may(order: Order, by) -> None:
+    if allows(by=by, department=order.seller, role=Role.ADMIN):
+        return
+    if not allows(by=by, department=order.department, role=Role.ADMIN):
+        raise NotAllowed("Only an admin of the buyer or of the seller gives an order back.")
+    until = refund_until(order)
+    if until and timezone.now() > until and order.state in ORDER_LIVE:
+        raise Refused(f"The time for a refund ended on {until:%Y-%m-%d}; ask the publisher.")
+
+
+def _refund(order: Order, by, reason: str) -> Order:
+    order = _taken_back(order, by, reason)
+    return refund_send(order=order) if order.state == OrderState.REFUNDING else order
+
+
+@transaction.atomic
+def _taken_back(order: Order, by, reason: str) -> Order:
+    order = order_locked(order)
+    if order.state in (OrderState.REFUNDING, OrderState.REFUNDED):
+        return order
+    if order.state not in ORDER_LIVE:
+        raise Refused(f"The order is {order.state}: there is nothing to give back.")
+    amount = _amount_back(order)
+    told = f"Order {order.number} was refunded on {timezone.now():%Y-%m-%d}: {reason}"
+    entitlement_revoke(order=order, reason=told)
+    if order.state == OrderState.HELD and amount < order.amount:  # the runs that were used are paid
+        order = order_capture(order=order, by=by)
+    if order.state == OrderState.PAID:
+        _reverse(order, amount, by)
+    at_once = provider_of(order.provider).refunds_at_once
+    if at_once:
+        _send_back(order, amount, by)
+    before = order.state
+    state_set(
+        order, OrderState.REFUNDED if at_once else OrderState.REFUNDING,
+        refund_reason=reason[:200], refunded_amount=amount, refunded_at=timezone.now() if at_once else None,
+    )  # fmt: skip
+    record(by=by, action="order.refund", obj=order, before={"state": before},
+           after={"state": order.state, "amount": amount, "reason": reason[:200]})  # fmt: skip
+    return order
+
+
+def _amount_back(order: Order) -> int:
+    if order.kind != PriceKind.PER_RUN:
+        return order.amount
+    left = order.entitlement.allowance.runs_left
+    unused = order.quantity if left is None else min(order.quantity, left)
+    if not unused:
+        raise Refused("Every run of it is used.")
+    return order.unit_amount * unused
+
+
+def _reverse(order: Order, amount: int, by) -> None:
+    accounts = accounts_of(order)
+    fee = fee_of(amount, order.fee_basis_points)
+    for kind, source, part in (
+        (MovementKind.REVERSAL, "earnings", amount - fee),
+        (MovementKind.FEE_REVERSAL, "fee", fee),
+    ):
+        if part:
+            movement_book(
+                kind=kind,
+                source=accounts[source],
+                destination=accounts["escrow"],
+                amount=part,
+                by=by,
+                order=order,
+            )
+
+
+def _send_back(order: Order, amount: int, by) -> None:
+    accounts = accounts_of(order)
+    movement_book(
+        kind=MovementKind.REFUND, source=accounts["escrow"], destination=accounts["payer"], amount=amount, by=by,
+        order=order,
+    )  # fmt: skip
+
+
+def refund_send(*, order: Order) -> Order:
+    """Asks the provider, outside of any transaction; what it cannot do now is tried again by `orders_settle`."""
+    try:
+        sent = provider_of(order.provider).refund(
+            key=str(order.pk), reference=order.reference, amount=order.refunded_amount
+        )
+    except PaymentError:
+        return order  # it stays `refunding`, and is asked again
+    return refund_done(order=order, by=None) if sent else order
+
+
+@transaction.atomic
+def refund_done(*, order: Order, by) -> Order:
+    """The money has left: booked. Said again: nothing more. By a person only for an invoice."""
+    if by is not None:
+        require(by=by, department=None, role=Role.ADMIN)
+    order = order_locked(order)
+    if order.state == OrderState.REFUNDED:
+        return order
+    if order.state != OrderState.REFUNDING:
+        raise Refused(f"The order is {order.state}: no refund is on its way.")
+    _send_back(order, order.refunded_amount, by)
+    state_set(order, OrderState.REFUNDED, refunded_at=timezone.now())
+    record(by=by, action="order.refunded", obj=order, after={"state": order.state})
+    return order
+
+
+def order_refunded_outside(*, order: Order) -> Order:
+    """The provider gave the money back by itself (its own pages, a dispute)."""
+    _taken_back(order, None, "The payment provider gave the money back.")
+    return refund_done(order=order, by=None)
+
+
+def promise_settle(*, order: Order) -> Order:
+    """Holds an order against its promise: earned with the first success, given back when the promise is broken."""
+    ended = _ended(order)
+    if order.state == OrderState.HELD and any(ended):
+        order = order_capture(order=order, by=None)
+    verdict = promise_verdict(ended, runs=order.promised_runs, percent=order.promised_percent)
+    if verdict == Verdict.WAIT:
+        return order
+    Order.objects.filter(pk=order.pk).update(promise_settled_at=timezone.now())
+    if verdict == Verdict.KEPT:
+        return order
+    succeeded = f"{sum(ended)} of {len(ended)} runs succeeded"
+    return _broken(order, f"{succeeded}; promised were {order.promised_percent} % of {order.promised_runs}.")
+
+
+def _broken(order: Order, reason: str) -> Order:
+    try:
+        return _refund(order, None, reason)
+    except Refused:  # every run that was bought one by one is used
+        return order_capture(order=order, by=None)
+
+
+def _ended(order: Order) -> list[bool]:
+    outcomes = RunOutcome.objects.filter(
+        persona__allowance=order.entitlement.allowance_id, ended_at__gte=order.paid_at
+    ).exclude(outcome=Outcome.CANCELLED)
+    first = outcomes.order_by("ended_at", "pk").values_list("outcome", flat=True)[: order.promised_runs]
+    return [outcome == Outcome.SUCCEEDED for outcome in first]
+
+
+def orders_settle() -> int:
+    """What time and runs have brought about: promises, refunds that a provider has not taken yet. The number looked at;
+    safe to say at any moment, by any number of clocks."""
+    watched = Order.objects.live().filter(promised_runs__gt=0, promise_settled_at__isnull=True)
+    sending = Order.objects.filter(state=OrderState.REFUNDING, provider="stripe")
+    orders = [*watched.select_related("entitlement"), *sending]
+    for order in orders:
+        refund_send(order=order) if order.state == OrderState.REFUNDING else promise_settle(order=order)
+    return len(orders)

@@ -1,0 +1,10 @@
+"""What the clock does for the marketplace."""
+
+from celery import shared_task
+
+from marketplace.services.refunds import orders_settle
+
+
+@shared_task(name="marketplace.settle")
+def settle() -> None:
+    orders_settle()
