@@ -5,9 +5,11 @@ disk = make_disk(tmp_path / "web01.raw", tree)                  # GPT, bios-boot
 other = converted(disk, "vmdk", subformat="streamOptimized")
 """
 
+import itertools
 import shutil
 import struct
 import subprocess
+import tarfile
 import zlib
 from pathlib import Path
 
@@ -92,6 +94,7 @@ def make_filesystem(path: Path, tree: Path | None, kind: str, start: int, size: 
         "-L",
         "root",
         *content,
+        *options,
         "-E",
         f"offset={start}",
         path,
@@ -157,23 +160,66 @@ def make_lvm_disk(path: Path, tree: Path, *, kind: str = "ext4", size: int = 64 
     make_filesystem(volume, tree, kind, 0, extents * 4 * MIB)
     with path.open("r+b") as file:
         file.seek(ROOT_AT)
-        file.write(_physical_volume(size - ROOT_AT, extents))
+        file.write(_physical_volume(size - ROOT_AT, _one_volume_text(size - ROOT_AT, extents)))
     run("dd", f"if={volume}", f"of={path}", "bs=1M", "seek=3", "conv=notrunc,sparse", "status=none")
     volume.unlink()
     return path
 
 
-def _physical_volume(size: int, extents: int) -> bytes:
+def make_spanning_disks(first: Path, second: Path, tree: Path, *, each: int = 12) -> tuple[Path, Path]:
+    """Two whole disks that hold one volume group; its logical volume `data` begins on one and ends on the other."""
+    volume, chunk = first.with_suffix(".lv"), each * 4 * MIB
+    with volume.open("wb") as file:
+        file.truncate(2 * chunk)
+    make_filesystem(volume, tree, "ext4", 0, 2 * chunk)
+    content = volume.read_bytes()
+    volume.unlink()
+    identities = ("0" * 32, "1" * 32)
+    text = _spanning_text(identities, each, chunk + 2 * MIB)
+    for number, (path, identity) in enumerate(zip((first, second), identities, strict=True)):
+        data = content[number * chunk : (number + 1) * chunk]
+        path.write_bytes(_physical_volume(chunk + 2 * MIB, text, identity.encode()) + data + bytes(MIB))
+    return first, second
+
+
+def _spanning_text(identities: tuple[str, str], each: int, size: int) -> str:
+    volumes = "".join(
+        f'pv{number} {{\nid = "{_dashed(identity)}"\ndevice = "/dev/vd{"bc"[number]}"\nstatus = ["ALLOCATABLE"]\n'
+        f"flags = []\ndev_size = {size // 512}\npe_start = 2048\npe_count = {each}\n}}\n"
+        for number, identity in enumerate(identities)
+    )
+    segments = "".join(
+        f"segment{number + 1} {{\nstart_extent = {number * each}\nextent_count = {each}\n"
+        f'type = "striped"\nstripe_count = 1\nstripes = [\n"pv{number}", 0\n]\n}}\n'
+        for number in range(len(identities))
+    )
+    return (
+        f'vg-two {{\nid = "{_dashed("2" * 32)}"\nseqno = 1\nformat = "lvm2"\n'
+        'status = ["RESIZEABLE", "READ", "WRITE"]\nflags = []\nextent_size = 8192\nmax_lv = 0\nmax_pv = 0\n'
+        f"metadata_copies = 0\nphysical_volumes {{\n{volumes}}}\nlogical_volumes {{\n"
+        f'data {{\nid = "{_dashed("3" * 32)}"\nstatus = ["READ", "WRITE", "VISIBLE"]\nflags = []\n'
+        f"segment_count = 2\n{segments}}}\n}}\n}}\n{_LVM_END}"
+    )
+
+
+def _dashed(identity: str) -> str:
+    """As the metadata writes it: 6-4-4-4-4-4-6."""
+    cuts = (0, 6, 10, 14, 18, 22, 26, 32)
+    return "-".join(identity[start:end] for start, end in itertools.pairwise(cuts))
+
+
+def _one_volume_text(size: int, extents: int) -> str:
+    return _LVM_TEXT.format(id=_LVM_ID, sectors=size // 512, count=extents + 1, extents=extents) + _LVM_END
+
+
+def _physical_volume(size: int, metadata_text: str, identity: bytes = b"0" * 32) -> bytes:
     """The first MiB of a physical volume: label, header, one metadata area (LVM2 `lib/format_text/layout.h`)."""
-    identity = b"0" * 32
     header = identity + struct.pack("<Q", size)
     header += struct.pack("<QQ", MIB, 0) + bytes(16)  # data begins at 1 MiB; end of list
     header += struct.pack("<QQ", 4096, MIB - 4096) + bytes(16)  # metadata area; end of list
     rest = (struct.pack("<I", 32) + b"LVM2 001" + header).ljust(512 - 20, b"\0")
     label = b"LABELONE" + struct.pack("<Q", 1) + struct.pack("<I", _lvm_crc(rest)) + rest
-    text = (
-        _LVM_TEXT.format(id=_LVM_ID, sectors=size // 512, count=extents + 1, extents=extents).encode() + b"\0"
-    )
+    text = metadata_text.encode() + b"\0"
     area = b" LVM2 x[5A%r0N*>" + struct.pack("<IQQ", 1, 4096, MIB - 4096)
     area += struct.pack("<QQII", 512, len(text), _lvm_crc(text), 0)
     area = area.ljust(512 - 4, b"\0")
@@ -242,6 +288,8 @@ stripes = [
 }}
 }}
 }}
+"""
+_LVM_END = """\
 contents = "Text Format Volume Group"
 version = 1
 description = ""
@@ -269,3 +317,29 @@ def run(*command: object, stdin: str | None = None) -> str:
     )
     assert done.returncode == 0, f"{command[0]}: {done.stderr}"
     return done.stdout
+
+
+def make_ova(path: Path, disks: list[Path], *, drives: tuple[int, ...] | None = None) -> Path:
+    """An OVA of `disks` (VMDKs) with 2 processors and 512 MiB; `drives`: the address of each on its controller."""
+    names = [f"{path.stem}-disk{number}.vmdk" for number in range(1, len(disks) + 1)]
+    files = "".join(f'<File ovf:href="{name}" ovf:id="file{at}"/>' for at, name in enumerate(names))
+    sections = "".join(f'<Disk ovf:diskId="vmdisk{at}" ovf:fileRef="file{at}"/>' for at in range(len(disks)))
+    items = "".join(
+        f"<Item><rasd:AddressOnParent>{address}</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/vmdisk{at}"
+        "</rasd:HostResource><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>"
+        for at, address in enumerate(drives or range(len(disks)))
+    )
+    description = (
+        f'<Envelope xmlns:ovf="x" xmlns:rasd="y"><References>{files}</References><DiskSection>{sections}</DiskSection>'
+        "<Item><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceType>6</rasd:ResourceType></Item>"
+        "<Item><rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>2</rasd:VirtualQuantity></Item>"
+        "<Item><rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>512</rasd:VirtualQuantity></Item>"
+        f"{items}</Envelope>"
+    )
+    ovf = path.with_suffix(".ovf")
+    ovf.write_text(description)
+    with tarfile.open(path, "w") as archive:
+        for file, name in ((ovf, ovf.name), *zip(disks, names, strict=True)):
+            archive.add(file, name)
+    ovf.unlink()
+    return path

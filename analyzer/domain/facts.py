@@ -42,6 +42,7 @@ def _printable(text: str) -> str:
 Text = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
 LongText = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_printable)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+Disk = Annotated[int, Field(ge=0, lt=64)]  # its index among the machine's disks; 0 boots
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -128,12 +129,13 @@ class Partition(_Frozen):
     name: Text = ""
     uuid: Text = ""  # as fstab's PARTUUID
     bootable: bool = False
+    disk: Disk = 0
 
 
 class Filesystem(_Frozen):
     """One file system (or what stands in its place: swap, lvm, luks). `used_bytes` None: could not be read."""
 
-    device: Text  # "disk" (no table), "p2", "vg0/root"
+    device: Text  # "disk" (no table), "p2", "vg0/root"; on the second disk "disk1", "disk1p2"
     kind: Text  # ext2|ext3|ext4|xfs|btrfs|vfat|ntfs|iso9660|swap|lvm|luks|raid|zfs|unknown
     label: Text = ""
     uuid: Text = ""
@@ -141,6 +143,7 @@ class Filesystem(_Frozen):
     start_bytes: Count = 0  # on the disk; 0 for a logical volume
     size_bytes: Count = 0
     used_bytes: Count | None = None
+    disk: Disk = 0  # of a logical volume the disk of its group's first part
 
 
 class Nic(_Frozen):
@@ -215,7 +218,10 @@ class Concern(_Frozen):
 
 
 class ScanInfo(_Frozen):
+    """Format and sizes are the boot disk's; `disks` says how many were read."""
+
     duration_ms: Count
+    disks: Annotated[int, Field(ge=1, le=64)] = 1
     image_format: Text
     virtual_size_bytes: Count
     allocated_bytes: Count

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 MOST_MEMBERS = 1000  # an OVA has a handful
+_DISK_DRIVE = "17"  # CIM resource type
 LONGEST_OVF = 4 << 20
 
 
@@ -25,7 +26,9 @@ class OvaDisk(NamedTuple):
 
 
 class Ova(NamedTuple):
-    disks: tuple[OvaDisk, ...]  # in the order of the OVF: the first is the one that boots
+    disks: tuple[
+        OvaDisk, ...
+    ]  # in the order of their controllers and addresses: the first is the one that boots
     vcpus: int | None
     memory_mib: int | None
 
@@ -40,7 +43,11 @@ def read_ova(read: Callable[[int, int], bytes], size_bytes: int) -> Ova:
     if re.search(r"<(?:\w+:)?File\s[^>]*\bcompression=\"gzip\"", text):
         raise BadOva("its disks are compressed a second time (ovf:compression)")
     by_name = {each.name: each for each in members}
-    names = [name for name in _disk_names(text) if name in by_name]
+    wanted = _disk_names(text)
+    names = [name for name in wanted if name in by_name]
+    if names and len(names) < len(wanted):
+        lost = next(name for name in wanted if name not in by_name)
+        raise BadOva(f"its disk {lost[:100]} is not in the archive")
     if not names:
         raise BadOva("the OVF names no disk that is in the archive")
     disks = tuple(OvaDisk(name, by_name[name].offset_data, by_name[name].size) for name in names)
@@ -83,22 +90,58 @@ def _members(read: Callable[[int, int], bytes], size_bytes: int) -> list[tarfile
 
 
 def _disk_names(ovf: str) -> list[str]:
-    """File names of the disks: References/File by id, in the order of DiskSection/Disk."""
-    files = {}
-    for tag in re.findall(r"<(?:\w+:)?File\s([^>]*)>", ovf)[:MOST_MEMBERS]:
-        attributes = dict(re.findall(r"(?:\w+:)?(id|href)\s*=\s*\"([^\"]*)\"", tag))
-        files[attributes.get("id", "")] = attributes.get("href", "")
-    tags = re.findall(r"<(?:\w+:)?Disk\s([^>]*)>", ovf)[:MOST_MEMBERS]
-    references = [re.search(r"fileRef\s*=\s*\"([^\"]*)\"", tag) for tag in tags]
-    return [files[match[1]] for match in references if match and match[1] in files]
+    """File names of the disks, in the order in which a machine's firmware sees them."""
+    files = {
+        attributes.get("id", ""): attributes.get("href", "")
+        for attributes in _tags(ovf, "File", ("id", "href"))
+    }
+    disks = [
+        (attributes.get("diskId", ""), files[attributes["fileRef"]])
+        for attributes in _tags(ovf, "Disk", ("diskId", "fileRef"))
+        if attributes.get("fileRef") in files
+    ]
+    order = _drive_order(ovf)
+    # a disk that no drive names comes last; sorting keeps the order of DiskSection where nothing else is said
+    disks.sort(key=lambda disk: order.get(disk[0], len(order)))
+    return list(dict.fromkeys(name for _, name in disks))
+
+
+def _tags(ovf: str, tag: str, names: tuple[str, ...]) -> list[dict[str, str]]:
+    found = re.findall(rf"<(?:\w+:)?{tag}\s([^>]*)>", ovf)[:MOST_MEMBERS]
+    wanted = "|".join(names)
+    return [
+        dict(re.findall(rf"(?:\w+:)?\b({wanted})\s*=\s*\"([^\"]*)\"", attributes)) for attributes in found
+    ]
+
+
+def _drive_order(ovf: str) -> dict[str, int]:
+    """Disk id → its place among the drives: by controller as they are listed, then by the address on it."""
+    items = _items(ovf)
+    controllers = [_value(item, "InstanceID") for item in items]
+    drives = []
+    for item in items:
+        host = re.search(r"HostResource>\s*ovf:/?/?disk/([^<\s]+)\s*<", item)
+        if _value(item, "ResourceType") == _DISK_DRIVE and host:
+            parent, address = _value(item, "Parent"), _value(item, "AddressOnParent")
+            place = controllers.index(parent) if parent in controllers else len(controllers)
+            drives.append((place, int(address) if address.isdigit() else 0, host[1]))
+    return {disk: number for number, (_, _, disk) in enumerate(sorted(drives, key=lambda each: each[:2]))}
+
+
+def _items(ovf: str) -> list[str]:
+    return re.findall(r"<(?:\w+:)?Item[\s>](.{0,4000}?)</(?:\w+:)?Item>", ovf, re.DOTALL)[:MOST_MEMBERS]
+
+
+def _value(item: str, name: str) -> str:
+    found = re.search(rf"<(?:\w+:)?{name}>\s*([^<]{{1,100}}?)\s*<", item)
+    return found[1] if found else ""
 
 
 def _hardware(ovf: str) -> tuple[int | None, int | None]:
     """vCPUs and memory (CIM resource types 3 and 4; memory is in 2^20 bytes as every producer writes it)."""
     amounts = {}
-    for item in re.findall(r"<(?:\w+:)?Item[\s>](.{0,4000}?)</(?:\w+:)?Item>", ovf, re.DOTALL)[:MOST_MEMBERS]:
-        kind = re.search(r"ResourceType>\s*(\d{1,3})\s*<", item)
-        amount = re.search(r"VirtualQuantity>\s*(\d{1,9})\s*<", item)
-        if kind and amount:
-            amounts.setdefault(kind[1], int(amount[1]))
+    for item in _items(ovf):
+        kind, amount = _value(item, "ResourceType"), _value(item, "VirtualQuantity")
+        if amount.isdigit() and len(amount) < 10:
+            amounts.setdefault(kind, int(amount))
     return amounts.get("3"), amounts.get("4")

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Callable
 from typing import NamedTuple
 
+from analyzer.domain.lvm import physical_identity
+
 Read = Callable[[int, int], bytes]
 
 READABLE = {"ext2", "ext3", "ext4", "xfs", "vfat", "ntfs", "iso9660"}
@@ -52,9 +54,9 @@ def _luks(head: bytes, read: Read):
 
 
 def _lvm(head: bytes, read: Read):
-    for sector in range(0, 2048, 512):
-        if head[sector : sector + 8] == b"LABELONE" and head[sector + 24 : sector + 32] == b"LVM2 001":
-            return Superblock("lvm")
+    identity = physical_identity(head)
+    if identity is not None:
+        return Superblock("lvm", uuid=identity)
 
 
 def _raid(head: bytes, read: Read):

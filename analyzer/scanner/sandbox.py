@@ -1,6 +1,6 @@
 """Runs a program that parses hostile bytes where it can hurt nobody: bubblewrap and prlimit.
 
-Inside there is one image, read-only, the programs of /usr, this Python, and an empty /tmp in memory; no
+Inside there are one machine's images, read-only, the programs of /usr, this Python, and an empty /tmp in memory; no
 network, no other process, no environment, no capability. Without bubblewrap nothing runs at all.
 """
 
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,14 +51,15 @@ class Ended:
     exceeded: str = ""
 
 
-def run(arguments: list[str], image: int, limits: Limits) -> Ended:
+def run(arguments: list[str], image: int, limits: Limits, more: Sequence[int] = ()) -> Ended:
     """Runs this Python with `arguments` in the sandbox; the descriptor `image` is its standard input and IMAGE_PATH.
 
+    `more`: descriptors of further images, open in there under the same numbers, and at `image_path(1)` and so on.
     Raises SandboxUnavailable. Every process in the sandbox is gone when this returns.
     """
     told, tell = os.pipe()  # bubblewrap tells through it the process that the sandbox lives and dies with
     try:
-        child = _start(arguments, image, tell, limits)
+        child = _start(arguments, image, tell, limits, more)
         try:
             output, errors, exceeded = _collect(child, limits)
         finally:
@@ -70,20 +72,30 @@ def run(arguments: list[str], image: int, limits: Limits) -> Ended:
     return Ended(child.returncode, bytes(output), said, exceeded)
 
 
-def _start(arguments: list[str], image: int, tell: int, limits: Limits) -> subprocess.Popen:
+def image_path(index: int) -> str:
+    """Where an image stands inside."""
+    return f"{IMAGE_PATH}{index or ''}"
+
+
+def _start(
+    arguments: list[str], image: int, tell: int, limits: Limits, more: Sequence[int]
+) -> subprocess.Popen:
     """The child; `tell` is closed here, so that its end can be seen on the other side."""
+    bound = [os.dup(each) for each in more]  # bubblewrap closes what it binds
+    images = (image, *bound)
     try:
         return subprocess.Popen(
-            [*_prlimit(limits), *_bubblewrap(image, tell, limits), *_python(), *arguments],
+            [*_prlimit(limits), *_bubblewrap(images, tell, limits), *_python(), *arguments],
             stdin=image,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=(image, tell),
+            pass_fds=(*images, *more, tell),
             start_new_session=True,
             env={"PATH": os.environ.get("PATH", os.defpath)},
         )
     finally:
-        os.close(tell)
+        for each in (tell, *bound):
+            os.close(each)
 
 
 def _collect(child: subprocess.Popen, limits: Limits) -> tuple[bytearray, bytearray, str]:
@@ -149,7 +161,7 @@ def _prlimit(limits: Limits) -> list[str]:
     ]
 
 
-def _bubblewrap(image: int, tell: int, limits: Limits) -> list[str]:
+def _bubblewrap(images: Sequence[int], tell: int, limits: Limits) -> list[str]:
     command = [_program("bwrap", "bubblewrap"), "--unshare-all", "--die-with-parent", "--new-session"]
     command += ["--cap-drop", "ALL", "--clearenv", "--hostname", "scanner", "--info-fd", str(tell)]
     command += ["--proc", "/proc", "--dev", "/dev"]
@@ -158,7 +170,8 @@ def _bubblewrap(image: int, tell: int, limits: Limits) -> list[str]:
         command += ["--ro-bind", path, path]
     for name in ("bin", "sbin", "lib", "lib64"):
         command += _top_level(Path("/", name))
-    command += ["--ro-bind-fd", str(image), IMAGE_PATH]
+    for index, image in enumerate(images):
+        command += ["--ro-bind-fd", str(image), image_path(index)]
     for name, value in _environment().items():
         command += ["--setenv", name, value]
     # both are tmpfs without a size limit of ours: nothing may be written there

@@ -1,20 +1,35 @@
-"""`scan_image`: what a disk image says about the machine on it, read in the sandbox."""
+"""`scan_disks`: what disk images say about the machine on them, read in the sandbox."""
 
 import json
 import os
 import shutil
 import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from analyzer.domain.facts import Facts
 from analyzer.domain.image_format import FORMATS, HEAD_BYTES, TAIL_BYTES, sniff
+from analyzer.domain.ova import BadOva, read_ova
 from analyzer.domain.printable import printable
 from analyzer.scanner import sandbox
 from analyzer.scanner.sandbox import Limits, SandboxUnavailable
 
-__all__ = ["Limits", "SandboxUnavailable", "UnreadableImage", "image_format", "scan_image", "scan_report"]
+__all__ = [
+    "DiskImage",
+    "Limits",
+    "SandboxUnavailable",
+    "UnreadableImage",
+    "disks_of",
+    "image_format",
+    "scan_disks",
+    "scan_image",
+    "scan_report",
+]
+
+MOST_DISKS = 32  # a QEMU exporter for each that is not raw; hypervisors stop at 60
 
 
 class UnreadableImage(Exception):
@@ -25,23 +40,67 @@ class UnreadableImage(Exception):
         self.reason = reason
 
 
-def scan_image(path: Path, image_format: str, *, limits: Limits | None = None) -> Facts:
-    """Facts of the machine on the disk at `path`, whose format is one of image_format.FORMATS.
+@dataclass(frozen=True)
+class DiskImage:
+    """One disk: a file, its format (one of FORMATS), and of an OVA the disk's name in it ("": its first)."""
 
-    Raises UnreadableImage(reason) for what is broken, hostile, not complete or beyond the limits, and
-    SandboxUnavailable where this machine cannot isolate the reader. The image is opened read-only.
-    """
-    limits = limits or Limits()
-    if image_format not in FORMATS:
-        raise UnreadableImage(
-            f"{printable(image_format)} is not a format that is read here ({', '.join(FORMATS)})"
-        )
+    path: Path
+    format: str
+    member: str = ""
+
+
+def scan_image(path: Path, image_format: str, *, limits: Limits | None = None) -> Facts:
+    """Facts of the machine on the disk at `path`; of an OVA, of all the disks it holds. Raises as `scan_disks`."""
+    return scan_disks(disks_of(path, image_format), limits=limits)
+
+
+def disks_of(path: Path, image_format: str) -> list[DiskImage]:
+    """The disks that one file holds. Raises UnreadableImage."""
+    if image_format != "ova":
+        return [DiskImage(path, image_format)]
     image = _open(path)
     try:
-        ended = sandbox.run(["analyzer.scanner.child", _request(image_format, limits)], image, limits)
+        size = os.fstat(image).st_size
+        found = read_ova(lambda offset, length: os.pread(image, length, offset) if length > 0 else b"", size)
+    except (OSError, BadOva) as error:
+        raise UnreadableImage(printable(str(error), 1024)) from None
     finally:
         os.close(image)
+    return [DiskImage(path, "ova", disk.name) for disk in found.disks]
+
+
+def scan_disks(disks: Sequence[DiskImage], *, limits: Limits | None = None) -> Facts:
+    """Facts of the machine on these disks, the one that boots first, all read in one sandbox.
+
+    Raises UnreadableImage(reason) for what is broken, hostile, not complete or beyond the limits, and
+    SandboxUnavailable where this machine cannot isolate the reader. The images are opened read-only.
+    """
+    limits = limits or Limits()
+    if len(disks) > MOST_DISKS:
+        raise UnreadableImage(f"it has {len(disks)} disks, more than the {MOST_DISKS} that are read")
+    for disk in disks:
+        if disk.format not in FORMATS:
+            raise UnreadableImage(
+                f"{printable(disk.format)} is not a format that is read here ({', '.join(FORMATS)})"
+            )
+    opened: list[int] = []
+    try:
+        for disk in disks:
+            opened.append(_opened(disk, several=len(disks) > 1))
+        ended = sandbox.run(
+            ["analyzer.scanner.child", _request(disks, opened, limits)], opened[0], limits, opened[1:]
+        )
+    finally:
+        for image in opened:
+            os.close(image)
     return _facts(ended)
+
+
+def _opened(disk: DiskImage, several: bool) -> int:
+    try:
+        return _open(disk.path)
+    except UnreadableImage as error:
+        raise UnreadableImage(f"{printable(disk.path.name)}: {error.reason}") if several else error from None
 
 
 def scan_report(path: Path, *, limits: Limits | None = None) -> dict:
@@ -78,15 +137,22 @@ def _open(path: Path) -> int:
     return image
 
 
-def _request(image_format: str, limits: Limits) -> str:
+def _request(disks: Sequence[DiskImage], opened: Sequence[int], limits: Limits) -> str:
     # by their real paths: the sandbox shows these, not the links that lead to them
-    programs = (
-        {} if image_format == "raw" else {"qemu_img": _program("qemu-img"), "qemu_nbd": _program("qemu-nbd")}
-    )
+    raw = all(disk.format == "raw" for disk in disks)
+    programs = {} if raw else {"qemu_img": _program("qemu-img"), "qemu_nbd": _program("qemu-nbd")}
+    images = [
+        {
+            "format": disk.format,
+            "member": disk.member,
+            "descriptor": descriptor if index else 0,
+            "path": sandbox.image_path(index),
+            "name": printable(disk.member or disk.path.name) if len(disks) > 1 else "",
+        }
+        for index, (disk, descriptor) in enumerate(zip(disks, opened, strict=True))
+    ]
     limit = int(limits.virtual_tib * 2**40)
-    return json.dumps(
-        {"format": image_format, "path": sandbox.IMAGE_PATH, "virtual_limit_bytes": limit, **programs}
-    )
+    return json.dumps({"disks": images, "virtual_limit_bytes": limit, **programs})
 
 
 def _program(name: str) -> str:

@@ -43,6 +43,7 @@ class FoundDisk:
     format: str  # one of domain.image_format.FORMATS
     virtual_size_bytes: int
     allocated_bytes: int | None
+    member: str = ""  # of an OVA: the disk's name in the archive
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Machine:
 
     external_id: str  # at most 200 characters
     name: str
-    disks: tuple[FoundDisk, ...]
+    disks: tuple[FoundDisk, ...]  # the one that boots first
     firmware: str = ""  # "bios", "uefi" or ""
     power_state: str = "unknown"  # "on", "off", "unknown"
     vcpus: int | None = None

@@ -1,9 +1,12 @@
-"""A directory of disk images as a source: each image is a machine.
+"""A directory of disk images as a source: each image is a machine, an OVA with all the disks it holds.
+
+A folder below it whose images are named as the disks of one machine is that machine (see `domain/disk_names.py`). It
+is listed whole or not at all: a disk that is still being copied, or cannot be read, keeps the others back.
 
 Which machine is which? A file has no id of its own, and every single sign of it fails somewhere: the path
 when it is renamed, the inode when rsync or `qemu-img convert` replaces the file by a newer copy of the same
 machine, a hash of the first bytes when two machines were cloned from one image. So the external id is made
-once, from all three, and recognised again by two rules, in this order:
+once, from all three (of the first disk's file), and recognised again by two rules, in this order:
 
 1. the same path is the same machine (a refreshed copy keeps its history);
 2. a file at a new path with the inode *and* the first 64 KiB that a vanished machine had when it was first
@@ -20,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from analyzer.domain.disk_names import UNFINISHED, Ambiguous, disks_of_folder
 from analyzer.domain.image_format import HEAD_BYTES, TAIL_BYTES, sniff
 from analyzer.domain.image_header import BadHeader, virtual_size
-from analyzer.domain.ova import BadOva, Ova, read_ova
+from analyzer.domain.ova import BadOva, Ova, OvaDisk, read_ova
 from analyzer.domain.partitions import BIOS_BOOT, ESP, read_table
 from analyzer.domain.printable import printable
 from analyzer.sources.base import (
@@ -39,7 +43,7 @@ from analyzer.sources.base import (
 DEEPEST = 4  # directories below the source's own
 MOST_FILES = 20_000
 _MARKED_BYTES = 64 * 1024  # what of a file's start goes into its id
-_UNFINISHED = (".part", ".tmp", ".partial", ".crdownload")
+_DISK_SUFFIXES = (".raw", ".img", ".qcow2", ".vmdk", ".vhd", ".vhdx", ".vdi", *UNFINISHED)
 
 
 class ImageDirectory:
@@ -70,13 +74,34 @@ class ImageDirectory:
         looked = [self._look(path) for path in files]
         images, doubles = _without_links([each for each in looked if isinstance(each, _Image)])
         skipped += [self._skipped(path, f"the same file as {first.name}") for path, first in doubles]
-        ids = _recognised(images, known)
+        found, kept_back = self._grouped(images, files)
+        ids = _recognised([first for _, (first, *_) in found], known)
         if after is None:  # a later page need not hear it again
-            yield from skipped
+            yield from [*skipped, *kept_back]
             yield from (each for each in looked if isinstance(each, Skipped))
+        for name, disks in found:
+            place = str(disks[0].path)
+            if after is None or place > after:
+                yield _machine(ids[place], name, disks)
+
+    def _grouped(self, images: list["_Image"], files: list[Path]) -> "tuple[list[_Named], list[Skipped]]":
+        """Machines with their disks in order, and the folders whose machine is not whole."""
+        by_folder: dict[Path, list[_Image]] = {}
         for image in images:
-            if after is None or str(image.path) > after:
-                yield image.machine(ids[str(image.path)])
+            by_folder.setdefault(image.path.parent, []).append(image)
+        found, kept_back = [], []
+        for folder, inside in by_folder.items():
+            names = _disk_files(folder, inside, files) if folder != self.root else []
+            try:
+                disks = _whole(disks_of_folder(folder.name, names), inside)
+            except (Ambiguous, _NotWhole) as error:
+                kept_back.append(self._skipped(folder, str(error)))
+                claimed = set(names)
+            else:
+                found += [(printable(folder.name, 200), disks)] if disks else []
+                claimed = {disk.path.name for disk in disks}
+            found += [(image.name, [image]) for image in inside if image.path.name not in claimed]
+        return sorted(found, key=lambda each: each[1][0].path), kept_back
 
     def prepare(self, machine: Machine, mode: str = "cold") -> CopySession:
         """A file needs no preparing; its state is noted, so that `release` can tell whether it held still."""
@@ -121,7 +146,7 @@ class ImageDirectory:
         return sorted(files), skipped
 
     def _look(self, path: Path) -> "_Image | Skipped":
-        if path.name.startswith(".") or path.suffix.lower() in _UNFINISHED:
+        if path.name.startswith(".") or path.suffix.lower() in UNFINISHED:
             return self._skipped(path, "hidden, or a copy that is not finished")
         try:
             return _examined(path)
@@ -137,9 +162,7 @@ class ImageDirectory:
 @dataclass(frozen=True)
 class _Image:
     path: Path
-    format: str
-    virtual_size_bytes: int
-    allocated_bytes: int
+    disks: tuple[FoundDisk, ...]  # more than one in an OVA
     inode: int
     device: int
     head: str  # hash of its first bytes
@@ -150,11 +173,40 @@ class _Image:
         place = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
         return f"{self.inode:x}.{self.head}.{place}"
 
-    def machine(self, external_id: str) -> Machine:
-        disk = FoundDisk(self.path, self.format, self.virtual_size_bytes, self.allocated_bytes)
-        name = printable(self.path.stem, 200)
-        vcpus, memory_mib = (self.ova.vcpus, self.ova.memory_mib) if self.ova else (None, None)
-        return Machine(external_id, name, (disk,), self.firmware, "off", vcpus, memory_mib)
+    @property
+    def name(self) -> str:
+        return printable(self.path.stem, 200)
+
+
+_Named = tuple[str, list[_Image]]  # a machine's name and its images, the one that boots first
+
+
+class _NotWhole(ValueError):
+    """A disk of a machine is missing; the message names it."""
+
+
+def _machine(external_id: str, name: str, images: list[_Image]) -> Machine:
+    first = images[0]
+    vcpus, memory_mib = (first.ova.vcpus, first.ova.memory_mib) if first.ova else (None, None)
+    disks = tuple(disk for image in images for disk in image.disks)
+    return Machine(external_id, name, disks, first.firmware, "off", vcpus, memory_mib)
+
+
+def _disk_files(folder: Path, images: list[_Image], files: list[Path]) -> list[str]:
+    """Names in the folder that are disks, or would be when their copy is finished or mended."""
+    readable = {image.path.name for image in images}
+    inside = [path.name for path in files if path.parent == folder]
+    return [name for name in inside if name in readable or name.lower().endswith(_DISK_SUFFIXES)]
+
+
+def _whole(names: list[str], images: list[_Image]) -> list[_Image]:
+    """The images of these names, in their order; none where none of them is one. Raises _NotWhole."""
+    by_name = {image.path.name: image for image in images}
+    if missing := [name for name in names if name not in by_name]:
+        if len(missing) == len(names):
+            return []
+        raise _NotWhole(f"a machine of {len(names)} disks, of which {missing[0]} cannot be read")
+    return [by_name[name] for name in names]
 
 
 def _examined(path: Path) -> _Image:
@@ -178,9 +230,7 @@ def _examined(path: Path) -> _Image:
         ova = read_ova(read, status.st_size) if found == "ova" else None
         return _Image(
             path=path,
-            format=found,
-            virtual_size_bytes=_size(found, read, status.st_size, ova),
-            allocated_bytes=status.st_blocks * 512,
+            disks=_disks(path, found, read, status, ova),
             inode=status.st_ino,
             device=status.st_dev,
             head=hashlib.sha256(head[:_MARKED_BYTES]).hexdigest()[:16],
@@ -191,12 +241,21 @@ def _examined(path: Path) -> _Image:
         os.close(descriptor)
 
 
-def _size(found: str, read, file_bytes: int, ova: Ova | None) -> int:
+def _disks(path: Path, found: str, read, status: os.stat_result, ova: Ova | None) -> tuple[FoundDisk, ...]:
     if ova is None:
-        size = virtual_size(found, read, file_bytes)
-    else:
-        first = ova.disks[0]
-        size = virtual_size("vmdk", lambda offset, length: read(first.offset + offset, length), first.size)
+        size = _possible(virtual_size(found, read, status.st_size))
+        return (FoundDisk(path, found, size, status.st_blocks * 512),)
+    return tuple(
+        FoundDisk(path, found, _possible(_member_size(read, disk)), disk.size, disk.name)
+        for disk in ova.disks
+    )
+
+
+def _member_size(read, disk: OvaDisk) -> int:
+    return virtual_size("vmdk", lambda offset, length: read(disk.offset + offset, length), disk.size)
+
+
+def _possible(size: int) -> int:
     if not 0 < size < 2**63:
         raise BadHeader("its header tells an impossible size")
     return size

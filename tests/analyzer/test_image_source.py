@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.sources.base import Machine, Refused, Skipped, SourceChanged
 from analyzer.sources.registry import SOURCES, source_of_kind
-from tests.disks import DEBIAN, MIB, converted, lay_out, make_disk, partition, run
+from tests.disks import DEBIAN, MIB, converted, lay_out, make_disk, make_ova, partition, run
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +244,86 @@ def test_only_raw_is_read_block_by_block(debian, tmp_path):
     source = source_of_kind("images", str(tmp_path))
     with pytest.raises(Refused):
         source.disk(source.prepare(listed(tmp_path)[0]["x"]), 0)
+
+
+def test_an_ova_is_one_machine_with_all_its_disks_the_one_that_boots_first(debian, tmp_path):
+    data = converted(blank(tmp_path / "data.raw"), "vmdk", subformat="streamOptimized")
+    root = converted(debian, "vmdk", tmp_path / "root.vmdk", subformat="streamOptimized")
+    folder = tmp_path / "images"
+    folder.mkdir()
+    make_ova(folder / "app.ova", [data, root], drives=(1, 0))
+    machines, _ = listed(folder)
+    assert [(each.member, each.virtual_size_bytes) for each in machines["app"].disks] == [
+        ("app-disk2.vmdk", debian.stat().st_size),
+        ("app-disk1.vmdk", 8 * MIB),
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["disk0.raw", "disk1.qcow2"],
+        ["disk.raw", "disk-1.raw"],
+        ["db-01.raw", "db-01_1.raw"],
+        ["db-01.raw", "db-01-2.raw"],
+        ["DB-01-disk1.raw", "DB-01-disk2.raw", "db-01-disk10.raw"],
+    ],
+)
+def test_a_folder_whose_images_are_named_as_disks_is_one_machine(tmp_path, names):
+    folder = tmp_path / "db-01"
+    folder.mkdir()
+    for name in reversed(names):
+        blank(folder / name)
+    (folder / "notes.txt").write_text("hello")
+    machines, skipped = listed(tmp_path)
+    assert [disk.path.name for disk in machines["db-01"].disks] == names
+    assert (set(machines), set(skipped)) == ({"db-01"}, {"db-01/notes.txt"})
+
+
+@pytest.mark.parametrize(
+    "names", [["web01.raw", "web02.raw"], ["prod-01.raw", "prod-02.raw"], ["prod1.raw", "prod2.raw"]]
+)
+def test_a_folder_of_machines_stays_one(tmp_path, names):
+    (tmp_path / "prod").mkdir()
+    for name in names:
+        blank(tmp_path / "prod" / name)
+    machines, _ = listed(tmp_path)
+    assert set(machines) == {name.removesuffix(".raw") for name in names}
+
+
+def test_disks_beside_each_other_in_the_source_itself_are_machines(tmp_path):
+    blank(tmp_path / "disk0.raw")
+    blank(tmp_path / "disk1.raw")
+    assert set(listed(tmp_path)[0]) == {"disk0", "disk1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("disk1.qcow2.part", "a machine of 2 disks, of which disk1.qcow2.part cannot be read"),
+        ("disk1.qcow2", "a machine of 2 disks, of which disk1.qcow2 cannot be read"),
+        ("disk0.raw", "disk0.qcow2 and disk0.raw claim to be the same disk"),
+    ],
+)
+def test_a_machine_is_listed_whole_or_not_at_all(tmp_path, name, reason):
+    (tmp_path / "db-01").mkdir()
+    converted(blank(tmp_path / "disk.raw"), "qcow2", tmp_path / "db-01/disk0.qcow2")
+    if name.endswith("raw"):
+        blank(tmp_path / "db-01" / name)
+    else:
+        (tmp_path / "db-01" / name).write_bytes(b"QFI\xfb")
+    machines, skipped = listed(tmp_path)
+    assert set(machines) == {"disk"}
+    assert skipped["db-01"].startswith(reason)
+
+
+def test_a_machine_keeps_its_id_when_it_gets_a_disk_or_its_folder_is_renamed(tmp_path):
+    (tmp_path / "old").mkdir()
+    blank(tmp_path / "old/disk0.raw")
+    before, _ = listed(tmp_path)
+    blank(tmp_path / "old/disk1.raw")
+    second, _ = listed(tmp_path, remembered(before))
+    (tmp_path / "old").rename(tmp_path / "new")
+    after, _ = listed(tmp_path, remembered(second))
+    assert [len(each["old"].disks) for each in (before, second)] == [1, 2]
+    assert before["old"].external_id == second["old"].external_id == after["new"].external_id

@@ -1,6 +1,7 @@
-"""`python -m analyzer.scanner.child REQUEST`: reads the image on descriptor 0, answers JSON on standard output.
+"""`python -m analyzer.scanner.child REQUEST`: reads a machine's disks, answers JSON on standard output.
 
-REQUEST is JSON: {format, path (inside the sandbox), virtual_limit_bytes, qemu_img, qemu_nbd}.
+REQUEST is JSON: {disks: [{format, member (of an OVA), descriptor, path (inside the sandbox), name}],
+virtual_limit_bytes, qemu_img, qemu_nbd}; the disk that boots comes first, on descriptor 0.
 Answer: {"facts": {…}} or {"unreadable": reason}. What nobody foresaw ends in a traceback and code 1.
 """
 
@@ -43,41 +44,48 @@ _READERS = (  # in this order: ports are read of services that are known to be o
 _DAMAGE = (OSError, ValueError, struct.error, Unreadable)
 
 
-def open_disk(request: dict, notes: Notes) -> Disk:
-    raw = RawDisk(0)
+def open_disks(request: dict) -> list[Disk]:
+    """Raises Unreadable, with the disk's name where there are several."""
+    opened = []
+    for image in request["disks"]:
+        try:
+            opened.append(_open_disk(image, request))
+        except Unreadable as error:
+            raise Unreadable(f"{image['name']}: {error}" if image["name"] else str(error)) from None
+    return opened
+
+
+def _open_disk(image: dict, request: dict) -> Disk:
+    raw = RawDisk(image["descriptor"])
     if not raw.size:
         raise Unreadable("the file is empty")
-    if request["format"] == "raw":
+    if image["format"] == "raw":
         return _bounded(raw, request)
     from analyzer.scanner.child import exported  # here: a raw disk needs none of it
 
     if raw.pread(0, 64).lstrip().startswith(b"# Disk DescriptorFile"):
         raise Unreadable("a VMDK whose data is in other files: make one file of it (qemu-img convert)")
-    if not os.access(request["path"], os.R_OK):  # even root has no power over others' files in the sandbox
-        owner = os.fstat(0).st_uid
+    if not os.access(image["path"], os.R_OK):  # even root has no power over others' files in the sandbox
+        owner = os.fstat(image["descriptor"]).st_uid
         raise Unreadable(f"only its owner (user {owner}) may read it: run as that user, or make it readable")
-    image_format, part = request["format"], None
+    image_format, part = image["format"], None
     if image_format == "ova":
-        image_format, part = "vmdk", _first_disk(raw, notes)
-    described = exported.node(request["path"], image_format, part)
+        image_format, part = "vmdk", _member(raw, image["member"])
+    described = exported.node(image["path"], image_format, part)
     size = exported.inspect(request["qemu_img"], described)["virtual-size"]
     if size > request["virtual_limit_bytes"]:
         raise Unreadable(_too_large(size, request))
-    return exported.open_exported(request["qemu_nbd"], described)
+    return exported.open_exported(request["qemu_nbd"], described, image["descriptor"])
 
 
-def _first_disk(raw: RawDisk, notes: Notes) -> tuple[int, int]:
+def _member(raw: RawDisk, name: str) -> tuple[int, int]:
     from analyzer.domain.ova import read_ova
 
     disks = read_ova(raw.pread, raw.size).disks
-    if len(disks) > 1:
-        others = ", ".join(disk.name for disk in disks[1:])
-        notes.concern(
-            "warning",
-            "more_disks",
-            f"the OVA holds {len(disks)} disks; only the first was read, not {others}",
-        )
-    return disks[0].offset, disks[0].size
+    chosen = next((disk for disk in disks if disk.name == name or not name), None)
+    if chosen is None:
+        raise Unreadable(f"the OVA holds no disk {name} any more: discover its directory again")
+    return chosen.offset, chosen.size
 
 
 def _bounded(disk: RawDisk, request: dict) -> RawDisk:
@@ -91,11 +99,11 @@ def _too_large(size: int, request: dict) -> str:
     return f"its virtual size of {size / 2**40:.1f} TiB is beyond the limit of {limit:.1f} TiB"
 
 
-def scan(disk: Disk, notes: Notes) -> dict:
-    layout = read_layout(disk)
+def scan(disks: list[Disk], notes: Notes) -> dict:
+    layout = read_layout(disks)
     guest = open_guest(layout, notes)
     facts = {
-        "partition_table": layout.table.kind,
+        "partition_table": layout.boot_table.kind,
         "partitions": storage.partitions(layout),
         "filesystems": storage.filesystems(layout),
         "boot_mode": storage.boot_mode(layout, guest.efi),
@@ -135,8 +143,8 @@ def _read(area: str, reader, tree, facts: dict, notes: Notes) -> None:
 def answer(request: dict) -> dict:
     started, notes = time.monotonic(), Notes()
     try:
-        disk = open_disk(request, notes)
-        facts = scan(disk, notes)
+        disks = open_disks(request)
+        facts = scan(disks, notes)
     except Unreadable as error:
         return {"unreadable": fit(str(error), "reason")}
     except MemoryError:
@@ -147,8 +155,9 @@ def answer(request: dict) -> dict:
     status = os.fstat(0)
     facts["scan"] = {
         "duration_ms": round((time.monotonic() - started) * 1000),
-        "image_format": request["format"],
-        "virtual_size_bytes": disk.size,
+        "disks": len(disks),
+        "image_format": request["disks"][0]["format"],
+        "virtual_size_bytes": disks[0].size,
         "allocated_bytes": status.st_blocks * 512,
     }
     return {"facts": fit(facts)}

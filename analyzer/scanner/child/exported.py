@@ -40,8 +40,9 @@ def inspect(qemu_img: str, described: dict) -> dict:
     return info
 
 
-def open_exported(qemu_nbd: str, described: dict) -> NbdDisk:
-    socket_path = "/tmp/disk.nbd"  # noqa: S108 - the sandbox's own /tmp, gone with it
+def open_exported(qemu_nbd: str, described: dict, number: int) -> NbdDisk:
+    """`number` tells this export from the others of the machine."""
+    socket_path = f"/tmp/disk{number}.nbd"  # noqa: S108 - the sandbox's own /tmp, gone with it
     command = [qemu_nbd, "--read-only", "--persistent", "--fork", f"--socket={socket_path}"]
     _run([*command, "json:" + json.dumps(described)], _OPEN_TIMEOUT_S)
     return NbdDisk(socket_path)

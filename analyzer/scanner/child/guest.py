@@ -1,6 +1,6 @@
 """From volumes to the machine's own tree of files: finds the root file system and mounts what fstab names."""
 
-from analyzer.domain.fstab import Mount, names, parse_fstab
+from analyzer.domain.fstab import Mount, meant, parse_fstab
 from analyzer.domain.partitions import ESP
 from analyzer.domain.superblocks import NOT_FOR_FILES
 from analyzer.scanner.child.disk import Unreadable
@@ -76,17 +76,20 @@ def _looks_like_root(volume: Volume, tree: Tree) -> bool:
 
 
 def _is_efi(layout: Layout, volume: Volume) -> bool:
+    """The firmware looks at the disk that boots."""
     partition = next(
-        (each for each in layout.table.partitions if f"p{each.number}" == volume.device.name), None
+        (each for each in layout.boot_table.partitions if f"p{each.number}" == volume.device.name), None
     )
     return partition is not None and partition.type in (ESP, "0xef") and volume.superblock.kind == "vfat"
 
 
 def _mount(tree: Tree, layout: Layout, root: Volume, by_name: dict[str, Filesystem], notes: Notes) -> None:
+    by_device = {volume.device: volume for volume in reversed(layout.volumes)}
+    devices = [volume.device for volume in layout.volumes]
     for mount in sorted(_fstab(tree, notes), key=lambda each: each.point):  # /var before /var/log
-        volume = next((each for each in layout.volumes if names(each.device, mount.spec)), None)
-        if volume is None or volume is root or volume.mount_point:
-            continue
+        volume = by_device.get(meant(devices, mount.spec))
+        if volume is None or volume is root or volume.mount_point or mount.point == "/":
+            continue  # which one is the root was decided by what it holds
         volume.mount_point = mount.point if mount.point.startswith("/") else None
         point = mount.point.rstrip("/")
         if point in _READ_FOR_FACTS and volume.device.name in by_name:

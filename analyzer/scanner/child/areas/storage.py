@@ -15,16 +15,21 @@ _CANNOT = {
 
 
 def partitions(layout: Layout) -> list[dict]:
-    return [each._asdict() for each in layout.table.partitions]
+    return [
+        {**each._asdict(), "disk": disk}
+        for disk, table in enumerate(layout.tables)
+        for each in table.partitions
+    ]
 
 
 def filesystems(layout: Layout) -> list[dict]:
     return [
         {
             "device": volume.device.name,
+            "disk": volume.device.disk,
             "kind": volume.superblock.kind,
             "label": volume.superblock.label,
-            "uuid": volume.superblock.uuid,
+            "uuid": volume.device.uuid,
             "mount_point": volume.mount_point,
             "start_bytes": volume.start_bytes,
             # what the file system says of itself; a partition may be larger, or its superblock lie
@@ -64,7 +69,7 @@ def concerns(layout: Layout, notes: Notes) -> None:
 
 def boot_mode(layout: Layout, efi: Tree | None) -> str:
     """bios, uefi, hybrid (both), unknown. `efi`: the files of the EFI system partition."""
-    table = layout.table
+    table = layout.boot_table
     bios = (
         any(each.type == BIOS_BOOT for each in table.partitions) if table.kind == "gpt" else table.boot_code
     )
