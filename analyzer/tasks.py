@@ -3,13 +3,18 @@
 from celery import shared_task
 
 from analyzer.services.discovery import discoveries_sweep, source_discover_queued
-from analyzer.services.scans import scan_work, scans_sweep
+from analyzer.services.scans import running_scan_work, scan_work, scans_sweep
 from analyzer.services.usage_retention import usage_roll_up
 
 
 @shared_task(name="analyzer.scan")
 def scan(scan_id: str) -> None:
     scan_work(scan_id=scan_id)
+
+
+@shared_task(name="analyzer.scan_running")
+def scan_running(source_id: str) -> None:
+    running_scan_work(source_id=source_id)
 
 
 @shared_task(name="analyzer.discover")

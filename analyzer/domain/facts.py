@@ -112,7 +112,7 @@ class User(_Frozen):
 
 
 class Listening(_Frozen):
-    """A port that the configuration on the disk makes a service listen on. It is read, not observed."""
+    """A port that a service listens on: of a disk as its configuration says, of a running machine as observed."""
 
     port: Port
     protocol: Literal["tcp", "udp"] = "tcp"
@@ -201,6 +201,26 @@ class Extras(_Frozen):
     containers: Annotated[tuple[Container, ...], Field(max_length=512)] = ()
 
 
+class PciDevice(_Frozen):
+    address: Text  # "0000:00:04.0"
+    id: Text  # "1af4:1000", vendor and device
+    driver: Text = ""
+
+
+class Running(_Frozen):
+    """What only a running machine can tell. `processes` are names, each once; `cron` is "table: line"."""
+
+    kernel: Text
+    uptime_s: Count = 0
+    vcpus: Count | None = None
+    memory_mib: Count | None = None
+    as_root: bool = False
+    modules: Annotated[tuple[Text, ...], Field(max_length=1_000)] = ()
+    pci: Annotated[tuple[PciDevice, ...], Field(max_length=256)] = ()
+    processes: Annotated[tuple[Text, ...], Field(max_length=2_000)] = ()
+    cron: Annotated[tuple[LongText, ...], Field(max_length=500)] = ()
+
+
 class Coverage(_Frozen):
     """How much of an area was read: `reason` says why not all of it."""
 
@@ -252,6 +272,7 @@ class Facts(_Frozen):
     has_tc: bool = False
     usage: Annotated[tuple[UsageSeries, ...], Field(max_length=32)] = ()
     extras: Extras = Extras()
+    running: Running | None = None
     coverage: Annotated[tuple[Coverage, ...], Field(max_length=len(AREAS))] = ()
     concerns: Annotated[tuple[Concern, ...], Field(max_length=256)] = ()
     scan: ScanInfo

@@ -6,7 +6,7 @@ import time
 
 _SECTOR_BYTES = 512  # sar -b counts blocks of 512 bytes (sar(1))
 # what these carry reaches a physical card as well, or never leaves the machine
-_INNER_CARDS = ("lo", "veth", "docker", "br-", "virbr", "vnet", "tap", "ifb", "cali", "flannel", "cni")
+INNER_CARDS = ("lo", "veth", "docker", "br-", "virbr", "vnet", "tap", "ifb", "cali", "flannel", "cni")
 
 
 def parse_sadf(document: dict) -> dict[str, list[tuple[int, float]]]:
@@ -42,7 +42,7 @@ def _values(statistic: dict):
         yield "disk_read_bytes_per_s", float(disk["io-reads"]["bread"]) * _SECTOR_BYTES
         yield "disk_write_bytes_per_s", float(disk["io-writes"]["bwrtn"]) * _SECTOR_BYTES
     cards = (statistic.get("network") or {}).get("net-dev") or ()
-    cards = [card for card in cards if not card["iface"].startswith(_INNER_CARDS)]
+    cards = [card for card in cards if not card["iface"].startswith(INNER_CARDS)]
     if cards:
         yield "network_receive_bytes_per_s", sum(float(card["rxkB"]) for card in cards) * 1024
         yield "network_transmit_bytes_per_s", sum(float(card["txkB"]) for card in cards) * 1024

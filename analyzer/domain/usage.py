@@ -21,8 +21,9 @@ Slots = list[float | None]
 
 @dataclass(frozen=True)
 class Summary:
-    """`coverage` is measured time ÷ time from the first to the last slot (0..1). Percentiles are exact for what is stored
-    (each value within 0.05 %, see usage_codec), over time, with linear interpolation between the two nearest ranks (type 7 of Hyndman & Fan, 1996)."""
+    """`coverage` is measured time ÷ time from the first to the last slot (0..1). Percentiles are exact for what is kept
+    (each value within 0.05 % of what was told, see usage_codec), over time, with linear interpolation between the two
+    nearest ranks (type 7 of Hyndman & Fan, 1996)."""
 
     samples: int
     coverage: float
@@ -91,7 +92,9 @@ def stretched(values: Slots, times: int) -> Slots:
 def coarser(values: Slots, step_s: int, wanted_s: int) -> Slots:
     """The mean of what was measured in each longer step; `wanted_s` is a multiple of `step_s`."""
     width = wanted_s // step_s
-    found = ([each for each in values[at : at + width] if each is not None] for at in range(0, len(values), width))
+    found = (
+        [each for each in values[at : at + width] if each is not None] for at in range(0, len(values), width)
+    )
     return [math.fsum(told) / len(told) if told else None for told in found]
 
 

@@ -4,6 +4,7 @@ from analyzer.models.machine import Disk, Nic, VirtualMachine, VMPersona
 from analyzer.models.recommendation import Feedback, Recommendation
 from analyzer.models.scan import Package, Scan, Service
 from analyzer.models.source import SourceEndpoint
+from analyzer.models.ssh import SshAccess, SshHost
 from analyzer.models.usage import UsageSeries
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Scan",
     "Service",
     "SourceEndpoint",
+    "SshAccess",
+    "SshHost",
     "UsageSeries",
     "VMPersona",
     "VirtualMachine",

@@ -6,7 +6,14 @@ from django.db import models
 from personas.models.owned import Owned, unique_in_department
 
 IMAGES = "images"
+SSH = "ssh"  # running machines, looked into over the network; their disks are elsewhere
 INVENTORY = "inventory"  # what a file told: there are no disks to read, and nothing to discover
+
+
+class Rescan(models.TextChoices):
+    OFF = "off", "Only when asked for"
+    DAILY = "daily", "Every day"
+    WEEKLY = "weekly", "Every week"
 
 
 class SourceEndpoint(Owned):
@@ -14,10 +21,20 @@ class SourceEndpoint(Owned):
     kind = models.CharField(
         max_length=16,
         default=IMAGES,
-        choices=[(IMAGES, "Directory of disk images"), (INVENTORY, "Inventory file")],
+        choices=[
+            (IMAGES, "Directory of disk images"),
+            (SSH, "Running machines, over SSH"),
+            (INVENTORY, "Inventory file"),
+        ],
     )
     location = models.CharField(
         max_length=500, blank=True, help_text="For images: a directory below one of IMAGE_ROOTS. Else empty."
+    )
+    rescan = models.CharField(
+        max_length=8,
+        default=Rescan.OFF,
+        choices=Rescan,
+        help_text="Machines whose last scan is older are scanned again by themselves.",
     )
     discovery_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     discovery_requested_by = models.ForeignKey(
@@ -43,3 +60,7 @@ class SourceEndpoint(Owned):
     @property
     def is_inventory(self) -> bool:
         return self.kind == INVENTORY
+
+    @property
+    def is_ssh(self) -> bool:
+        return self.kind == SSH

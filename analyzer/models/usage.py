@@ -38,6 +38,9 @@ class UsageSeries(models.Model):
         verbose_name_plural = "usage series"
         constraints = [models.UniqueConstraint(fields=["vm", "metric", "day"], name="one_series_per_day")]
 
+    def __str__(self):
+        return f"{self.metric} of {self.vm} on {self.day}"
+
     @property
     def values(self) -> list[float | None]:
         return unpacked(self.packed, DAY_S // self.step_s)
@@ -45,6 +48,3 @@ class UsageSeries(models.Model):
     @values.setter
     def values(self, told) -> None:
         self.packed = packed(told)
-
-    def __str__(self):
-        return f"{self.metric} of {self.vm} on {self.day}"

@@ -7,8 +7,9 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from analyzer.models import Disk, SourceEndpoint, VirtualMachine
+from analyzer.models import Disk, SourceEndpoint, SshHost, VirtualMachine
 from analyzer.services.messages import EXPIRES_S, send_on_commit
+from analyzer.services.ssh_access import contacted
 from analyzer.sources.base import Machine, Skipped, SourceError
 from analyzer.sources.registry import source_of_kind
 from personas.errors import Refused
@@ -69,8 +70,8 @@ def source_discover(*, source: SourceEndpoint, by) -> dict:
 
 def _discover(source: SourceEndpoint, by) -> dict:
     try:
-        seen = list(source_of_kind(source.kind, source.location).machines(known=_known(source)))
-    except SourceError as error:
+        seen = _shown(source)
+    except (SourceError, Refused) as error:
         _close(source, discovery_error=str(error)[:500])
         raise Refused(f"{source} does not answer: {error}") from None
     skipped = [each for each in seen if isinstance(each, Skipped)]
@@ -81,6 +82,18 @@ def _discover(source: SourceEndpoint, by) -> dict:
         else:
             machines.append(each)
     return _store(source, machines, skipped, by)
+
+
+def _shown(source: SourceEndpoint) -> list[Machine | Skipped]:
+    """What the source shows now. Of running machines each that is listed; whether it answers stands on its door."""
+    if source.is_ssh:
+        doors = [door for door in contacted(source) if not door.is_jump]
+        return [Machine(str(door), door.host, (), power_state=_power(door)) for door in doors]
+    return list(source_of_kind(source.kind, source.location).machines(known=_known(source)))
+
+
+def _power(door: SshHost) -> str:
+    return "unknown" if door.problem else "on"
 
 
 def _known(source: SourceEndpoint) -> dict[str, str]:
@@ -126,7 +139,7 @@ def _upsert(source: SourceEndpoint, vm: VirtualMachine | None, found: Machine) -
         vm = VirtualMachine(source=source, department=source.department, external_id=found.external_id)
     else:
         before = [disk.path for disk in vm.disks.all()]
-        outcome = "kept" if before[:1] == [place] else "moved"
+        outcome = "kept" if not place or before[:1] == [place] else "moved"
     vm.name, vm.power_state, vm.missing_since = found.name, found.power_state, None
     vm.firmware = vm.firmware or found.firmware
     vm.vcpus = found.vcpus or vm.vcpus

@@ -1,9 +1,10 @@
 """What a scan found, laid into the columns and rows that lists, filters and suggestions read."""
 
-from analyzer.domain.facts import Facts
+from analyzer.domain.facts import Facts, Running
 from analyzer.models import Package, Scan, Service, VirtualMachine
 from analyzer.services.recommendations import recommendation_make
 from analyzer.services.usage import usage_store_found
+from personas.services.audit import record
 
 BATCH = 2000  # rows of one INSERT; SQLite allows 32,766 variables in a statement
 
@@ -33,7 +34,23 @@ def findings_store(*, scan: Scan, facts: Facts) -> None:
 
 
 def _store_columns(vm: VirtualMachine, facts: Facts) -> None:
-    firmware = {"bios": "bios", "hybrid": vm.firmware or "bios", "uefi": "uefi"}.get(facts.boot_mode, vm.firmware)
+    firmware = {"bios": "bios", "hybrid": vm.firmware or "bios", "uefi": "uefi"}.get(
+        facts.boot_mode, vm.firmware
+    )
     VirtualMachine.objects.filter(pk=vm.pk).update(
         os_id=facts.os.id, os_version=facts.os.version, hostname=facts.hostname, firmware=firmware
     )
+    if facts.running:
+        _store_running(vm, facts.running)
+
+
+def _store_running(vm: VirtualMachine, running: Running) -> None:
+    """A running machine knows its size; a resize is written into the trail, because right-sizing reads it there."""
+    told = {"vcpus": running.vcpus or vm.vcpus, "memory_mib": running.memory_mib or vm.memory_mib}
+    before = {
+        name: getattr(vm, name) for name, value in told.items() if getattr(vm, name) not in (None, value)
+    }
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="on", **told)
+    if before:
+        after = {name: told[name] for name in before}
+        record(by=None, action="virtualmachine.update", obj=vm, before=before, after=after)

@@ -6,11 +6,12 @@ fence; whoever still holds the fence writes the outcome, everybody else has lost
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from datetime import timedelta
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import structlog
 from django.conf import settings
@@ -18,24 +19,32 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from analyzer.domain.facts import Facts
+from analyzer.domain.facts import Facts, ScanInfo
 from analyzer.models import Disk, Scan, VirtualMachine
 from analyzer.models.scan import READABLE, ScanState
-from analyzer.scanner.scan import SandboxUnavailable, UnreadableImage, scan_image
+from analyzer.scanner.scan import SandboxUnavailable, UnreadableImage, disk_images, scan_disks
 from analyzer.services.findings import findings_store
 from analyzer.services.messages import EXPIRES_S, send_on_commit
+from analyzer.services.ssh_looks import look_prepare
+from analyzer.sources.ssh import Denied, Outcome, Unreachable
 from personas.domain.canonical import sha256_of
 from personas.errors import Refused
 from personas.models import Role
 from personas.services.access import require
 from personas.services.audit import record
 
-Watch = Callable[[int, str], None]  # (percent, what is happening); what it raises stops the scan and is raised again
+Watch = Callable[
+    [int, str], None
+]  # (percent, what is happening); what it raises stops the scan and is raised again
 
 TASK = "analyzer.scan"
+TASK_OF_MANY = "analyzer.scan_running"
 MAX_ATTEMPTS = 3
 QUEUE_S = EXPIRES_S  # a queued scan that no worker has begun by then is sent again
-NO_DISK_HERE = "only an inventory file tells of this machine; a scan needs its disk, from a directory of images"
+NO_DISK_HERE = (
+    "only an inventory file tells of this machine; a scan needs its disk, from a directory of images"
+)
+NOTHING_READ = ScanInfo(duration_ms=0, image_format="ssh", virtual_size_bytes=0, allocated_bytes=0)
 BEAT_S = 1.0  # how often a running scan looks at its watch
 
 log = structlog.get_logger(__name__)
@@ -60,7 +69,17 @@ def disk_fingerprint(vm: VirtualMachine) -> str:
             stat = Path(disk.path).stat()
         except OSError:
             return ""
-        seen.append([disk.index, disk.path, disk.format, stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns])
+        seen.append(
+            [
+                disk.index,
+                disk.path,
+                disk.format,
+                stat.st_size,
+                stat.st_ino,
+                stat.st_mtime_ns,
+                stat.st_ctime_ns,
+            ]
+        )
     return sha256_of(seen) if seen else ""
 
 
@@ -71,9 +90,17 @@ def scan_start(*, vm: VirtualMachine, by) -> Scan:
     if vm.source.is_inventory:
         raise Refused(f"{vm}: {NO_DISK_HERE}")
     scan = _queue(vm, by)
-    send_on_commit(TASK, scan.pk)  # twice does no harm: a scan is claimed once
+    _send(scan)  # twice does no harm: a scan is claimed once
     record(by=by, action="scan.start", obj=vm, after={"scan": str(scan.pk)})
     return scan
+
+
+def _send(scan: Scan) -> None:
+    """Running machines are looked into a hundred at a time: whoever takes the message takes all of its source."""
+    if scan.vm.source.is_ssh:
+        send_on_commit(TASK_OF_MANY, scan.vm.source_id)
+    else:
+        send_on_commit(TASK, scan.pk)
 
 
 def _queue(vm: VirtualMachine, by) -> Scan:
@@ -115,7 +142,7 @@ def scan_work(*, scan_id: uuid.UUID, watch: Watch = nobody_watches) -> bool:
         return False
     guarded = _Guarded(watch)
     try:
-        _scan(scan, guarded)
+        _look(scan, guarded) if scan.vm.source.is_ssh else _scan(scan, guarded)
     except LostClaim:
         log.warning("scan_lost", scan=str(scan_id))
         return False
@@ -153,7 +180,7 @@ def _claim(scan_id: uuid.UUID) -> Scan | None:
         progress_percent=0,
         message="",
     )
-    return Scan.objects.select_related("vm").get(pk=scan_id) if count else None
+    return Scan.objects.select_related("vm__source").get(pk=scan_id) if count else None
 
 
 def _held(scan: Scan):
@@ -179,10 +206,10 @@ def _give_back(scan: Scan, error: BaseException, *, counts: bool) -> None:
 
 
 def _scan(scan: Scan, watch: Watch) -> None:
-    disk = scan.vm.disks.order_by("index").first()
+    disks = list(scan.vm.disks.order_by("index"))
     before = disk_fingerprint(scan.vm)
     try:
-        facts = _read(scan, disk, watch)
+        facts = _read(scan, disks, watch)
     except (UnreadableImage, SandboxUnavailable) as error:
         _settle_unreadable(scan, str(error))
         return
@@ -192,22 +219,105 @@ def _scan(scan: Scan, watch: Watch) -> None:
     _settle(scan, facts, before, changed)
 
 
-def _read(scan: Scan, disk: Disk | None, watch: Watch) -> Facts:
+def _read(scan: Scan, disks: list[Disk], watch: Watch) -> Facts:
     """Reads in a thread, so that the lease is renewed meanwhile. The reader has its own time limit."""
-    if disk is None:
+    if not disks:
         raise UnreadableImage("the machine has no disk")
-    if not disk.path:
+    if not all(disk.path for disk in disks):
         raise UnreadableImage(NO_DISK_HERE)
-    if not Path(disk.path).exists():
-        raise UnreadableImage(f"the disk is not there any more: {disk.path}")
+    if missing := next((disk.path for disk in disks if not Path(disk.path).exists()), None):
+        raise UnreadableImage(f"the disk is not there any more: {missing}")
+    images = disk_images([(disk.path, disk.format) for disk in disks])
     with ThreadPoolExecutor(max_workers=1) as pool:
-        reading = pool.submit(scan_image, Path(disk.path), disk.format)
+        reading = pool.submit(scan_disks, images)
         percent, message = 5, "reading the disk in its sandbox"
         while not _done(reading):
             _renew(scan, percent, message)
             watch(percent, message)
             percent = min(75, percent + 5)
         return reading.result()
+
+
+def _look(scan: Scan, watch: Watch) -> None:
+    """As `_read`, into a running machine."""
+    look = look_prepare(scan.vm.source, [scan.vm])
+    answers: dict[VirtualMachine, Outcome] = {}
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        looking = pool.submit(look.take, answers.__setitem__)
+        while not _done(looking):
+            _renew(scan, 40, "looking into the running machine")
+            watch(40, "looking into the running machine")
+        looking.result()
+    look.keep(answers)
+    scan_settle_look(scan, answers[scan.vm])
+
+
+def running_scan_work(*, source_id: uuid.UUID) -> int:
+    """Claims every queued scan of the running machines of a source and does them at once; returns how many.
+
+    What a machine answers is stored while others are still asked. A worker that dies loses its claims like any other:
+    the sweeper sends these scans again."""
+    queued = Scan.objects.filter(vm__source_id=source_id, state=ScanState.QUEUED).values_list("pk", flat=True)
+    claimed = {scan.vm: scan for scan in map(_claim, list(queued)) if scan}
+    if not claimed:
+        return 0
+    look = look_prepare(next(iter(claimed)).source, list(claimed))
+    answers: SimpleQueue[tuple[VirtualMachine, Outcome]] = SimpleQueue()
+    outcomes: dict[VirtualMachine, Outcome] = {}
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        looking = pool.submit(look.take, lambda vm, outcome: answers.put((vm, outcome)))
+        renewed = time.monotonic()
+        while not (looking.done() and answers.empty()):
+            _settle_next(answers, claimed, outcomes)
+            if time.monotonic() - renewed > settings.LEASE_S / 4:
+                _renew_all(scan for vm, scan in claimed.items() if vm not in outcomes)
+                renewed = time.monotonic()
+        looking.result()
+    look.keep(outcomes)
+    return len(claimed)
+
+
+def _settle_next(answers: SimpleQueue, claimed: dict, outcomes: dict) -> None:
+    try:
+        vm, outcome = answers.get(timeout=BEAT_S)
+    except Empty:
+        return
+    outcomes[vm] = outcome
+    try:
+        scan_settle_look(claimed[vm], outcome)
+    except LostClaim:
+        log.warning("scan_lost", scan=str(claimed[vm].pk))
+    except Exception as error:  # what one machine answers must not cost the others their scan; it stands on its row
+        log.exception("scan_failed", scan=str(claimed[vm].pk))
+        _give_back(claimed[vm], error, counts=True)
+
+
+def _renew_all(held: Iterable[Scan]) -> None:
+    """One statement for all that are still asked; those that somebody took over have another fence."""
+    until = timezone.now() + timedelta(seconds=settings.LEASE_S)
+    Scan.objects.filter(fence__in=[scan.fence for scan in held], state=ScanState.RUNNING).update(lease_until=until)
+
+
+def scan_settle_look(scan: Scan, outcome: Outcome) -> None:
+    """A machine that is off or cannot be reached ends partial, with what was known of it before; one that does not let
+    us in is unreadable."""
+    if isinstance(outcome, Denied):
+        _settle_unreadable(scan, outcome.reason)
+    elif isinstance(outcome, Unreachable):
+        _settle_unreachable(scan, outcome.reason)
+    else:
+        _settle(scan, outcome.facts, "", "")
+
+
+@transaction.atomic
+def _settle_unreachable(scan: Scan, reason: str) -> None:
+    before = Scan.objects.readable().filter(vm=scan.vm, facts__isnull=False).first()
+    facts = before.facts if before else Facts(scan=NOTHING_READ).model_dump(mode="json")
+    as_of = f"; what is told is of {before.finished_at:%Y-%m-%d %H:%M} UTC" if before else ""
+    message = f"partial: no usage. It cannot be reached: {reason}{as_of}"[:500]
+    stars = before.coverage_stars if before else 1
+    _end(scan, state=ScanState.PARTIAL, message=message, facts=facts, coverage_stars=stars)
+    VirtualMachine.objects.filter(pk=scan.vm_id).update(power_state="unknown")
 
 
 def _done(reading: Future) -> bool:
@@ -264,10 +374,10 @@ def scans_sweep() -> list[uuid.UUID]:
     now = timezone.now()
     due = now + timedelta(seconds=QUEUE_S)
     again = []
-    for scan in Scan.objects.overdue(now).select_related("vm"):
+    for scan in Scan.objects.overdue(now).select_related("vm__source"):
         queued = {"state": ScanState.QUEUED, "fence": None, "lease_until": due}
         if not _give_up(scan) and Scan.objects.overdue(now).filter(pk=scan.pk).update(**queued):
-            send_on_commit(TASK, scan.pk)
+            _send(scan)
             again.append(scan.pk)
     return again
 
@@ -278,7 +388,13 @@ def _give_up(scan: Scan) -> bool:
     now = timezone.now()
     row = Scan.objects.overdue(now).filter(pk=scan.pk, attempt__gte=MAX_ATTEMPTS)
     message = f"unreadable: the scanner died {MAX_ATTEMPTS} times on this disk. {scan.message}".strip()[:500]
-    ended = {"state": ScanState.UNREADABLE, "message": message, "finished_at": now, "lease_until": None, "fence": None}
+    ended = {
+        "state": ScanState.UNREADABLE,
+        "message": message,
+        "finished_at": now,
+        "lease_until": None,
+        "fence": None,
+    }
     if not row.update(**ended):
         return False
     record(by=None, action="scan.end", obj=scan.vm, after={"scan": str(scan.pk), "message": message})

@@ -5,8 +5,9 @@ from pathlib import Path
 from django.db import transaction
 
 from analyzer.models import SourceEndpoint
-from analyzer.models.source import IMAGES
+from analyzer.models.source import IMAGES, Rescan
 from analyzer.services.image_roots import checked_directory
+from analyzer.services.ssh_access import ssh_check
 from analyzer.sources.base import SourceError
 from analyzer.sources.registry import source_of_kind
 from personas.errors import BadInput, Refused
@@ -29,13 +30,21 @@ def source_create(
 
 
 @transaction.atomic
-def source_update(*, source: SourceEndpoint, by, name: str | None = None, location: str | None = None):
+def source_update(
+    *,
+    source: SourceEndpoint,
+    by,
+    name: str | None = None,
+    location: str | None = None,
+    rescan: str | None = None,
+) -> SourceEndpoint:
     """The department stays: its machines, their scans and their runs belong to it."""
     source = SourceEndpoint.objects.select_for_update().get(pk=source.pk)
     require(by=by, department=source.department, role=Role.ADMIN)
     before = _told(source)
     source.name = source.name if name is None else name
     source.location = source.location if location is None else location
+    source.rescan = source.rescan if rescan is None else rescan
     _check(source)
     source.save()
     record(by=by, action="source.update", obj=source, before=before, after=_told(source))
@@ -57,6 +66,8 @@ def source_delete(*, source: SourceEndpoint, by) -> None:
 def source_check(*, source: SourceEndpoint, by) -> dict[str, str]:
     """Looks whether the source answers: what it is, in words. Raises Refused when it does not."""
     require(by=by, department=source.department, role=Role.OPERATOR)
+    if source.is_ssh:
+        return ssh_check(source)
     try:
         return source_of_kind(source.kind, source.location).probe()
     except SourceError as error:
@@ -66,6 +77,8 @@ def source_check(*, source: SourceEndpoint, by) -> dict[str, str]:
 def _check(source: SourceEndpoint) -> None:
     source.clean_fields()
     if source.is_inventory:
+        source.rescan = Rescan.OFF
+    if source.kind != IMAGES:
         source.location = ""
     else:
         source.location = str(checked_directory(source.location))
@@ -84,4 +97,4 @@ def _refuse_overlap(source: SourceEndpoint) -> None:
 
 
 def _told(source: SourceEndpoint) -> dict[str, str]:
-    return {"name": source.name, "kind": source.kind, "location": source.location}
+    return {"name": source.name, "kind": source.kind, "location": source.location, "rescan": source.rescan}

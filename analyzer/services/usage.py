@@ -162,7 +162,9 @@ def usage_summary(vm: VirtualMachine, *, days: int = WINDOW_DAYS) -> dict[str, n
     return {metric: summary for metric, summary in summaries.items() if summary}
 
 
-def usage_chart(vm: VirtualMachine, metric: str, *, days: int = WINDOW_DAYS, points: int = CHART_POINTS) -> dict:
+def usage_chart(
+    vm: VirtualMachine, metric: str, *, days: int = WINDOW_DAYS, points: int = CHART_POINTS
+) -> dict:
     """For the chart: {"x": [unix s], "series": [{"label", "values"}], "lines": [{"label", "value"}]}. Thinned to
     `points` stretches that each keep their minimum, mean and maximum; a gap stays a gap (null)."""
     told = usage_days(vm, days=days).get(metric, [])

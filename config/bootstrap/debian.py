@@ -31,6 +31,7 @@ PACKAGES = (
     Package("bench_scan", "kmod", "depmod: makes a kernel's modules fit for virt-inspector"),
     Package("bench_scan", "libguestfs-tools", "virt-inspector: the peer of the scan"),
     Package("test", "chromium", "the browser of the journeys"),
+    Package("test", "openssh-server", "the running machines that the tests look into"),
     Package("test", "postgresql", "the second database that everything is tested on"),
     Package("test", "redis-server", "the second broker that everything is tested on"),
     Package("test", "rpm", "makes the rpm databases that the scanner must read"),

@@ -14,13 +14,13 @@ LONG = {
     "image",
     "reason",
     "text",
-} | {"compose_files"}
+} | {"compose_files", "cron"}
 TEXT_LIMIT, LONG_LIMIT = 256, 1024
 LIST_LIMITS = {
     "like": 16, "kernels": 64, "drivers_builtin": 64, "drivers_module": 64, "packages": 50_000, "services": 5_000,
     "users": 10_000, "listening": 1_000, "partitions": 256, "filesystems": 512, "nics": 256, "addresses": 64,
     "nameservers": 16, "usage": 32, "samples": 20_000, "directories": 256, "compose_files": 64, "containers": 512,
-    "coverage": 10, "concerns": 256,
+    "coverage": 10, "concerns": 256, "modules": 1_000, "pci": 256, "processes": 2_000, "cron": 500,
 }  # fmt: skip
 
 
