@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analyzer.domain.facts import Facts, Kernel
+from migrations_engine.domain import disk_bus as disk_buses
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, FirstBoot, Forward, MachineSpec, Rule, SecurityGroup
 from migrations_engine.domain.settings_path import leaf
@@ -13,7 +14,6 @@ DEFAULT_VCPUS = 1  # where neither a layer nor the source says anything
 DEFAULT_MEMORY_MIB = 1024
 MAX_FORWARDS = 32
 
-DISK_BUS = {"virtio-blk-pci": "virtio", "virtio-scsi-pci": "scsi", "ide-hd": "sata"}
 NIC_MODEL = {"virtio-net-pci": "virtio", "e1000e": "e1000e", "e1000": "e1000e"}
 BOOT_DRIVERS = {"virtio": "virtio_blk", "scsi": "virtio_scsi", "sata": "ahci"}
 NIC_DRIVERS = {"virtio": "virtio_net", "e1000e": "e1000e"}
@@ -29,8 +29,12 @@ def machine_spec(
     groups: Iterable[SecurityGroup],
     vcpus: int | None = None,
     memory_mib: int | None = None,
+    disk_bus: str = "",
 ) -> MachineSpec:
-    """`vcpus` and `memory_mib` are the source's, used where the settings say nothing. Raises SpecError."""
+    """`vcpus` and `memory_mib` are the source's, used where the settings say nothing. Raises SpecError.
+
+    `disk_bus`: as chosen by those who know which layer said what; empty: from the settings alone.
+    """
     devices = leaf(settings, "devices", {})
     groups = tuple(groups)
     return MachineSpec(
@@ -40,7 +44,7 @@ def machine_spec(
         memory_mib=leaf(settings, "resources.memory_mib") or memory_mib or DEFAULT_MEMORY_MIB,
         machine=leaf(settings, "machine", "q35"),
         firmware=firmware(settings, facts),
-        disk_bus=DISK_BUS.get(devices.get("disk"), leaf(settings, "storage.bus", "virtio")),
+        disk_bus=disk_bus or disk_buses.choose(settings).bus,
         nic_model=NIC_MODEL.get(devices.get("nic"), "virtio"),
         devices=tuple(models[devices[kind]] for kind, models in EXTRA_DEVICES.items() if devices.get(kind)),
         bandwidth_mbps=leaf(settings, "network.bandwidth_mbps"),

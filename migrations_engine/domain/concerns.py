@@ -15,6 +15,7 @@ from migrations_engine.domain.blueprint import (
     is_known_missing,
     root_disk_bytes,
 )
+from migrations_engine.domain.disk_bus import BusChoice
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, MachineSpec
 from migrations_engine.domain.settings_path import leaf
@@ -58,6 +59,7 @@ class Outlook:
     notices: tuple[Mapping[str, Any], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     access: Access = BY_AGENT
+    disk_bus: BusChoice | None = None
     enforcement: tuple[machine.Enforcement, ...] = ()
     target: tuple[machine.Concern, ...] = ()
     free_bytes: int | None = None
@@ -330,6 +332,18 @@ def _drivers(o: Outlook) -> Iterable[Concern]:
             )
 
 
+def _bus(o: Outlook) -> Iterable[Concern]:
+    if o.disk_bus and o.disk_bus.reason:
+        yield Concern(
+            "devices.contradict",
+            "Drivers",
+            Severity.INFORMATION,
+            o.disk_bus.reason,
+            "Take one of the two out, or let them say the same.",
+            "devices.disk",
+        )
+
+
 def _modules(o: Outlook) -> Iterable[Concern]:
     kernel = booted_kernel(o.facts, o.kernel)
     for module in leaf(o.settings, "kernel_modules", []):
@@ -400,6 +414,6 @@ def _target(o: Outlook) -> Iterable[Concern]:
 
 
 RULES = (
-    _source, _scan, _unknown, _notices, _approvals, _kernel, _distribution, _disk, _access, _firmware, _drivers,
+    _source, _scan, _unknown, _notices, _approvals, _kernel, _distribution, _disk, _access, _firmware, _drivers, _bus,
     _modules, _packages, _scripts, _enforcement,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from analyzer.domain.facts import Facts
-from migrations_engine.domain import blueprint, kernels
+from migrations_engine.domain import blueprint, disk_bus, kernels
 from migrations_engine.domain.access import BY_AGENT, Access
 from migrations_engine.domain.concerns import Concern, Outlook, Severity, concerns
 from migrations_engine.domain.diff import changes
@@ -15,6 +15,7 @@ from migrations_engine.domain.machine import Concern as TargetConcern
 from migrations_engine.domain.machine import Enforcement, MachineSpec, SpecError
 from migrations_engine.domain.settings_path import leaf
 from migrations_engine.targets.base import Target, TargetError
+from templates_app.domain.layers import Layer, in_order
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
             facts=facts,
             kernel=kernel,
             disks=tuple(disks),
+            disk_bus=_disk_bus(document),
             scripts=tuple(document["scripts"]),
             notices=tuple(document.get("notices", ())),  # plans of before have none
             unknown=tuple(tuple(pair) for pair in document["unknown"]),
@@ -80,7 +82,14 @@ def machine_spec(document: dict[str, Any], facts: Facts | None, key: str) -> Mac
         groups=[blueprint.security_group(group) for group in document["security_groups"]],
         vcpus=vm["vcpus"],
         memory_mib=vm["memory_mib"],
+        disk_bus=_disk_bus(document).bus,
     )
+
+
+def _disk_bus(document: dict[str, Any]) -> disk_bus.BusChoice:
+    merged = document["merged"]
+    layers = [layer.label for layer in in_order(Layer(**layer) for layer in document["layers"])]
+    return disk_bus.choose(merged["merged"], origin=merged["origin"], layers=layers)
 
 
 def _ask(target: Target, spec: MachineSpec, facts: Facts | None, kernel: str | None):

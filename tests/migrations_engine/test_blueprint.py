@@ -1,5 +1,7 @@
+import pytest
+
 from analyzer.domain.facts import Nic
-from migrations_engine.domain import blueprint
+from migrations_engine.domain import blueprint, disk_bus
 from migrations_engine.domain.eta import eta_s
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, Rule, SecurityGroup
@@ -28,6 +30,34 @@ def test_driver_sets_devices_win_over_the_bus():
         }
     )
     assert (made.disk_bus, made.nic_model, made.devices) == ("sata", "e1000e", ("virtio-rng",))
+
+
+LAYERS = ("system", "template:T@1", "persona:A@2")
+
+
+@pytest.mark.parametrize(
+    ("bus_by", "device_by", "bus", "told"),
+    [
+        ("system", "driver set x via template:T@1", "sata", False),
+        ("persona:A@2", "driver set x via template:T@1", "virtio", True),
+        ("template:T@1", "driver set x via persona:A@2", "sata", True),
+        ("persona:A@2", "driver set x via persona:A@2", "virtio", True),
+        ("persona:A@2", "persona:A@2", "sata", True),
+    ],
+)
+def test_bus_and_device_that_contradict_are_decided_by_their_layers(bus_by, device_by, bus, told):
+    settings = {"storage": {"bus": "virtio"}, "devices": {"disk": "ide-hd"}}
+    origin = [{"path": "storage.bus", "layer": bus_by}, {"path": "devices.disk", "layer": device_by}]
+    found = disk_bus.choose(settings, origin=origin, layers=LAYERS)
+    assert found.bus == bus
+    assert bool(found.reason) == told
+
+
+def test_bus_and_device_that_agree_say_nothing():
+    agreed = {"storage": {"bus": "scsi"}, "devices": {"disk": "virtio-scsi-pci"}}
+    assert disk_bus.choose(agreed) == disk_bus.BusChoice("scsi")
+    assert disk_bus.choose({"storage": {"bus": "sata"}}) == disk_bus.BusChoice("sata")
+    assert disk_bus.choose({}) == disk_bus.BusChoice("virtio")
 
 
 def test_firmware_keeps_what_the_disk_boots_with():

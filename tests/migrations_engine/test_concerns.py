@@ -7,6 +7,7 @@ import pytest
 from analyzer.domain.facts import Coverage, Kernel
 from migrations_engine.domain.access import Access
 from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
+from migrations_engine.domain.disk_bus import BusChoice
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, Concern, Enforcement, MachineSpec
 from tests.migrations_engine.estate import facts
@@ -54,6 +55,7 @@ def test_sound_machine_raises_none():
         ({}, {"facts": facts(boot_mode="uefi")}, "firmware.differs", Severity.CRITICAL),
         ({}, {"target": (TOO_MUCH,)}, "target.resources.memory_mib", Severity.CRITICAL),
         ({}, {"access": Access("none", reason="no dpkg")}, "access.no_agent", Severity.CRITICAL),
+        ({}, {"disk_bus": BusChoice("scsi", "both")}, "devices.contradict", Severity.INFORMATION),
         ({}, {"access": BROUGHT}, "access.agent_brought", Severity.INFORMATION),
         ({}, {"access": replace(BROUGHT, origin="Debian 12")}, "access.agent_brought", Severity.WARNING),
         ({}, {"scripts": (TUNE,), "facts": facts(packages=())}, "script.interpreter_missing", Severity.CRITICAL),

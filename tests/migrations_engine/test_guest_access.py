@@ -4,8 +4,11 @@ import pytest
 
 from analyzer.domain.facts import Filesystem, OperatingSystem, Package
 from migrations_engine.domain.access import BY_AGENT
+from migrations_engine.targets.base import AgentUnavailable, no_keep_alive
 from migrations_engine.targets.qemu import host_apt
-from migrations_engine.targets.qemu.agent_packages import AGENT, access, files
+from migrations_engine.targets.qemu.agent_packages import AGENT, FAILED, access, files
+from migrations_engine.targets.qemu.boot import Boot
+from migrations_engine.targets.qemu.folder import Folder
 from tests.migrations_engine.estate import facts
 
 ROOT = Filesystem(device="p2", kind="ext4", mount_point="/")
@@ -87,3 +90,11 @@ def test_archive_out_of_reach_is_said_before_the_run(guest, tmp_path, monkeypatc
     found = access(guest(), tmp_path / "empty")
     assert found.way == "none"
     assert "cannot reach its archive" in found.reason
+
+
+def test_installation_that_failed_in_the_guest_ends_the_waiting_with_its_words(tmp_path):
+    folder = Folder(tmp_path / "failed")
+    folder.path.mkdir()
+    folder.console.write_text(f"booting\n[  9.1] {FAILED}: dpkg: error: disk full\r\nlogin: ")
+    with pytest.raises(AgentUnavailable, match=r"was not installed: dpkg: error: disk full$"):
+        Boot(tmp_path, folder, lambda name: []).wait_ready(600, no_keep_alive)

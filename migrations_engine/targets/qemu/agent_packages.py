@@ -32,7 +32,7 @@ if [ -e "$1" ]; then
         tries=$((tries + 1))
         if ! grep -q 'lock' log || [ "$tries" -gt 60 ]; then
             for console in /dev/console /dev/ttyS0; do
-                echo "{FAILED}: $(tail -n 3 log | tr '\\n' ' ')" >"$console"
+                echo "{FAILED}: $(grep -m 2 error log | tr '\\n' ' ')" >"$console"
             done 2>/dev/null
             exit 1
         fi
