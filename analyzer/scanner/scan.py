@@ -1,5 +1,6 @@
 """`scan_disks`: what disk images say about the machine on them, read in the sandbox."""
 
+import itertools
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ __all__ = [
     "Limits",
     "SandboxUnavailable",
     "UnreadableImage",
+    "disk_images",
     "disks_of",
     "image_format",
     "scan_disks",
@@ -67,6 +69,22 @@ def disks_of(path: Path, image_format: str) -> list[DiskImage]:
     finally:
         os.close(image)
     return [DiskImage(path, "ova", disk.name) for disk in found.disks]
+
+
+def disk_images(rows: Sequence[tuple[str, str]]) -> list[DiskImage]:
+    """From (path, format) of each disk of a machine; the disks of an OVA share its path and come in its order.
+
+    Raises UnreadableImage, also where the OVA has other disks by now.
+    """
+    found: list[DiskImage] = []
+    for (path, image_format), same in itertools.groupby(rows):
+        count = len(list(same))
+        inside = disks_of(Path(path), image_format)
+        if image_format == "ova" and len(inside) != count:
+            text = f"{Path(path).name} holds {len(inside)} disks, not {count}: discover its source again"
+            raise UnreadableImage(printable(text, 1024))
+        found += inside * (1 if image_format == "ova" else count)
+    return found
 
 
 def scan_disks(disks: Sequence[DiskImage], *, limits: Limits | None = None) -> Facts:

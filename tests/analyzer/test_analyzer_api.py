@@ -181,10 +181,10 @@ def test_a_hostile_disk_is_unreadable_and_never_an_error(vm, operator, monkeypat
     disk.write_bytes(b"x")
     vm.disks.update(path=str(disk))
 
-    def hostile(path, image_format):
+    def hostile(disks):
         raise UnreadableImage("it has a backing file \u202e outside")
 
-    monkeypatch.setattr(scans, "scan_image", hostile)
+    monkeypatch.setattr(scans, "scan_disks", hostile)
     answer = operator.post(f"{API}/machines/{vm.pk}/scan/")
     scans.scan_work(scan_id=Scan.objects.get().pk)
     told = operator.get(answer["Location"]).json()

@@ -52,7 +52,7 @@ def test_recommend_scans_a_machine_that_was_never_scanned(tmp_path, monkeypatch,
     disk = tmp_path / "d.raw"
     disk.write_bytes(b"d")
     vm = make_vm(path=disk)
-    monkeypatch.setattr(scans, "scan_image", lambda path, image_format: web_facts)
+    monkeypatch.setattr(scans, "scan_disks", lambda disks: web_facts)
     assert json.loads(recommend(vm.pk, "--json"))["persona"]
     assert "WebDev" in recommend(vm.pk)
 
@@ -61,10 +61,10 @@ def test_recommend_says_why_there_is_no_answer(tmp_path, monkeypatch):
     disk = tmp_path / "d.raw"
     disk.write_bytes(b"d")
 
-    def unreadable(path, image_format):
+    def unreadable(disks):
         raise UnreadableImage("it is encrypted")
 
-    monkeypatch.setattr(scans, "scan_image", unreadable)
+    monkeypatch.setattr(scans, "scan_disks", unreadable)
     with pytest.raises(CommandError, match="it is encrypted"):
         recommend(make_vm(path=disk).pk)
     with pytest.raises(CommandError, match="no machine"):

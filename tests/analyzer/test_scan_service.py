@@ -50,15 +50,16 @@ def reads(monkeypatch):
         calls = 0
         answer = make_facts(packages=(make_package("nginx", section="httpd"),))
 
-        def __call__(self, path, image_format):
+        def __call__(self, disks):
             self.calls += 1
+            self.disks = disks
             answer = self.answer() if callable(self.answer) else self.answer
             if isinstance(answer, Exception):
                 raise answer
             return answer
 
     reads = Reads()
-    monkeypatch.setattr(scans, "scan_image", reads)
+    monkeypatch.setattr(scans, "scan_disks", reads)
     monkeypatch.setattr(scans, "BEAT_S", 0.02)
     return reads
 
@@ -360,3 +361,16 @@ def test_of_two_workers_one_does_the_scan(vm, operator, reads):
         worker.join()
     assert sorted(done) == [False, False, True]
     assert reads.calls == 1
+
+
+def test_all_disks_of_a_machine_are_read_together(vm, tmp_path, reads):
+    second = tmp_path / "data.qcow2"
+    second.write_bytes(b"data")
+    vm.disks.create(index=1, path=str(second), format="qcow2", virtual_size_bytes=2**30)
+    assert scan_now(vm=vm).state == ScanState.COMPLETE
+    assert [(each.path.name, each.format) for each in reads.disks] == [
+        ("web01.raw", "raw"),
+        ("data.qcow2", "qcow2"),
+    ]
+    second.unlink()
+    assert scan_now(vm=vm).message == f"unreadable: the disk is not there any more: {second}"

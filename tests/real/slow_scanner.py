@@ -8,13 +8,13 @@ from config.celery import app
 __all__ = ["app"]
 
 PAUSE_S = 60  # longer than any test waits before it kills
-read = scan.scan_image
+read = scan.scan_disks
 
 
-def read_slowly(path, image_format):
-    facts = read(path, image_format)
+def read_slowly(disks):
+    facts = read(disks)
     time.sleep(PAUSE_S)
     return facts
 
 
-scan.scan_image = read_slowly  # before the services import it: Celery loads the tasks later
+scan.scan_disks = read_slowly  # before the services import it: Celery loads the tasks later

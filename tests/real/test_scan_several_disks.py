@@ -2,7 +2,7 @@
 
 import pytest
 
-from analyzer.scanner.scan import DiskImage, UnreadableImage, scan_disks, scan_image
+from analyzer.scanner.scan import DiskImage, UnreadableImage, disk_images, scan_disks, scan_image
 from tests.disks import (
     DEBIAN,
     MIB,
@@ -104,3 +104,12 @@ def test_a_disk_that_cannot_be_read_is_named(tmp_path):
         scan_disks([*raw(root), DiskImage(tmp_path / "broken.qcow2", "qcow2")])
     with pytest.raises(UnreadableImage, match=r"gone\.raw: there is no such file"):
         scan_disks(raw(root, tmp_path / "gone.raw"))
+
+
+def test_the_disks_of_an_ova_are_told_apart_by_their_place_in_it(tmp_path):
+    disks = [converted(data_disk(tmp_path / name, None), "vmdk") for name in ("one", "two")]
+    packed = make_ova(tmp_path / "app.ova", disks)
+    images = disk_images([(str(packed), "ova"), (str(packed), "ova"), (str(tmp_path / "one"), "raw")])
+    assert [each.member for each in images] == ["app-disk1.vmdk", "app-disk2.vmdk", ""]
+    with pytest.raises(UnreadableImage, match="holds 2 disks, not 1: discover its source again"):
+        disk_images([(str(packed), "ova")])
