@@ -6,6 +6,7 @@ is read here is listed in `deploy/env.example`.
 
 import os
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 
 import dj_database_url
@@ -261,6 +262,12 @@ STRIPE_SECRET_KEY = os.environ.get("STRIPE_SECRET_KEY", "")
 STRIPE_WEBHOOK_SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
 STRIPE_API_BASE = os.environ.get("STRIPE_API_BASE", "")  # empty: Stripe itself; else a server that plays it
 
+
+# --- the marketplace: other instances ---------------------------------------------------------------------------------
+
+SIGNING_SECRET = secret("signing_secret")  # encrypts the private keys that releases and the feed are signed with
+# Networks of our own that an address typed by a person may lead to, as in 10.20.0.0/16: an in-house catalogue
+OUTBOUND_PRIVATE_NETWORKS = [ip_network(each) for each in listed("OUTBOUND_PRIVATE_NETWORKS")]
 
 # --- the work --------------------------------------------------------------------------------------------------------
 

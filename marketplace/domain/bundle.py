@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from personas.domain.canonical import canonical_json
 from personas.domain.drivers import Driver
+from personas.domain.nesting import MOST_LEVELS, levels
 from personas.domain.part import Part
 from personas.domain.security_groups import SecurityGroup
 from personas.domain.settings import InvalidSettings, Resources, Slug, told, validate_document
@@ -157,6 +158,9 @@ def unpack(content: bytes, *, sha256: str) -> Bundle:
     if digest(content) != sha256:
         raise UnreadableBundle("The bundle's bytes are not those that were published.")
     try:
-        return bundle_of(json.loads(content))
+        data = json.loads(content)
+        if levels(data) > MOST_LEVELS:
+            raise UnreadableBundle(f"The bundle is nested deeper than {MOST_LEVELS} levels.")
+        return bundle_of(data)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise UnreadableBundle("The bundle is no JSON that could be read.") from None

@@ -22,6 +22,9 @@ class Installation(models.Model):
     made = models.JSONField(
         default=list, help_text="The parts made for it: [[model, id]]; an uninstall removes them."
     )
+    is_fork = models.BooleanField(
+        default=False, help_text="The department goes its own way; updates are merged into its edits."
+    )
     installed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     installed_at = models.DateTimeField(auto_now_add=True)
 

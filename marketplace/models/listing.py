@@ -49,11 +49,13 @@ class ListingQuerySet(OwnedQuerySet):
     department_path = "publisher__department"
 
     def visible_to(self, user):
-        """What is for the whole organisation or for everyone, and what one's own departments publish."""
+        """What is for the whole organisation or for everyone, and what one's own departments publish; of a publisher
+        that is held for review only the latter."""
         if not user.is_authenticated or user.is_superuser:
             return super().visible_to(user)
         ours = models.Q(publisher__department__in=Department.objects.visible_to(user))
-        return self.filter(ours | ~models.Q(visibility=Visibility.DEPARTMENT))
+        shown = ~models.Q(visibility=Visibility.DEPARTMENT) & models.Q(publisher__held_reason="")
+        return self.filter(ours | shown)
 
 
 class Listing(models.Model):
@@ -78,6 +80,9 @@ class Listing(models.Model):
         related_name="listings",
         help_text="What it is made from.",
     )
+    deprecated_at = models.DateTimeField(null=True, editable=False)
+    deprecation_reason = models.CharField(max_length=200, blank=True, editable=False)
+    successor = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -100,12 +105,23 @@ class Listing(models.Model):
         return self.publisher.department
 
     @property
+    def address(self) -> str:
+        return f"{self.publisher.slug}/{self.slug}"
+
+    @property
+    def takedown(self):
+        """The one that holds; None where nothing is held against it."""
+        return next((each for each in self.takedowns.all() if each.lifted_at is None), None)
+
+    @property
     def readme_html(self) -> str:
         return SafeString(rendered(self.readme))  # no HTML of its own gets through, and the rest is sanitised
 
     @property
     def newest(self) -> "Release | None":
         """The highest version that can be installed."""
+        if self.takedown:
+            return None
         usable = [release for release in self.releases.all() if not release.yanked_at]
         return max(usable, key=lambda release: release.key, default=None)
 
@@ -132,6 +148,7 @@ class Release(models.Model):
     changelog = models.JSONField(default=list)
     bundle = models.BinaryField()
     sha256 = models.CharField(max_length=64)
+    size = models.PositiveIntegerField(default=0, editable=False, help_text="Bytes of the bundle.")
     persona_revision = models.PositiveIntegerField(help_text="Of the persona that it was made from.")
     published_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")

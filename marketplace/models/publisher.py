@@ -1,9 +1,16 @@
 """A namespace that a department publishes under."""
 
 from django.db import models
+from django.urls import reverse
 
 from personas.models.owned import OwnedQuerySet
 from personas.models.profile import Named
+
+
+class Proof(models.TextChoices):
+    ADMIN = "admin", "A superuser knows them"
+    FILE = "file", "A file on the web server of the domain"
+    DNS = "dns", "A TXT record of the domain"
 
 
 class Publisher(Named):
@@ -15,10 +22,50 @@ class Publisher(Named):
         help_text="A release is approved by somebody other than its author before it is published.",
     )
 
+    domain = models.CharField(
+        max_length=253, blank=True, editable=False, help_text="That it has proven to control."
+    )
+    proof_token = models.CharField(max_length=64, blank=True, editable=False)
+    verified_how = models.CharField(max_length=8, choices=Proof, blank=True, editable=False)
+    verified_at = models.DateTimeField(null=True, editable=False)
+    held_reason = models.CharField(
+        max_length=200,
+        blank=True,
+        editable=False,
+        help_text="Why others don't see it before a moderator has looked.",
+    )
+    catalogue = models.ForeignKey(
+        "marketplace.Catalogue", models.PROTECT, null=True, editable=False, related_name="publishers"
+    )
+    remote_slug = models.CharField(
+        max_length=63, blank=True, editable=False, help_text="What it is called on its own instance."
+    )
+
     objects = OwnedQuerySet.as_manager()
 
     class Meta(Named.Meta):
-        constraints = [models.UniqueConstraint(fields=["slug"], name="one_publisher_per_slug")]
+        constraints = [
+            models.UniqueConstraint(fields=["slug"], name="one_publisher_per_slug"),
+            models.UniqueConstraint(
+                fields=["catalogue", "remote_slug"],
+                condition=models.Q(catalogue__isnull=False),
+                name="one_publisher_per_catalogue_and_remote_slug",
+            ),
+        ]
+
+    def get_absolute_url(self):
+        return reverse("marketplace:publisher_detail", args=[self.pk])
+
+    @property
+    def verified_as(self) -> str:
+        """What is proven of it, in words; empty where nothing is."""
+        if not self.verified_at:
+            return ""
+        return self.domain if self.verified_how != Proof.ADMIN else "known to the organisation"
+
+    @property
+    def name_in_bundles(self) -> str:
+        return self.remote_slug or self.slug
 
     def same_names(self):
         return type(self)._base_manager.select_related("department")

@@ -5,6 +5,7 @@ from typing import Any
 
 from marketplace.domain.bundle import Bundle
 from personas.models import Department, DriverSet, NetworkProfile, Persona, ResourceProfile, Script
+from personas.models.script import Origin
 from personas.models.settings_columns import SettingsColumns
 from personas.services.parts import part_create, part_update
 from personas.services.persona_document import columns_of
@@ -20,10 +21,11 @@ MODELS = {
 
 
 def parts_made(
-    bundle: Bundle, *, department: Department, by, replacing: Mapping[str, Any] | None = None
+    bundle: Bundle, *, department: Department, by, author, replacing: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """{column of Persona: row}. A part of `replacing` (the same columns) that nothing but its persona uses is changed
-    where it stands; otherwise a new one is made, with a slug that is free in the department."""
+    where it stands; otherwise a new one is made, with a slug that is free in the department. `author` published the
+    script, and is not who approves it."""
     contents = {
         "default_driver_set": bundle.driver_set,
         "resource_allocation_profile": bundle.resource_profile,
@@ -32,15 +34,17 @@ def parts_made(
     }
     there = replacing or {}
     return {
-        column: _made(column, part, there.get(column), department, by)
+        column: _made(column, part, there.get(column), department, by, author)
         for column, part in contents.items()
         if part is not None
     }
 
 
-def _made(column: str, part, there, department: Department, by):
+def _made(column: str, part, there, department: Department, by, author):
     is_script, model = column == "post_migration_script", MODELS[column]
     said = part.model_dump(mode="json", exclude={"slug"})
+    if is_script:
+        said |= {"origin": Origin.MARKETPLACE, "author": author}
     if there is not None and _is_ours_alone(there, by):
         return (
             script_update(script=there, by=by, **said)

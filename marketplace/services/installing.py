@@ -4,14 +4,18 @@ from typing import Any
 
 from django.apps import apps
 from django.db import transaction
+from django.utils import timezone
 
 from marketplace.domain.bundle import Bundle, UnreadableBundle, unpack
 from marketplace.models import Installation, Release
 from marketplace.services.contents import MODELS, parts_made, persona_columns
 from marketplace.services.entitlements import entitled
+from marketplace.services.keys import signed_by
+from marketplace.services.moderation import tell_persona
 from personas.errors import BadInput, InUse, Missing, Refused
 from personas.models import Department, Persona, Role
 from personas.services.access import require
+from personas.services.approvals import script_approve
 from personas.services.audit import record
 from personas.services.personas import persona_create, persona_update
 from personas.services.rows import checked_save, free_slug, locked, row_delete
@@ -42,8 +46,9 @@ def installation_create(
         )
     allowance = entitled(listing=release.listing, department=department)
     bundle = bundle_in(release)
+    _require_trusted(release)
     _require_approved(bundle, approved_script_sha256)
-    parts = parts_made(bundle, department=department, by=by)
+    parts = parts_made(bundle, department=department, by=by, author=release.published_by)
     persona = persona_create(
         by=by,
         department=department,
@@ -55,6 +60,8 @@ def installation_create(
         department=department, listing=release.listing, persona=persona, installed_by=by
     )
     _pin(installation, release, bundle, parts, allowance)
+    _approve(parts, bundle, release, by)
+    tell_persona(listing=release.listing, persona=persona, by=by)
     record(by=by, action="installation.create", obj=installation, after=_told(installation))
     return installation
 
@@ -73,15 +80,19 @@ def installation_update(
         raise BadInput({"release": ["It is a release of another listing."]})
     allowance = entitled(listing=release.listing, department=installation.department)
     bundle = bundle_in(release)
+    _require_trusted(release)
     _require_approved(bundle, approved_script_sha256 or installation.approved_script_sha256)
     before, old_parts = _told(installation), _parts_there(installation)
-    parts = parts_made(bundle, department=installation.department, by=by, replacing=old_parts)
+    own = {"department": installation.department, "by": by, "author": release.published_by}
+    parts = parts_made(bundle, replacing=old_parts, **own)
     columns = persona_columns(bundle, parts, department=installation.department)
     persona_update(persona=installation.persona, by=by, **columns)
     _pin(installation, release, bundle, parts, allowance)
     for column, part in old_parts.items():
         if part != parts.get(column):
             _delete_unless_used(part, by)
+    _approve(parts, bundle, release, by)
+    tell_persona(listing=release.listing, persona=installation.persona, by=by)
     record(by=by, action="installation.update", obj=installation, before=before, after=_told(installation))
     return installation
 
@@ -105,6 +116,30 @@ def _require_usable(release: Release, by) -> None:
         raise Missing("No such release.")
     if release.yanked_at:
         raise Refused(f"{release} has been yanked: {release.yank_reason}")
+    if takedown := release.listing.takedown:
+        raise Refused(f"{release.listing} has been taken down: {takedown.reason}")
+
+
+def _require_trusted(release: Release) -> None:
+    """What comes from elsewhere is signed by a key that holds, and its catalogue has been asked recently."""
+    catalogue = release.listing.publisher.catalogue
+    if (catalogue or release.signatures.exists()) and signed_by(release) is None:
+        raise Refused(
+            f"{release} is signed by no key that is trusted: it was revoked, or the bytes were changed."
+        )
+    if (
+        catalogue
+        and catalogue.url
+        and (catalogue.expires_at is None or catalogue.expires_at <= timezone.now())
+    ):
+        raise Refused(f"The catalogue {catalogue} was last asked too long ago: refresh it first.")
+
+
+def _approve(parts: dict[str, Any], bundle: Bundle, release: Release, by) -> None:
+    """Who lets the script in has read it; who published it leaves the approval to somebody else of the department."""
+    script = parts.get("post_migration_script")
+    if script and not script.is_approved(bundle.script.sha256) and release.published_by_id != by.pk:
+        script_approve(script=script, sha256=bundle.script.sha256, by=by)
 
 
 def _require_approved(bundle: Bundle, approved: str) -> None:

@@ -10,6 +10,7 @@ from marketplace.domain.bundle import Bundle, bundle_of, digest, pack
 from marketplace.domain.finding import Finding, errors_by_place
 from marketplace.domain.lint import findings
 from marketplace.models import Listing, Publisher, Release
+from marketplace.services.keys import key_ensure, release_sign, require_ours
 from marketplace.services.shellcheck import script_findings
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, NotAllowed, Refused
@@ -30,6 +31,7 @@ def publisher_create(*, by, department: Department | None, **fields: Any) -> Pub
 @transaction.atomic
 def publisher_update(*, publisher: Publisher, by, **fields: Any) -> Publisher:
     """Four eyes are asked for by an admin, and given up by a superuser: else an author could do so on his own."""
+    require_ours(publisher)
     if publisher.needs_second_person and not fields.get("needs_second_person", True) and not by.is_superuser:
         raise NotAllowed("Only a superuser gives up four eyes.")
     return row_update(row=publisher, by=by, values=fields)
@@ -39,6 +41,7 @@ def publisher_update(*, publisher: Publisher, by, **fields: Any) -> Publisher:
 def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any) -> Listing:
     """`fields` are columns of Listing. A persona is published by its own department."""
     require(by=by, department=publisher.department, role=Role.ADMIN)
+    require_ours(publisher)
     if persona.department_id != publisher.department_id:
         raise BadInput({"persona": ["A department publishes its own personas; clone it into yours first."]})
     listing = Listing(
@@ -51,6 +54,7 @@ def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any)
 
 def listing_update(*, listing: Listing, by, **fields: Any) -> Listing:
     """Words, category, visibility; releases stay what they are."""
+    require_ours(listing.publisher)
     return row_update(row=listing, by=by, values=fields)
 
 
@@ -81,6 +85,7 @@ def release_findings(
 ) -> list[Finding]:
     """What the checks before publishing say of the persona as it is now; nothing is written."""
     require(by=by, department=listing.department, role=Role.ADMIN)
+    require_ours(listing.publisher)
     bundle = _bundle(listing, version, licence, changelog or [])
     return [*findings(bundle), *script_findings(bundle.script)]
 
@@ -116,6 +121,7 @@ def release_write(
         changelog=[change.model_dump() for change in bundle.changelog],
         bundle=content,
         sha256=digest(content),
+        size=len(content),
         persona_revision=persona_revision,
         published_by=author,
         approved_by=approved_by,
@@ -125,6 +131,7 @@ def release_write(
             release.save()
     except IntegrityError:
         raise Refused(f"Version {bundle.version} was published at the same moment.") from None
+    release_sign(release=release, ring=key_ensure(publisher=listing.publisher, by=by))
     told = {"version": release.version, "licence": release.licence, "sha256": release.sha256}
     record(by=by, action="release.publish", obj=release, after=told)
     return release
@@ -134,6 +141,7 @@ def release_write(
 def release_yank(*, release: Release, by, reason: str) -> Release:
     """No new installations; those that are there go on. Yanking twice is no error."""
     require(by=by, department=release.department, role=Role.ADMIN)
+    require_ours(release.listing.publisher)
     if not reason.strip():
         raise BadInput({"reason": ["Say why: whoever has it installed will read it."]})
     rows = Release.objects.filter(pk=release.pk, yanked_at__isnull=True)

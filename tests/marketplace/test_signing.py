@@ -1,0 +1,152 @@
+"""Signed files and chains of keys: what is not exactly what a trusted key has signed is refused before it is parsed."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from marketplace.domain.envelope import Unverified, header_of, opened, public_key, seal
+from marketplace.domain.key_log import BrokenLog, KeyRing, continued, replay, stated
+from marketplace.models import Release, SigningKey
+from marketplace.services.installing import installation_create
+from marketplace.services.keys import chain_of, key_revoke, key_rotate, release_file, ring_of, signed_by
+from personas.errors import NotAllowed, Refused
+from personas.models import AuditEntry
+from tests.marketplace.test_sharing import APPROVED
+
+A, B, C = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
+KEY_A, KEY_B, KEY_C = map(public_key, (A, B, C))
+
+
+def test_a_signed_file_opens_for_who_trusts_its_key():
+    assert (
+        opened(seal("bundle", b'{"a":1}', A), kind="bundle", trusted=frozenset({KEY_A})).payload == b'{"a":1}'
+    )
+
+
+@pytest.mark.parametrize("at", [0, 40, 60, 130, 220, -1])
+def test_every_changed_byte_is_noticed(at):
+    content = bytearray(seal("bundle", b'{"a":1}', A))
+    content[at] ^= 1
+    with pytest.raises(Unverified):
+        opened(bytes(content), kind="bundle", trusted=frozenset({KEY_A}))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"PK\x03\x04" + b"\0" * 400, "an archive"),
+        (b"\x1f\x8b\x08" + b"\0" * 400, "an archive"),
+        (b"{" * 100_000, "something else"),
+        (b"", "something else"),
+        (seal("feed", b"{}", A), "is expected here"),
+        (seal("bundle", b"{}", B), "not trusted"),
+        (seal("bundle", b"{}", C), "revoked: stolen"),
+    ],
+)
+def test_what_is_refused_is_refused_with_its_reason(content, told):
+    with pytest.raises(Unverified, match=told):
+        opened(content, kind="bundle", trusted=frozenset({KEY_A}), revoked={KEY_C: "stolen"})
+
+
+# --- the chain of keys -----------------------------------------------------------------------------------------------
+
+
+def say(chain, act, key, signer, **changes):
+    ring = replay(chain, owner="dba") if chain else KeyRing(owner="dba")
+    said = {"act": act, "key": key, "at": "2026-01-01T00:00:00Z", "signer": signer, "owner": "dba", **changes}
+    return [*chain, stated(ring, **said)]
+
+
+BEGUN = say([], "begin", KEY_A, A)
+ROTATED = say(BEGUN, "rotate", KEY_B, A)
+
+
+def test_a_chain_tells_who_is_trusted():
+    ring = replay(say(ROTATED, "revoke", KEY_A, B, reason="stolen"), owner="dba")
+    assert (ring.current, ring.trusted, ring.revoked) == (KEY_B, {KEY_B}, {KEY_A: "stolen"})
+    assert replay(ROTATED, owner="dba").trusted == {KEY_A, KEY_B}
+
+
+@pytest.mark.parametrize(
+    ("chain", "told"),
+    [
+        ([], "between one and"),
+        (ROTATED[1:], "does not hold"),
+        (BEGUN * 2, "does not hold"),
+        (say(BEGUN, "rotate", KEY_B, C), "not trusted"),
+        (say([], "begin", KEY_B, A), "signs itself"),
+        (say(BEGUN, "revoke", KEY_A, A), "revokes no key"),
+        (say(ROTATED, "rotate", KEY_A, B), "not new"),
+        (say(BEGUN, "rotate", KEY_B, A, owner="other"), "somebody else"),
+        (say([], "begin", KEY_A, A, owner="other"), "somebody else"),
+        ([seal("key", b"[" * 5000, A)], "does not hold"),
+        ([seal("key", b"{}", A)], "does not hold"),
+    ],
+)
+def test_a_chain_that_does_not_hold(chain, told):
+    with pytest.raises(BrokenLog, match=told):
+        replay(chain, owner="dba")
+
+
+def test_a_history_is_neither_cut_nor_rewritten():
+    continued(BEGUN, ROTATED)
+    for other in (BEGUN, [], say([], "begin", KEY_C, C)):
+        with pytest.raises(BrokenLog):
+            continued(ROTATED, other)
+
+
+# --- a publisher's keys ----------------------------------------------------------------------------------------------
+
+
+def test_a_release_is_signed_when_it_is_published(release):
+    ring = ring_of(release.listing.publisher)
+    told = opened(release_file(release), kind="bundle", trusted=ring.trusted)
+    assert told.payload == bytes(release.bundle)
+
+
+def test_the_private_key_is_not_in_the_database(release, settings):
+    row = SigningKey.objects.get()
+    assert row.public_key not in row.private_key
+    settings.SIGNING_SECRET = "another"
+    with pytest.raises(Refused, match="SIGNING_SECRET"):
+        key_rotate(publisher=release.listing.publisher, by=row.created_by)
+
+
+def test_after_a_rotation_the_old_signature_holds_and_the_new_key_signs(release, alice):
+    publisher = release.listing.publisher
+    old = ring_of(publisher).current
+    ring = key_rotate(publisher=publisher, by=alice)
+    assert ring.current != old and signed_by(release).key == old
+
+
+def test_after_a_revocation_files_of_the_old_key_are_refused_and_releases_signed_anew(release, alice):
+    publisher, before = release.listing.publisher, release_file(release)
+    old = header_of(before).key
+    ring = key_revoke(publisher=publisher, key=old, by=alice, reason="The laptop was stolen")
+    assert ring.current != old
+    with pytest.raises(Unverified, match="laptop"):
+        opened(before, kind="bundle", trusted=ring.trusted, revoked=ring.revoked)
+    assert signed_by(Release.objects.get(pk=release.pk)).key == ring.current
+    assert len(chain_of(publisher)) == 3
+    assert AuditEntry.objects.get(action="key.revoke").after["public_key"] == old
+    with pytest.raises(Refused, match="revoked already"):
+        key_revoke(publisher=publisher, key=old, by=alice, reason="again")
+
+
+def test_only_the_publishers_admin_and_for_the_feed_a_superuser(release, bob, alice):
+    with pytest.raises(NotAllowed):
+        key_rotate(publisher=release.listing.publisher, by=bob)
+    with pytest.raises(NotAllowed, match="superuser"):
+        key_rotate(publisher=None, by=alice)
+
+
+def test_a_release_whose_signature_no_longer_holds_is_not_installed(release, bob, buyer):
+    release.signatures.update(signature="0" * 128)
+    with pytest.raises(Refused, match="no key that is trusted"):
+        installation_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
+
+
+def test_who_published_a_script_leaves_its_approval_to_somebody_else(release, alice, seller, bob, buyer):
+    ours = installation_create(release=release, department=seller, by=alice, approved_script_sha256=APPROVED)
+    theirs = installation_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
+    assert not ours.persona.post_migration_script.is_approved(APPROVED)
+    assert theirs.persona.post_migration_script.is_approved(APPROVED)
