@@ -150,6 +150,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "migrations_engine.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "waves": {"task": "migrations_engine.dispatch_waves", "schedule": 5.0, "options": {"expires": 10}},
     "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
     "analyzer-roll-up": {"task": "analyzer.roll_up", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "marketplace-settle": {"task": "marketplace.settle", "schedule": 15.0, "options": {"expires": 30}},
@@ -249,6 +250,8 @@ SPECTACULAR_SETTINGS = {
         "ScanStateEnum": "analyzer.models.scan.ScanState",
         "StepStateEnum": "migrations_engine.domain.states.StepState",
         "RunStateEnum": "migrations_engine.models.run.RUN_STATES",
+        "WaveStateEnum": "migrations_engine.models.wave.WAVE_STATES",
+        "WaveMemberStateEnum": "migrations_engine.models.wave.MEMBER_STATES",
         "TargetKindEnum": "templates_app.models.template.TargetKind",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -279,3 +282,4 @@ IMAGE_ROOTS = [
 LEASE_S = float(os.environ.get("LEASE_S", "30"))  # a step that is silent for so long is taken over
 USAGE_RAW_DAYS = int(os.environ.get("USAGE_RAW_DAYS", "42"))  # six weeks: what right-sizing looks at
 USAGE_KEEP_DAYS = int(os.environ.get("USAGE_KEEP_DAYS", "400"))  # by the hour: a year and its yearly peak
+WAVE_RUNS_AT_ONCE = int(os.environ.get("WAVE_RUNS_AT_ONCE", "16"))  # of all waves together; departments take turns

@@ -18,7 +18,9 @@ def visible(model):
 
 class RunFilter(Searchable):
     search_fields = ("vm__name", "template__name", "persona__name", "root_cause")
-    state = filters.ChoiceFilter(choices=[(s.value, s.value.replace("_", " ").capitalize()) for s in RunState], label="State")
+    state = filters.ChoiceFilter(
+        choices=[(s.value, s.value.replace("_", " ").capitalize()) for s in RunState], label="State"
+    )
     mode = filters.ChoiceFilter(choices=MODES, label="Kind")
     department = DepartmentChoice()
     persona = filters.ModelChoiceFilter(queryset=visible(Persona))

@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError
 from migrations_engine import tasks
 from migrations_engine.domain.states import RunState, StepName, StepState
 from migrations_engine.models import MigrationRun, StepRun
-from migrations_engine.services import claims, cleanup, commitment, runs
+from migrations_engine.services import claims, cleanup, commitment, runs, wave_dispatch
 
 log = structlog.get_logger(__name__)
 
@@ -92,3 +92,10 @@ def _is_due(run_id: uuid.UUID) -> bool:
     now = timezone.now()
     waiting = Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=now - claims.lease())
     return bool(MigrationRun.objects.filter(waiting, pk=run_id).update(dispatched_at=now))
+
+
+@shared_task(name="migrations_engine.dispatch_waves")
+def dispatch_waves() -> None:
+    """Every few seconds, by any number of clocks: starts the machines of waves whose turn it is."""
+    if started := wave_dispatch.dispatch(now=timezone.now(), then=start):
+        log.info("wave_members_started", count=started)

@@ -64,6 +64,9 @@ class Terms:
         return self == Terms()
 
 
+DEFAULT_TERMS = Terms()
+
+
 def terms_of(given: Mapping[str, Any]) -> Terms:
     """From the words of a form, an API body or a row; what is absent is as ever. Raises TermsError."""
     said = {name: given[name] for name in Terms.__dataclass_fields__ if given.get(name) not in (None, "")}

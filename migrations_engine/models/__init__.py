@@ -1,5 +1,18 @@
 from migrations_engine.models.migrated import CreatedResource, MigratedVM
 from migrations_engine.models.run import MigrationRun, RunEvent, StepRun
 from migrations_engine.models.target import TargetEndpoint
+from migrations_engine.models.wave import Dispatcher, Wave, WaveMember, WavePolicy, WaveWindow
 
-__all__ = ["CreatedResource", "MigratedVM", "MigrationRun", "RunEvent", "StepRun", "TargetEndpoint"]
+__all__ = [
+    "CreatedResource",
+    "Dispatcher",
+    "MigratedVM",
+    "MigrationRun",
+    "RunEvent",
+    "StepRun",
+    "TargetEndpoint",
+    "Wave",
+    "WaveMember",
+    "WavePolicy",
+    "WaveWindow",
+]

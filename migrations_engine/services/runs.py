@@ -11,7 +11,7 @@ from django.utils import timezone
 from analyzer.models import VirtualMachine
 from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.states import STEPS, RunState, StepState
-from migrations_engine.domain.terms import Terms
+from migrations_engine.domain.terms import DEFAULT_TERMS, Terms
 from migrations_engine.models import MigrationRun, StepRun, TargetEndpoint
 from migrations_engine.services.events import tell
 from migrations_engine.services.plan import Plan, plan_make
@@ -51,7 +51,7 @@ def run_create(
     by,
     plan_sha256: str | None = None,
     idempotency_key: str = "",
-    terms: Terms = Terms(),
+    terms: Terms = DEFAULT_TERMS,
     acknowledged: Mapping[str, str] | None = None,
     then: Callable[[uuid.UUID], None] | None = None,
 ) -> MigrationRun:
