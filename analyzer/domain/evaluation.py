@@ -10,7 +10,7 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Judged:
-    """One machine. `right`: labels that are right, empty when none fits; `pair`: it has two roles at once.
+    """One machine. `right`: labels that are right, empty when none fits, two where it has two roles at once.
     `ranked`: labels, best first; `answer`: the label suggested, "" for "no good fit", and its `confidence`."""
 
     label: str
@@ -19,7 +19,6 @@ class Judged:
     answer: str
     confidence: float
     no_fit: float
-    pair: frozenset[str] = frozenset()
 
 
 def judge(all_of: Sequence[Judged]) -> dict:
@@ -34,7 +33,7 @@ def judge(all_of: Sequence[Judged]) -> dict:
         "no_good_fit_f1": f1([not each.answer for each in all_of], [not each.right for each in all_of]),
         "ece": ece([each.confidence for each in all_of], [_is_right(each) for each in all_of]),
         "answers_right": _share([_is_right(each) for each in all_of]),
-        "pairs_exact": _share([set(each.ranked[:2]) == each.pair for each in known if each.pair]),
+        "pairs_exact": _share([set(each.ranked[:2]) == each.right for each in known if len(each.right) == 2]),
         "recall": {
             label: _share([each.ranked[0] in each.right for each in known if each.label == label])
             for label in sorted({each.label for each in known})

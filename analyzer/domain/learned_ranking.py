@@ -1,7 +1,8 @@
 """The ranking by what was learned: the learner's chances, with the reasons of the rules and of the software.
 
-The score of a persona is its calibrated chance. Three signs at most speak for it in the words of the trades, beside
-what the rules found; against the first one speaks its runner-up, and the smallest change that would turn the two.
+The score of a persona is its calibrated chance; after the first comes who explains the rest (second_role). Three signs
+at most speak for it in the words of the trades, beside what the rules found; against the first one speaks its
+runner-up, and the smallest change that would turn the two.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from analyzer.domain.facts import Facts
 from analyzer.domain.learner import NAME, TRADE_AT, Profile, Scorer, profile
 from analyzer.domain.recommend import Candidate, Ranked, Ranking, distribution_fit
+from analyzer.domain.second_role import in_order
 from analyzer.domain.software import Sign, Workload, without, workload
 from analyzer.knowledge.trades import trades
 
@@ -35,8 +37,9 @@ def learned_ranking(rules: Ranking, facts: Facts, candidates: Sequence[Candidate
     factors = np.array([*(distribution_fit(facts, each)[0] for each in candidates), 1.0])
     chances = _chances(scorer, found, factors)
     by_id = dict(zip(scorer.ids, chances, strict=True))
+    place = {scorer.ids[at]: place for place, at in enumerate(in_order(scorer, found, chances))}
     ranked = [_with_reasons(each, by_id[each.persona], found, scorer) for each in rules.ranked]
-    ranked.sort(key=lambda each: (-each.score, each.name, each.persona))
+    ranked.sort(key=lambda each: place[each.persona])
     if len(ranked) > 1:
         ranked[0] = _with_runner_up(ranked, found, scorer, factors)
     no_fit = round(float(chances[-1]), 3)

@@ -36,7 +36,13 @@ BUCKETS = 128
 MEMORY = 2000
 STEPS, STRIDE = 12, 0.06
 CALIBRATED_ON = 400
-FIRST_DAY = (0.65, 0.4)  # slope and shift before any answer: about what 200 answers came to on 404 machines
+HALF_LIFE = (
+    80  # answers after which what was said then counts half: the model of today is not the one that said it
+)
+FIRST_DAY = (
+    0.75,
+    0.55,
+)  # slope and shift before any answer: between what Debian's own and others' machines came to
 GENERIC_WORDS = frozenset(
     """server servers service services host hosts machine machines system systems team admin admins and or of the for
     with a an in on to by from general internal company department standard default management application
@@ -307,13 +313,14 @@ def platt(said: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     if not said:
         return FIRST_DAY
     logits, right = np.array([each for each, _ in said]), np.array([each for _, each in said], dtype=float)
+    fresh = 0.5 ** (np.arange(len(right))[::-1] / HALF_LIFE)
     found, start = np.array(FIRST_DAY), np.array(FIRST_DAY)
     design = np.stack([logits, np.ones(len(logits))], axis=1)
     firm = np.array([10.0, 2.0])
     for _ in range(25):
         chance = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
-        slope = design.T @ (chance - right) + firm * (found - start)
-        bend = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(firm)
+        slope = design.T @ (fresh * (chance - right)) + firm * (found - start)
+        bend = (design * (fresh * chance * (1 - chance))[:, None]).T @ design + np.diag(firm)
         found = found - np.clip(np.linalg.solve(bend, slope), -0.3, 0.3)  # Newton, in short steps
     return float(max(found[0], 0.05)), float(found[1])
 

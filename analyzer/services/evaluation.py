@@ -181,5 +181,4 @@ class _World:
             answer=best.name if best else "",
             confidence=best.score if best else ranking.no_fit,
             no_fit=ranking.no_fit,
-            pair=frozenset(line.labels) if len(line.labels) == 2 else frozenset(),
         )

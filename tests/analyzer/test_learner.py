@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analyzer.domain.learner import NONE, Model, Scorer, affinity, calibrated, learned, platt, profile
+from analyzer.domain.second_role import in_order
 from analyzer.domain.software import workload
 from tests.factories import make_facts, make_package
 
@@ -147,3 +148,13 @@ def test_calibration_never_runs_away():
     slope, shift = platt([(6.0, True)] * 300 + [(-2.0, False)] * 3)
     assert 0 < slope < 20
     assert abs(shift) < 20
+
+
+def test_after_the_first_comes_who_explains_the_rest():
+    kin = profile(id="an", name="Analyst", description="Statistics and data analysis")
+    personas = (SCIENCE, kin, DATABASE)
+    both = machine("r-base", "r-cran-dplyr", "jupyter-notebook", "python3-pandas", "postgresql-15")
+    scorer = Scorer(Model(), personas)
+    row = scorer.probabilities([both])[0]
+    assert {scorer.ids[at] for at in np.argsort(-row[:3])[:2]} == {"sci", "an"}
+    assert [scorer.ids[at] for at in in_order(scorer, both, row)][1] == "db"
