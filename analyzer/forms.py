@@ -13,9 +13,10 @@ from personas.models import Department, Persona
 class SourceForm(forms.ModelForm):
     class Meta:
         model = SourceEndpoint
-        fields = ["name", "kind", "location", "department"]
+        fields = ["name", "kind", "location", "rescan", "department"]
+        labels = {"rescan": "Scan again"}
         help_texts = {
-            "kind": "An inventory file tells of machines whose disks are elsewhere: to size, not to scan.",
+            "kind": "Running machines are asked over SSH. An inventory file tells of machines to size, not to scan.",
             "location": "The images in it, and up to four directories below, become machines. They are only read.",
             "department": "Whose machines these are. It cannot be changed later.",
         }
@@ -26,16 +27,21 @@ class SourceForm(forms.ModelForm):
         self.fields["department"].required = not user.is_superuser
         if len(self.fields["department"].queryset) == 1:
             self.initial.setdefault("department", self.fields["department"].queryset[0].pk)
-        self.fields["kind"].required = False
+        self.fields["kind"].required = self.fields["rescan"].required = False
         self.fields["location"].label = "Directory"
         self.fields["location"].help_text += f" It lies below {', '.join(map(str, roots))}."
         if not self.instance._state.adding:  # a new row has its id from the start
             del self.fields["department"], self.fields["kind"]
-            if self.instance.is_inventory:
+            if self.instance.kind != IMAGES:
                 del self.fields["location"]
+            if self.instance.is_inventory:
+                del self.fields["rescan"]
 
     def clean_kind(self):
         return self.cleaned_data["kind"] or IMAGES
+
+    def clean_rescan(self):
+        return self.cleaned_data["rescan"] or self.instance.rescan
 
     def _post_clean(self):
         """The service checks the row, as it does for API and command line."""
@@ -51,6 +57,45 @@ class LinesField(forms.CharField):
 
     def to_python(self, value):
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+
+class SshForm(forms.Form):
+    """Who logs in to which machines. What is secret is never shown again: an empty field leaves it as it is."""
+
+    hosts = LinesField(
+        label="Machines", help_text="One a line: web1.example.org, 192.0.2.7, [2001:db8::1]:2222."
+    )
+    port = forms.IntegerField(min_value=1, max_value=65535, initial=22, help_text="Where a line names none.")
+    username = forms.CharField(max_length=64, label="User")
+    private_key = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="In OpenSSH's or PEM's form, without a passphrase. It is kept encrypted and never shown again.",
+    )
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Only where there is no key.",
+    )
+    use_sudo = forms.BooleanField(
+        required=False,
+        label="Use sudo where it asks for nothing",
+        help_text="Root is told more: which process listens, crontabs of others.",
+    )
+    jump_host = forms.CharField(
+        required=False, help_text="The way to the machines, if there is one; the same user and key."
+    )
+
+    def __init__(self, *args, known: bool, **kwargs):
+        super().__init__(*args, **kwargs)
+        if known:
+            self.fields["private_key"].help_text += " Empty: the one that is kept."
+
+    def clean(self):
+        """The service checks addresses and keys, as it does for the API."""
+        return self.cleaned_data
 
 
 class TagsField(forms.CharField):

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from analyzer.services.discovery import discoveries_sweep, source_discover_queued
+from analyzer.services.rescans import rescans_queue
 from analyzer.services.scans import running_scan_work, scan_work, scans_sweep
 from analyzer.services.usage_retention import usage_roll_up
 
@@ -31,3 +32,8 @@ def sweep() -> None:
 @shared_task(name="analyzer.roll_up")
 def roll_up() -> None:
     usage_roll_up()
+
+
+@shared_task(name="analyzer.rescan")
+def rescan() -> None:
+    rescans_queue()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from analyzer.views import inventory, machine_actions, machines, scans, sources, suggestions, usage
+from analyzer.views import inventory, machine_actions, machines, scans, sources, ssh, suggestions, usage
 
 app_name = "analyzer"
 urlpatterns: list = [
@@ -33,6 +33,8 @@ urlpatterns: list = [
     path("sources/<uuid:pk>/discover/", sources.source_discover, name="source_discover"),
     path("sources/<uuid:pk>/progress/", sources.source_progress, name="source_progress"),
     path("sources/<uuid:pk>/check/", sources.source_probe, name="source_check"),
+    path("sources/<uuid:pk>/ssh/", ssh.source_ssh, name="source_ssh"),
+    path("sources/<uuid:pk>/ssh/confirm/", ssh.source_ssh_confirm, name="source_ssh_confirm"),
     path("sources/<uuid:pk>/import/", inventory.source_import, name="source_import"),
     path("sources/<uuid:pk>/import/confirm/", inventory.source_import_confirm, name="source_import_confirm"),
     path("sources/<uuid:pk>/import/discard/", inventory.source_import_discard, name="source_import_discard"),

@@ -151,9 +151,10 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "migrations_engine.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "waves": {"task": "migrations_engine.dispatch_waves", "schedule": 5.0, "options": {"expires": 10}},
-    "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
-    "analyzer-roll-up": {"task": "analyzer.roll_up", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "marketplace-settle": {"task": "marketplace.settle", "schedule": 15.0, "options": {"expires": 30}},
+    "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
+    "analyzer-rescan": {"task": "analyzer.rescan", "schedule": 600.0, "options": {"expires": 600}},
+    "analyzer-roll-up": {"task": "analyzer.roll_up", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
 }
 
 # --- people and safety -----------------------------------------------------------------------------------------------

@@ -40,6 +40,10 @@ STATES = {
     "archived": Look("idle", "archive", "Archived"),
     "revoked": Look("idle", "ban", "Revoked"),
     "expired": Look("warn", "hourglass", "Expired"),
+    # host keys
+    "new": Look("warn", "user-check", "To be confirmed"),
+    "changed": Look("bad", "alert-circle", "Changed"),
+    "confirmed": Look("good", "shield-check", "Confirmed"),
     # what verification found
     "pass": Look("good", "circle-check", "As asked"),
     "fail": Look("bad", "circle-x", "Differs"),

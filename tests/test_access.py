@@ -209,6 +209,8 @@ RULES: dict[str, Rule] = {
         import_confirm=act("inventory", "operator"),
         import_discard=act("inventory", "operator"),
         export=read("source", kwargs={"file_format": "csv"}),
+        ssh=ask("source"),
+        ssh_confirm=act("source"),
     ),
     "analyzer:inventory_sample": read("", kwargs={"file_format": "csv"}),
     **resource(
@@ -218,6 +220,8 @@ RULES: dict[str, Rule] = {
         check=act("source", "operator"),
         inventory=act("inventory", "operator", media="multipart/form-data"),
         export=read("source"),
+        ssh=Rule("source", body={"hosts": ["web1"], "username": "scan"}),
+        ssh_confirm=act("source", body={"fingerprints": {"1": "SHA256:x"}}),
     ),
     **resource(
         "machine",
@@ -234,7 +238,7 @@ RULES: dict[str, Rule] = {
         services=read("vm"),
         recommendations=Rule("vm", write="operator"),
     ),
-    **resource("scan", "scan", write=None),
+    **resource("scan", "scan", write=None, changes=read("scan")),
     **resource(
         "recommendation",
         "recommendation",

@@ -65,9 +65,13 @@ class MachineViewSet(
     def scan(self, request, pk=None):
         scan = scan_start(vm=self.get_object(), by=request.user)
         location = reverse("scan-detail", args=[scan.pk], request=request)
-        return Response(ScanSerializer(scan).data, status=status.HTTP_202_ACCEPTED, headers={"Location": location})
+        return Response(
+            ScanSerializer(scan).data, status=status.HTTP_202_ACCEPTED, headers={"Location": location}
+        )
 
-    @extend_schema(responses=PersonaDraftSerializer, summary="A persona drafted from this machine; nothing is stored")
+    @extend_schema(
+        responses=PersonaDraftSerializer, summary="A persona drafted from this machine; nothing is stored"
+    )
     @action(detail=True, url_path="persona-draft")
     def persona_draft(self, request, pk=None):
         vm = self.get_object()
@@ -76,10 +80,14 @@ class MachineViewSet(
     @extend_schema(responses=UsageSummariesSerializer, summary="Percentiles of the last 30 days")
     @action(detail=True)
     def usage(self, request, pk=None):
-        return Response({metric: summary_json(told) for metric, told in usage_summary(self.get_object()).items()})
+        return Response(
+            {metric: summary_json(told) for metric, told in usage_summary(self.get_object()).items()}
+        )
 
     @extend_schema(
-        parameters=[SizingWishSerializer], responses=SizingSerializer, summary="The size that its usage asks for"
+        parameters=[SizingWishSerializer],
+        responses=SizingSerializer,
+        summary="The size that its usage asks for",
     )
     @action(detail=True)
     def sizing(self, request, pk=None):
@@ -97,7 +105,9 @@ class MachineViewSet(
         return Response(chart_with_size(self.get_object(), metric))
 
     @extend_schema(
-        request={"text/csv": {"type": "string"}}, responses=UsageStoredSerializer, summary="Upload usage as CSV"
+        request={"text/csv": {"type": "string"}},
+        responses=UsageStoredSerializer,
+        summary="Upload usage as CSV",
     )
     @action(detail=True, methods=["post"], url_path="usage/csv", parser_classes=[CsvParser])
     def usage_csv(self, request, pk=None):

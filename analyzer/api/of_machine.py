@@ -23,7 +23,9 @@ class OfMachine(OperatorWrites, generics.ListAPIView):
 
     def machine(self) -> VirtualMachine:
         """404 for a machine that the reader may not see."""
-        return generics.get_object_or_404(VirtualMachine.objects.visible_to(self.request.user), pk=self.kwargs["pk"])
+        return generics.get_object_or_404(
+            VirtualMachine.objects.visible_to(self.request.user), pk=self.kwargs["pk"]
+        )
 
 
 @extend_schema_view(

@@ -21,5 +21,9 @@ ROUTES: list = [
 PATHS: list = [
     path("machines/<uuid:pk>/packages/", PackagesOfMachine.as_view(), name="machine-packages"),
     path("machines/<uuid:pk>/services/", ServicesOfMachine.as_view(), name="machine-services"),
-    path("machines/<uuid:pk>/recommendations/", RecommendationsOfMachine.as_view(), name="machine-recommendations"),
+    path(
+        "machines/<uuid:pk>/recommendations/",
+        RecommendationsOfMachine.as_view(),
+        name="machine-recommendations",
+    ),
 ]

@@ -33,7 +33,7 @@ class SourceSerializer(serializers.ModelSerializer):
     class Meta:
         model = SourceEndpoint
         fields = [
-            "id", "department", "name", "kind", "location", "machine_count", "discovery_requested_at",
+            "id", "department", "name", "kind", "location", "rescan", "machine_count", "discovery_requested_at",
             "discovered_at", "discovery_error", "discovery_report", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["discovery_requested_at", "discovered_at", "discovery_error", "discovery_report"]
@@ -43,7 +43,9 @@ class SourceSerializer(serializers.ModelSerializer):
         return source_create(by=self.context["request"].user, **validated_data)
 
     def update(self, instance, validated_data):
-        asked = {name: validated_data[name] for name in ("name", "location") if name in validated_data}
+        asked = {
+            name: validated_data[name] for name in ("name", "location", "rescan") if name in validated_data
+        }
         return source_update(source=instance, by=self.context["request"].user, **asked)
 
 
@@ -62,11 +64,15 @@ class NicSerializer(serializers.ModelSerializer):
 class MachineSerializer(serializers.ModelSerializer):
     """`id` is the VMID."""
 
-    scan_state = serializers.CharField(read_only=True, allow_null=True, help_text="Of the newest scan; null: none.")
+    scan_state = serializers.CharField(
+        read_only=True, allow_null=True, help_text="Of the newest scan; null: none."
+    )
     scanned_at = serializers.DateTimeField(read_only=True, allow_null=True)
     coverage_stars = serializers.IntegerField(read_only=True, allow_null=True)
     disk_bytes = serializers.IntegerField(read_only=True)
-    suggested = serializers.CharField(read_only=True, allow_null=True, help_text="Name of the persona suggested.")
+    suggested = serializers.CharField(
+        read_only=True, allow_null=True, help_text="Name of the persona suggested."
+    )
 
     class Meta:
         model = VirtualMachine
@@ -101,11 +107,26 @@ class ScanSerializer(serializers.ModelSerializer):
 
 
 class ScanDetailSerializer(ScanSerializer):
-    facts = serializers.JSONField(read_only=True, allow_null=True, help_text="What the disk says; see the docs.")
+    facts = serializers.JSONField(
+        read_only=True, allow_null=True, help_text="What the disk says; see the docs."
+    )
 
     class Meta(ScanSerializer.Meta):
         fields = [*ScanSerializer.Meta.fields, "facts"]
         read_only_fields = fields
+
+
+class ScanChangeSerializer(serializers.Serializer):
+    area = serializers.CharField()
+    name = serializers.CharField()
+    before = serializers.CharField(allow_blank=True, help_text="Empty: it is new.")
+    after = serializers.CharField(allow_blank=True, help_text="Empty: it is gone.")
+    text = serializers.CharField(help_text="In words, as in: nginx removed.")
+
+
+class ScanChangesSerializer(serializers.Serializer):
+    since = serializers.UUIDField(allow_null=True, help_text="The scan before; null for a first one.")
+    changes = ScanChangeSerializer(many=True)
 
 
 class PackageSerializer(serializers.ModelSerializer):
@@ -127,7 +148,11 @@ class RankedSerializer(serializers.Serializer):
 
     def get_fields(self):
         reasons = serializers.ListField(child=serializers.CharField())
-        return {**super().get_fields(), "for": reasons, "against": serializers.ListField(child=serializers.CharField())}
+        return {
+            **super().get_fields(),
+            "for": reasons,
+            "against": serializers.ListField(child=serializers.CharField()),
+        }
 
 
 @extend_schema_field(RankedSerializer(many=True))
@@ -140,7 +165,18 @@ class RecommendationSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Recommendation
-        fields = ["id", "vm", "scan", "persona", "score", "ranking", "reason", "state", "model_version", "created_at"]
+        fields = [
+            "id",
+            "vm",
+            "scan",
+            "persona",
+            "score",
+            "ranking",
+            "reason",
+            "state",
+            "model_version",
+            "created_at",
+        ]
         read_only_fields = fields
 
 
@@ -190,7 +226,9 @@ class UsageSeriesSerializer(serializers.ModelSerializer):
     """One metric of one UTC day. Each value is kept within 0.05 % of what was told."""
 
     values = serializers.ListField(
-        child=serializers.FloatField(allow_null=True), read_only=True, help_text="One a step; null: not measured."
+        child=serializers.FloatField(allow_null=True),
+        read_only=True,
+        help_text="One a step; null: not measured.",
     )
 
     class Meta:
@@ -255,7 +293,9 @@ def summary_json(summary: Summary) -> dict:
 
 class ChartSerializer(serializers.Serializer):
     x = serializers.ListField(child=serializers.IntegerField(), help_text="Unix seconds.")
-    series = serializers.ListField(child=serializers.DictField(), help_text="[{label, values}]; null is a gap.")
+    series = serializers.ListField(
+        child=serializers.DictField(), help_text="[{label, values}]; null is a gap."
+    )
     lines = serializers.ListField(child=serializers.DictField(), help_text="[{label, value}]: percentiles.")
 
 

@@ -12,6 +12,13 @@ from rest_framework.reverse import reverse
 
 from analyzer.api.inventory_serializers import InventoryFileSerializer, InventoryReportSerializer
 from analyzer.api.serializers import ProbeSerializer, SourceSerializer
+from analyzer.api.ssh import (
+    SshAccessSerializer,
+    SshConfirmedSerializer,
+    SshConfirmSerializer,
+    SshStateSerializer,
+    ssh_state,
+)
 from analyzer.filters import SourceFilter
 from analyzer.importers.read import MAX_BYTES
 from analyzer.models import SourceEndpoint
@@ -19,6 +26,7 @@ from analyzer.services.discovery import source_discover_request
 from analyzer.services.inventory import inventory_import
 from analyzer.services.inventory_export import EXPORTS, source_lines
 from analyzer.services.sources import source_check, source_delete
+from analyzer.services.ssh_access import ssh_access_set, ssh_hosts_confirm
 from personas.api.base import OwnedViewSet
 from personas.errors import BadInput
 from personas.models import Role
@@ -37,7 +45,9 @@ class SourceViewSet(OwnedViewSet):
     def perform_destroy(self, instance):
         source_delete(source=instance, by=self.request.user)
 
-    @extend_schema(request=None, responses={202: SourceSerializer}, summary="Look for machines; in the background")
+    @extend_schema(
+        request=None, responses={202: SourceSerializer}, summary="Look for machines; in the background"
+    )
     @action(detail=True, methods=["post"])
     def discover(self, request, pk=None):
         source = self.get_object()
@@ -57,7 +67,9 @@ class SourceViewSet(OwnedViewSet):
         asked = InventoryFileSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         told = dict(asked.validated_data)
-        data = told.pop("file").read(MAX_BYTES + 1)  # one more than allowed: the service tells that it is too large
+        data = told.pop("file").read(
+            MAX_BYTES + 1
+        )  # one more than allowed: the service tells that it is too large
         return Response(inventory_import(source=source, data=data, by=request.user, **told))
 
     @extend_schema(
@@ -71,7 +83,43 @@ class SourceViewSet(OwnedViewSet):
         source, file_format = self.get_object(), request.query_params.get("as", "csv")
         if file_format not in EXPORTS:
             raise BadInput({"as": [f"is one of {', '.join(sorted(EXPORTS))}"]})
-        return HttpResponse("".join(source_lines(source, file_format)), content_type="text/csv; charset=utf-8")
+        return HttpResponse(
+            "".join(source_lines(source, file_format)), content_type="text/csv; charset=utf-8"
+        )
+
+    @extend_schema(
+        responses=SshStateSerializer, summary="Who logs in to its running machines, and their keys"
+    )
+    @action(detail=True, methods=["get"], filter_backends=[], pagination_class=None)
+    def ssh(self, request, pk=None):
+        return Response(ssh_state(self.get_object()))
+
+    @extend_schema(
+        request=SshAccessSerializer,
+        responses=SshStateSerializer,
+        summary="Say which machines, and how to log in",
+    )
+    @ssh.mapping.put
+    def ssh_put(self, request, pk=None):
+        source = self.get_object()
+        asked = SshAccessSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        ssh_access_set(source=source, by=request.user, **asked.validated_data)
+        return Response(ssh_state(source))
+
+    @extend_schema(
+        request=SshConfirmSerializer,
+        responses=SshConfirmedSerializer,
+        summary="Trust the keys that a person has compared",
+    )
+    @action(detail=True, methods=["post"], url_path="ssh/confirm", url_name="ssh-confirm")
+    def ssh_confirm(self, request, pk=None):
+        source = self.get_object()
+        asked = SshConfirmSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return Response(
+            {"confirmed": ssh_hosts_confirm(source=source, by=request.user, **asked.validated_data)}
+        )
 
     @extend_schema(request=None, responses=ProbeSerializer, summary="Does it answer?")
     @action(detail=True, methods=["post"])

@@ -95,6 +95,15 @@ def scan_start(*, vm: VirtualMachine, by) -> Scan:
     return scan
 
 
+@transaction.atomic
+def scan_queue(*, vm: VirtualMachine) -> Scan:
+    """As scan_start, by the schedule and not by a person."""
+    scan = _queue(vm, None)
+    _send(scan)
+    record(by=None, action="scan.start", obj=vm, after={"scan": str(scan.pk)})
+    return scan
+
+
 def _send(scan: Scan) -> None:
     """Running machines are looked into a hundred at a time: whoever takes the message takes all of its source."""
     if scan.vm.source.is_ssh:
@@ -287,7 +296,9 @@ def _settle_next(answers: SimpleQueue, claimed: dict, outcomes: dict) -> None:
         scan_settle_look(claimed[vm], outcome)
     except LostClaim:
         log.warning("scan_lost", scan=str(claimed[vm].pk))
-    except Exception as error:  # what one machine answers must not cost the others their scan; it stands on its row
+    except (
+        Exception
+    ) as error:  # what one machine answers must not cost the others their scan; it stands on its row
         log.exception("scan_failed", scan=str(claimed[vm].pk))
         _give_back(claimed[vm], error, counts=True)
 
@@ -295,7 +306,9 @@ def _settle_next(answers: SimpleQueue, claimed: dict, outcomes: dict) -> None:
 def _renew_all(held: Iterable[Scan]) -> None:
     """One statement for all that are still asked; those that somebody took over have another fence."""
     until = timezone.now() + timedelta(seconds=settings.LEASE_S)
-    Scan.objects.filter(fence__in=[scan.fence for scan in held], state=ScanState.RUNNING).update(lease_until=until)
+    Scan.objects.filter(fence__in=[scan.fence for scan in held], state=ScanState.RUNNING).update(
+        lease_until=until
+    )
 
 
 def scan_settle_look(scan: Scan, outcome: Outcome) -> None:

@@ -19,10 +19,16 @@ from personas.services.rows import refuse_in_use
 
 @transaction.atomic
 def source_create(
-    *, name: str, department: Department | None, by, location: str = "", kind: str = IMAGES
+    *,
+    name: str,
+    department: Department | None,
+    by,
+    location: str = "",
+    kind: str = IMAGES,
+    rescan: str = Rescan.OFF,
 ) -> SourceEndpoint:
     require(by=by, department=department, role=Role.ADMIN)
-    source = SourceEndpoint(name=name, kind=kind, location=location, department=department)
+    source = SourceEndpoint(name=name, kind=kind, location=location, rescan=rescan, department=department)
     _check(source)
     source.save()
     record(by=by, action="source.create", obj=source, after=_told(source))

@@ -13,6 +13,7 @@ from analyzer.models import Scan, VirtualMachine
 from analyzer.models.usage import Metric
 from analyzer.permissions import may
 from analyzer.services.recommendations import personas_usable
+from analyzer.services.scan_changes import scan_before, scan_changes
 from analyzer.services.scans import facts_of
 from analyzer.services.sizing import sizes_shown
 from analyzer.services.usage import usage_summary, utc
@@ -29,7 +30,11 @@ TABS = [
 
 
 class MachineList(VisibleList):
-    queryset = VirtualMachine.objects.with_overview().select_related("source").prefetch_related("vm_personas__persona")
+    queryset = (
+        VirtualMachine.objects.with_overview()
+        .select_related("source")
+        .prefetch_related("vm_personas__persona")
+    )
     filterset_class = MachineFilter
     template_name = "analyzer/machine_list.html"
 
@@ -39,7 +44,9 @@ class MachineList(VisibleList):
 
 
 def machine_or_404(request, pk) -> VirtualMachine:
-    rows = VirtualMachine.objects.visible_to(request.user).with_overview().select_related("source", "department")
+    rows = (
+        VirtualMachine.objects.visible_to(request.user).with_overview().select_related("source", "department")
+    )
     return get_object_or_404(rows, pk=pk)
 
 
@@ -77,6 +84,8 @@ def vm_detail(request, pk):
     disks = vm.disks.all()
     context = {
         "scan": scan,
+        "changes": scan_changes(scan) if scan else [],
+        "changes_since": scan_before(scan) if scan else None,
         "facts": facts_of(scan),
         "newest": vm.scans.defer("facts").first(),
         "disks": disks,
@@ -138,4 +147,10 @@ def vm_personas(request, pk, form=None):
 def vm_scans(request, pk):
     vm = machine_or_404(request, pk)
     rows = Paginator(vm.scans.defer("facts").select_related("requested_by"), 25)
-    return page(request, vm, "vm_scans", "analyzer/machine_scans.html", page_obj=rows.get_page(request.GET.get("page")))
+    return page(
+        request,
+        vm,
+        "vm_scans",
+        "analyzer/machine_scans.html",
+        page_obj=rows.get_page(request.GET.get("page")),
+    )

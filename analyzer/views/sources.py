@@ -4,14 +4,15 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
+from django.core.paginator import Paginator
+from django.db.models import Case, Count, F, When
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from analyzer.filters import SourceFilter
 from analyzer.forms import SourceForm
-from analyzer.models import SourceEndpoint
+from analyzer.models import SourceEndpoint, SshAccess
 from analyzer.permissions import may
 from analyzer.services.discovery import source_discover_request
 from analyzer.services.inventory_export import EXPORT_NAMES
@@ -24,7 +25,9 @@ from personas.models import Department, Role
 
 class SourceList(VisibleList):
     queryset = (
-        SourceEndpoint.objects.annotate(machine_count=Count("machines")).select_related("department").order_by("name")
+        SourceEndpoint.objects.annotate(machine_count=Count("machines"))
+        .select_related("department")
+        .order_by("name")
     )
     filterset_class = SourceFilter
     template_name = "analyzer/source_list.html"
@@ -55,8 +58,18 @@ def source_detail(request, pk):
         "machines": source.machines.with_overview().order_by("name")[:25],
         "may_operate": may(request.user, source.department, Role.OPERATOR),
         "may_admin": may(request.user, source.department, Role.ADMIN),
+        "ssh": SshAccess.objects.filter(source=source).first(),
+        **_doors(request, source),
     }
     return render(request, "analyzer/source_detail.html", context | {"exports": EXPORT_NAMES})
+
+
+def _doors(request, source) -> dict:
+    """Doors of running machines, a page of them; the ones that wait for a person first."""
+    waiting = Case(When(pinned_key=F("offered_key"), then=1), default=0)
+    rows = source.ssh_hosts.alias(settled=waiting).order_by("settled", "-is_jump", "host", "port")
+    doors = Paginator(rows, 50).get_page(request.GET.get("doors"))
+    return {"doors": doors, "to_confirm": [door for door in doors if door.state in ("new", "changed")]}
 
 
 @login_required
@@ -71,13 +84,20 @@ def source_form(request, pk=None):
     if request.method == "POST" and form.is_valid():
         row = saved(request, form, lambda: _save(source, form.cleaned_data, request.user))
         if row:
-            messages.success(request, f"{row} was saved." if source else f"{row} is there: now {_next_step(row)}.")
-            return redirect("analyzer:source_detail", pk=row.pk)
+            messages.success(
+                request, f"{row} was saved." if source else f"{row} is there: now {_next_step(row)}."
+            )
+            unknown = row.is_ssh and source is None
+            return redirect("analyzer:source_ssh" if unknown else "analyzer:source_detail", pk=row.pk)
     cancel = reverse("analyzer:source_detail", args=[pk]) if pk else reverse("analyzer:source_list")
-    return render(request, "analyzer/source_form.html", {"form": form, "source": source, "cancel_url": cancel})
+    return render(
+        request, "analyzer/source_form.html", {"form": form, "source": source, "cancel_url": cancel}
+    )
 
 
 def _next_step(source: SourceEndpoint) -> str:
+    if source.is_ssh:
+        return "say which machines, and how to log in to them"
     return "import a file into it" if source.is_inventory else "discover its machines"
 
 
