@@ -34,6 +34,8 @@ STATES = {
     # machines
     "on": Look("good", "power", "On"),
     "off": Look("idle", "power", "Off"),
+    "starting": Look("busy", "hourglass", "Starting"),
+    "stopping": Look("busy", "hourglass", "Shutting down"),
     "unknown": Look("idle", "question-mark", "Unknown"),
     "removed": Look("idle", "trash", "Removed"),
     "missing": Look("warn", "alert-triangle", "Missing"),
@@ -54,6 +56,12 @@ STATES = {
     # concerns
     "critical": Look("bad", "alert-circle", "Critical"),
     "information": Look("idle", "info-circle", "Information"),
+    # orders
+    "pending": Look("idle", "hourglass", "Not paid yet"),
+    "held": Look("busy", "shield-check", "In escrow"),
+    "paid": Look("good", "circle-check", "Paid"),
+    "refunding": Look("warn", "arrow-back-up", "Refund on its way"),
+    "refunded": Look("idle", "arrow-back-up", "Refunded"),
     # listings
     "draft": Look("idle", "pencil", "Draft"),
     "published": Look("good", "circle-check", "Published"),

@@ -15,8 +15,8 @@ from kombu.exceptions import KombuError
 
 from migrations_engine import tasks
 from migrations_engine.domain.states import RunState, StepName, StepState
-from migrations_engine.models import MigrationRun, StepRun
-from migrations_engine.services import claims, cleanup, commitment, runs, wave_dispatch
+from migrations_engine.models import MigratedVM, MigrationRun, StepRun
+from migrations_engine.services import claims, cleanup, commitment, power, runs, wave_dispatch
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +54,13 @@ def run_rollback(*, run: MigrationRun, by, reason: str = "") -> MigrationRun:
     return run
 
 
+def migrated_vm_power(*, migrated_vm: MigratedVM, want: str, by) -> MigratedVM:
+    with transaction.atomic():
+        migrated_vm = power.migrated_vm_power(migrated_vm=migrated_vm, want=want, by=by)
+        transaction.on_commit(partial(_send, tasks.switch_power.si(str(migrated_vm.pk))))
+    return migrated_vm
+
+
 def start(run_id: uuid.UUID) -> None:
     """Sends the chain of what is left. Too often is harmless: a step that is done or held is not claimed."""
     MigrationRun.objects.filter(pk=run_id).update(dispatched_at=timezone.now())
@@ -85,6 +92,8 @@ def sweep() -> None:
         elif not claims.give_up_hopeless(run_id=run_id) and _is_due(run_id):
             log.info("run_dispatched_again", run_id=str(run_id))
             start(run_id)
+    for pk in power.overdue(now):
+        _send(tasks.switch_power.si(str(pk)))
 
 
 def _is_due(run_id: uuid.UUID) -> bool:

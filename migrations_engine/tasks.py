@@ -6,7 +6,7 @@ from celery import shared_task
 
 from migrations_engine import runner
 from migrations_engine.domain.states import StepName
-from migrations_engine.services import cleanup, commitment
+from migrations_engine.services import cleanup, commitment, power
 
 
 @shared_task(name="migrations_engine.analyze")
@@ -37,3 +37,8 @@ def clean_up(run_id: str) -> None:
 @shared_task(name="migrations_engine.roll_back")
 def roll_back(run_id: str) -> None:
     commitment.conclude_rollback(run_id=uuid.UUID(run_id))
+
+
+@shared_task(name="migrations_engine.switch_power")
+def switch_power(migrated_vm_id: str) -> None:
+    power.power_switch(migrated_vm_id=uuid.UUID(migrated_vm_id))

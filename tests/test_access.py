@@ -262,6 +262,7 @@ RULES: dict[str, Rule] = {
     "migrations_engine:migratedvm_list": read(""),
     "migrations_engine:migratedvm_detail": read("migrated"),
     "migrations_engine:migratedvm_console": read("migrated"),
+    "migrations_engine:migratedvm_live": read("migrated"),
     "migrations_engine:migratedvm_power": ask("migrated", "operator", kwargs={"want": "off"}),
     "migrations_engine:migratedvm_delete": ask("migrated", "operator"),
     **pages("migrations_engine", "target", "target"),

@@ -1,15 +1,18 @@
 """`/api/v1/migrated-vms/` and `/api/v1/targets/`: what runs have made, and where."""
 
+from django.urls import reverse
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
+from migrations_engine import pipeline
 from migrations_engine.api.fields import VerificationSerializer
 from migrations_engine.filters import MigratedVMFilter, TargetFilter
 from migrations_engine.models import MigratedVM, TargetEndpoint
 from migrations_engine.services import migrated, targets
+from migrations_engine.services.power import POWER
 from personas.api.base import DepartmentField, OwnedViewSet
 from personas.models import Role
 from personas.models.token import Scope
@@ -17,12 +20,14 @@ from personas.models.token import Scope
 
 class MigratedVMSerializer(serializers.ModelSerializer):
     verification = serializers.SerializerMethodField()
+    is_switching = serializers.BooleanField(help_text="It is being switched on or shut down right now.")
     forwards = serializers.SerializerMethodField(help_text='`{"tcp/80": port on 127.0.0.1}`')
 
     class Meta:
         model = MigratedVM
         fields = [
-            "id", "name", "department", "run", "power_state", "forwards", "facts", "verification", "tags", "created_at",
+            "id", "name", "department", "run", "power_state", "wanted_power",
+            "is_switching", "power_error", "forwards", "facts", "verification", "tags", "created_at",
             "removed_at",
         ]  # fmt: skip
         read_only_fields = fields
@@ -37,7 +42,7 @@ class MigratedVMSerializer(serializers.ModelSerializer):
 
 
 class PowerSerializer(serializers.Serializer):
-    power = serializers.ChoiceField(choices=migrated.POWER)
+    power = serializers.ChoiceField(choices=POWER)
 
 
 class ConsoleSerializer(serializers.Serializer):
@@ -63,16 +68,19 @@ class MigratedVMViewSet(
         migrated.migrated_vm_remove(migrated_vm=row, by=self.request.user)
 
     @extend_schema(
-        request=PowerSerializer, responses=MigratedVMSerializer, summary="Switch it on, or shut it down"
+        request=PowerSerializer,
+        responses={202: MigratedVMSerializer},
+        summary="Switch it on, or shut it down; look again until is_switching is false",
     )
     @action(detail=True, methods=["post"])
     def power(self, request, pk=None):
         asked = PowerSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        row = migrated.migrated_vm_power(
+        row = pipeline.migrated_vm_power(
             migrated_vm=self.get_object(), want=asked.validated_data["power"], by=request.user
         )
-        return Response(self.get_serializer(row).data)
+        place = request.build_absolute_uri(reverse("migrated-vm-detail", args=[row.pk]))
+        return Response(self.get_serializer(row).data, status=202, headers={"Location": place})
 
     @extend_schema(responses=ConsoleSerializer, summary="Its console log")
     @action(detail=True)

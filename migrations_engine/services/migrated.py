@@ -1,4 +1,4 @@
-"""The machines that runs have made: their power, console, removal."""
+"""The machines that runs have made: their console, removal, and what becomes of them when this computer stops."""
 
 import re
 from collections.abc import Callable
@@ -14,14 +14,15 @@ from migrations_engine.services import ledger
 from migrations_engine.services.events import storable
 from migrations_engine.services.targets import open_endpoint
 from migrations_engine.targets.base import TargetError
-from personas.errors import BadInput, Refused
+from personas.errors import Refused
 from personas.models import Role
 from personas.services.access import require
 from personas.services.audit import record
 
-POWER = ("on", "off")
 CONSOLE_BYTES = 64 * 1024
-TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[A-Za-z=>])")  # colours, cursor moves: ECMA-48
+TERMINAL_CODES = re.compile(
+    r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[A-Za-z=>])"
+)  # colours, cursor moves: ECMA-48
 
 
 def migrated_vm_ensure(*, run: MigrationRun, ref: MachineRef, **columns: Any) -> MigratedVM:
@@ -60,25 +61,6 @@ def migrated_vm_refresh(*, migrated_vm: MigratedVM) -> MigratedVM:
     return migrated_vm
 
 
-def migrated_vm_power(*, migrated_vm: MigratedVM, want: str, by) -> MigratedVM:
-    """`want`: on or off (the guest's own shutdown, by force after a minute). Raises Refused while its run works."""
-    require(by=by, department=migrated_vm.department, role=Role.OPERATOR)
-    if want not in POWER:
-        raise BadInput({"power": [f"{want!r} is neither on nor off."]})
-    _require_there(migrated_vm)
-    _require_idle(migrated_vm, "switched")
-    status = _asked(open_endpoint(migrated_vm.run.target).power, machine_ref(migrated_vm), want)
-    with transaction.atomic():
-        before, migrated_vm.power_state = migrated_vm.power_state, status.state
-        migrated_vm.wanted_power = want
-        migrated_vm.save(update_fields=["power_state", "wanted_power"])
-        record(
-            by=by, action=f"migrated_vm.power_{want}", obj=migrated_vm,
-            before={"power_state": before}, after={"power_state": status.state},
-        )  # fmt: skip
-    return migrated_vm
-
-
 def machines_pause(tell: Callable[[MigratedVM], None]) -> None:
     """Powers off every machine that runs, as a shutdown of this computer would: what people want stays `on`."""
     for row in _present():
@@ -104,9 +86,11 @@ def _present():
 def migrated_vm_remove(*, migrated_vm: MigratedVM, by) -> MigratedVM:
     """Removes the machine and its disk from the target; the row stays as history. Said twice: the same answer."""
     require(by=by, department=migrated_vm.department, role=Role.OPERATOR)
-    _require_idle(migrated_vm, "removed")
+    require_idle(migrated_vm, "removed")
     if migrated_vm.run.state == RunState.CONFIRMING:
-        raise Refused("Its run waits to be confirmed: roll it back instead, and the machine is removed with it.")
+        raise Refused(
+            "Its run waits to be confirmed: roll it back instead, and the machine is removed with it."
+        )
     if migrated_vm.removed_at:
         return migrated_vm
     removed = _asked(ledger.remove_all, migrated_vm.run)
@@ -125,12 +109,12 @@ def migrated_vm_console(*, migrated_vm: MigratedVM) -> str:
     return storable(TERMINAL_CODES.sub("", text), CONSOLE_BYTES)
 
 
-def _require_there(migrated_vm) -> None:
+def require_there(migrated_vm) -> None:
     if migrated_vm.removed_at:
         raise Refused("This machine was removed.")
 
 
-def _require_idle(migrated_vm, what: str) -> None:
+def require_idle(migrated_vm, what: str) -> None:
     if migrated_vm.run.state in RUN_AT_WORK:
         raise Refused(f"Its run is still at work on this machine; it can be {what} when the run has ended.")
 

@@ -7,11 +7,14 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import HttpResponseClientRefresh
 
+from migrations_engine import pipeline
 from migrations_engine.domain.states import RUN_AT_WORK
 from migrations_engine.filters import MigratedVMFilter
 from migrations_engine.models import MigratedVM
 from migrations_engine.services import migrated
+from migrations_engine.services.power import POWER
 from migrations_engine.views.refusals import may_operate, refusals_as_messages, require_operator
 from migrations_engine.views.runs import PAGE_ROWS
 from personas.errors import Refused
@@ -61,6 +64,16 @@ def migratedvm_detail(request, pk):
     return render(request, "migrations_engine/migratedvm_detail.html", context)
 
 
+@login_required
+@require_GET
+def migratedvm_live(request, pk):
+    """Its power while it is being switched; afterwards the page is loaded again, with its new buttons."""
+    row = visible_machine(request, pk)
+    if not row.is_switching:
+        return HttpResponseClientRefresh()
+    return render(request, "migrations_engine/_power.html", {"machine": row})
+
+
 def tabs(row, current) -> list[dict]:
     pages = [("overview", "Overview", "migratedvm_detail"), ("console", "Console", "migratedvm_console")]
     return [
@@ -91,12 +104,13 @@ def migratedvm_console(request, pk):
 def migratedvm_power(request, pk, want):
     row = visible_machine(request, pk)
     require_operator(request.user, row.department)
-    if want not in migrated.POWER:
+    if want not in POWER:
         raise Http404
     if request.method == "POST":
         with refusals_as_messages(request):
-            migrated.migrated_vm_power(migrated_vm=row, want=want, by=request.user)
-            messages.success(request, f"{row.name} is {row.power_state}.")
+            pipeline.migrated_vm_power(migrated_vm=row, want=want, by=request.user)
+            done = "is being switched on" if want == "on" else "is being shut down"
+            messages.success(request, f"{row.name} {done}.")
         return redirect("migrations_engine:migratedvm_detail", pk=row.pk)
     context = {
         "machine": row,

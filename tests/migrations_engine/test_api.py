@@ -7,6 +7,7 @@ from rest_framework.test import APIClient
 
 from migrations_engine import pipeline
 from migrations_engine.models import MigratedVM, MigrationRun
+from migrations_engine.services.power import power_switch
 from personas.models import AuditEntry
 from tests import factories
 
@@ -208,7 +209,11 @@ def test_machine_is_switched_read_and_removed(alice, estate, world, run_all):
     run = run_all(pipeline.run_start, **estate.launch())
     machine = MigratedVM.objects.get(run=run)
     url = f"/api/v1/migrated-vms/{machine.pk}/"
-    assert alice.post(f"{url}power/", {"power": "off"}).json()["power_state"] == "off"
+    accepted = alice.post(f"{url}power/", {"power": "off"})
+    assert (accepted.status_code, accepted.json()["is_switching"]) == (202, True)
+    power_switch(migrated_vm_id=machine.pk)
+    told = alice.get(accepted["Location"]).json()
+    assert (told["power_state"], told["is_switching"], told["power_error"]) == ("off", False, "")
     assert pointers(alice.post(f"{url}power/", {"power": "sideways"})) == ["#/power"]
     assert alice.get(f"{url}console/").json()["text"].startswith("login:")
     assert alice.delete(url).status_code == 204

@@ -10,7 +10,8 @@ from migrations_engine.domain.states import RunState
 from migrations_engine.domain.terms import Commit, Mode, OnRollback, Terms
 from migrations_engine.models import MigratedVM, MigrationRun
 from migrations_engine.services import commitment
-from migrations_engine.services.migrated import migrated_vm_power, migrated_vm_remove
+from migrations_engine.services.migrated import migrated_vm_remove
+from migrations_engine.services.power import migrated_vm_power
 from migrations_engine.services.runs import Busy
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import AuditEntry
@@ -120,7 +121,7 @@ def test_test_migration_is_discarded_not_finalized(estate, launched, run_all, wo
 
 def test_machine_that_waits_may_be_switched_but_not_removed(estate, launched):
     machine = launched(BY_HAND).migrated_vm
-    assert migrated_vm_power(migrated_vm=machine, want="off", by=estate.operator).power_state == "off"
+    assert migrated_vm_power(migrated_vm=machine, want="off", by=estate.operator).is_switching
     with pytest.raises(Refused, match="roll it back"):
         migrated_vm_remove(migrated_vm=machine, by=estate.operator)
 

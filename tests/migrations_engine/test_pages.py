@@ -8,6 +8,7 @@ from migrations_engine.domain.machine import Result
 from migrations_engine.domain.states import RunState
 from migrations_engine.domain.terms import Commit, Mode, Terms
 from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
+from migrations_engine.services.power import power_switch
 from tests import factories
 
 
@@ -123,6 +124,11 @@ def test_machine_is_shut_down_and_switched_on(alice, done, world):
     for want in ("off", "on"):
         assert alice.get(page("migratedvm_power", machine.pk, want)).status_code == 200
         alice.post(page("migratedvm_power", machine.pk, want))
+        live = page("migratedvm_live", machine.pk)
+        assert ("Starting" if want == "on" else "Shutting down") in text(alice.get(live))
+        assert live in alice.get(page("migratedvm_detail", machine.pk)).content.decode()
+        power_switch(migrated_vm_id=machine.pk)
+        assert alice.get(live)["HX-Refresh"] == "true"
         assert world.machines[str(done.pk)].state == want
     assert alice.get(page("migratedvm_power", machine.pk, "sideways")).status_code == 404
 
@@ -305,7 +311,9 @@ def test_wizard_does_not_show_a_strangers_machine(charlie, estate):
 
 
 def wizard_url(estate):
-    return page("run_create", query=f"?vm={estate.vm.pk}&persona={estate.persona.pk}&template={estate.template.pk}")
+    return page(
+        "run_create", query=f"?vm={estate.vm.pk}&persona={estate.persona.pk}&template={estate.template.pk}"
+    )
 
 
 def test_wizard_starts_a_run_that_waits_for_a_person(alice, estate, run_all):

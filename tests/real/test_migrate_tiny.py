@@ -11,7 +11,8 @@ from django.core.management import call_command
 from migrations_engine import pipeline
 from migrations_engine.domain.states import RunState, StepName, StepState
 from migrations_engine.models import MigratedVM, MigrationRun, StepRun
-from migrations_engine.services.migrated import migrated_vm_power, migrated_vm_remove
+from migrations_engine.services.migrated import migrated_vm_remove
+from migrations_engine.services.power import migrated_vm_power, power_switch
 from personas.models import NetworkProfile, ResourceProfile
 from tests.real import instance
 from tests.real.estate import real_estate, sha256
@@ -75,8 +76,11 @@ def test_guest_is_moved_as_a_persona_from_the_command_line(own_machines):
     ]
     (script,) = machine.run.steps.get(name="post_script").result["scripts"]
     assert script["stdout"].strip() == estate.guest.other_kernel
-    assert migrated_vm_power(migrated_vm=machine, want="off", by=estate.operator).power_state == "off"
-    assert migrated_vm_power(migrated_vm=machine, want="on", by=estate.operator).power_state == "on"
+    for want in ("off", "on"):
+        migrated_vm_power(migrated_vm=machine, want=want, by=estate.operator)
+        power_switch(migrated_vm_id=machine.pk)
+        machine.refresh_from_db()
+        assert (machine.power_state, machine.power_error) == (want, "")
     migrated_vm_remove(migrated_vm=machine, by=estate.operator)
     assert instance.processes_that_name(settings.DISKS_DIR) == []
 
