@@ -105,3 +105,76 @@ def test_first_of_a_name_counts_and_text_is_no_field():
     assert len(found["agent"].depends) == 4
     assert packages("") == {}
     assert Package("x", "1").depends == ()
+
+
+MAIL = """\
+Package: reports
+Version: 2
+Depends: mta (>= 1) | mta, perlapi
+
+Package: postfix
+Version: 3
+Provides: mta
+Conflicts: mta
+Size: 1500
+Installed-Size: 4
+
+Package: exim
+Version: 4
+Provides: mta
+Conflicts: mta
+
+Package: perl
+Version: 5.36
+Provides: perlapi, perl-lib (= 5.36)
+
+Package: modern
+Version: 1
+Depends: perl-lib (>= 5.30)
+
+Package: stern
+Version: 1
+Breaks: modern
+"""
+
+
+def mail(name: str, before=(), **installed: str) -> list[str]:
+    return [str(each) for each in to_add(name, packages(MAIL), installed, before)]
+
+
+def test_name_that_others_provide_is_fulfilled_by_them():
+    assert mail("reports", perl="5.36", postfix="3") == ["reports 2"]
+    assert mail("reports") == ["reports 2", "exim 4", "perl 5.36"]  # the first by name, else always another
+    assert mail("mta") == ["exim 4"]
+    assert mail("mta", postfix="3") == []
+
+
+def test_version_provided_is_believed_of_the_same_version_only():
+    assert mail("modern", perl="5.36") == ["modern 1"]
+    with pytest.raises(Unsuitable, match=r"modern 1 needs perl-lib \(>= 5.30\), and neither"):
+        mail("modern", perl="5.20")
+
+
+@pytest.mark.parametrize(
+    ("name", "installed", "reason"),
+    [
+        ("exim", {"postfix": "3"}, "exim 4 cannot stand beside postfix 3"),
+        ("stern", {"modern": "1", "perl": "5.36"}, "stern 1 cannot stand beside modern 1"),
+        ("modern", {"stern": "1", "perl": "5.36"}, "stern 1 cannot stand beside modern 1"),
+    ],
+)
+def test_enemies_are_kept_apart_whichever_comes_second(name, installed, reason):
+    with pytest.raises(Unsuitable, match=reason):
+        mail(name, **installed)
+
+
+def test_what_is_added_already_counts():
+    exim = packages(MAIL)["exim"]
+    assert mail("reports", before=[exim], perl="5.36") == ["reports 2"]
+    with pytest.raises(Unsuitable, match="postfix 3 cannot stand beside exim 4"):
+        mail("postfix", before=[exim])
+
+
+def test_sizes_are_bytes():
+    postfix = packages(MAIL)["postfix"]
+    assert (postfix.fetch_bytes, postfix.installed_bytes) == (1500, 4096)

@@ -30,21 +30,29 @@ class NotOffered(TargetError):
     """This machine's apt cannot give a package; the message is a clause for a person."""
 
 
-def offered(name: str) -> Mapping[str, Package]:
-    """`name` and all that it may need, each in the version that apt would install. Raises NotOffered."""
-    return _offered(name, LISTS.stat().st_mtime_ns if LISTS.is_dir() else 0)
+def offered(*names: str) -> Mapping[str, Package]:
+    """What of `names` there is, and all that they may need, each in the version that apt would install.
+
+    Asked once, until apt has new lists. Raises NotOffered where there is no apt.
+    """
+    return _offered(names, LISTS.stat().st_mtime_ns if LISTS.is_dir() else 0)
 
 
-@lru_cache(maxsize=8)
-def _offered(name: str, as_of: int) -> Mapping[str, Package]:
+@lru_cache(maxsize=32)
+def _offered(names: tuple[str, ...], as_of: int) -> Mapping[str, Package]:
     """`as_of` changes with every `apt-get update`: what was asked before that is asked again."""
-    names = re.findall(
-        r"^([a-z0-9][a-z0-9+.-]+)$", _ask("depends", "--recurse", "--important", name), re.MULTILINE
+    own, providers = _closure(names)
+    further = _closure(tuple(providers - own))[0] if providers - own else set()
+    everything = sorted(own | providers | further)
+    return packages(_ask("show", "--no-all-versions", *everything)) if everything else {}
+
+
+def _closure(names: tuple[str, ...]) -> tuple[set[str], set[str]]:
+    """(all that `names` may need, and they; who provides what is no package of its own: apt indents these)."""
+    rows = re.findall(
+        r"^( *)([a-z0-9][a-z0-9+.-]+)$", _ask("depends", "--recurse", "--important", *names), re.MULTILINE
     )
-    found = packages(_ask("show", "--no-all-versions", *names)) if names else {}
-    if name not in found:
-        raise NotOffered(f"this machine's apt offers no {name}")
-    return found
+    return {name for indent, name in rows if not indent}, {name for indent, name in rows if indent}
 
 
 def _ask(*arguments: str) -> str:
