@@ -30,6 +30,7 @@ def machine_spec(
     vcpus: int | None = None,
     memory_mib: int | None = None,
     disk_bus: str = "",
+    data_disks: int = 0,
 ) -> MachineSpec:
     """`vcpus` and `memory_mib` are the source's, used where the settings say nothing. Raises SpecError.
 
@@ -46,6 +47,7 @@ def machine_spec(
         firmware=firmware(settings, facts),
         disk_bus=disk_bus or disk_buses.choose(settings).bus,
         nic_model=NIC_MODEL.get(devices.get("nic"), "virtio"),
+        data_disks=data_disks,
         devices=tuple(models[devices[kind]] for kind, models in EXTRA_DEVICES.items() if devices.get(kind)),
         bandwidth_mbps=leaf(settings, "network.bandwidth_mbps"),
         security_groups=groups,

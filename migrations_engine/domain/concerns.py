@@ -120,13 +120,14 @@ def _source(o: Outlook) -> Iterable[Concern]:
             "The machine has no disk to copy.",
             "Run the discovery again; of a machine from an inventory file, discover its disk image from a directory.",
         )
-    if len(o.disks) > 1:
+    root = o.facts.root_filesystem if o.facts else None
+    if root is not None and root.disk:
         yield Concern(
-            "source.more_disks",
+            "source.root_elsewhere",
             "Source",
             Severity.CRITICAL,
-            f"The machine has {len(o.disks)} disks; a run copies one, and would leave data behind.",
-            "Join its disks into one image, or wait for moves with several disks.",
+            f"The system lies on disk {root.disk + 1} of {len(o.disks)}; only the first one is grown and prepared.",
+            "Put the disk with the system first (the lowest number, the first drive), and discover the source again.",
         )
 
 
@@ -235,35 +236,48 @@ def version_matches(found: str, asked: str) -> bool:
 
 
 def _disk(o: Outlook) -> Iterable[Concern]:
-    for disk in o.disks[:1]:
-        asked = leaf(o.settings, "resources.root_disk_gib", 0) * GIB
-        size = disk["virtual_size_bytes"]
-        if asked and asked < size:
-            yield Concern(
-                "disk.would_shrink",
-                "Storage",
-                Severity.WARNING,
-                f"Asked for {asked // GIB} GiB, the disk has {size / GIB:.1f} GiB and keeps it: no disk is shrunk.",
-                "Ask for a larger root disk, or make the disk smaller before.",
-                "resources.root_disk_gib",
-            )
-        needed = 2 * (disk.get("allocated_bytes") or size)  # the copy, and the copy in its final format
-        if o.free_bytes is not None and o.free_bytes < needed:
-            yield Concern(
-                "space.target",
-                "Storage",
-                Severity.CRITICAL,
-                f"The copy needs {needed / GIB:.1f} GiB, the target has {o.free_bytes / GIB:.1f} GiB free.",
-                "Remove a migrated machine that is not needed, or give the target more room.",
-            )
-        elif o.free_bytes is not None and o.free_bytes < root_disk_bytes(o.settings, source_bytes=size):
-            yield Concern(
-                "space.overcommitted",
-                "Storage",
-                Severity.WARNING,
-                "The disk can grow to more than the target has free.",
-                "Watch the target's free space.",
-            )
+    if not o.disks:
+        return
+    asked = leaf(o.settings, "resources.root_disk_gib", 0) * GIB
+    size = o.disks[0]["virtual_size_bytes"]
+    if asked and asked < size:
+        yield Concern(
+            "disk.would_shrink",
+            "Storage",
+            Severity.WARNING,
+            f"Asked for {asked // GIB} GiB, the disk has {size / GIB:.1f} GiB and keeps it: no disk is shrunk.",
+            "Ask for a larger root disk, or make the disk smaller before.",
+            "resources.root_disk_gib",
+        )
+    yield from _space(o)
+
+
+def _space(o: Outlook) -> Iterable[Concern]:
+    """The first disk is there twice for a while: the copy, and the copy in its final format."""
+    first, *others = o.disks
+    needed = 2 * _held(first) + sum(_held(disk) for disk in others)
+    grown = root_disk_bytes(o.settings, source_bytes=first["virtual_size_bytes"])
+    most = grown + sum(disk["virtual_size_bytes"] for disk in others)
+    if o.free_bytes is not None and o.free_bytes < needed:
+        yield Concern(
+            "space.target",
+            "Storage",
+            Severity.CRITICAL,
+            f"The copy needs {needed / GIB:.1f} GiB, the target has {o.free_bytes / GIB:.1f} GiB free.",
+            "Remove a migrated machine that is not needed, or give the target more room.",
+        )
+    elif o.free_bytes is not None and o.free_bytes < most:
+        yield Concern(
+            "space.overcommitted",
+            "Storage",
+            Severity.WARNING,
+            f"The {'disks' if others else 'disk'} can grow to more than the target has free.",
+            "Watch the target's free space.",
+        )
+
+
+def _held(disk: Mapping[str, Any]) -> int:
+    return disk.get("allocated_bytes") or disk["virtual_size_bytes"]
 
 
 def _access(o: Outlook) -> Iterable[Concern]:

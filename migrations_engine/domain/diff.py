@@ -1,6 +1,6 @@
 """What changes between the source machine and the planned one, line by line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,11 +32,12 @@ def changes(
     facts: Facts | None,
     kernel: KernelChoice,
     access: Access,
-    disk: Mapping[str, Any],
+    disks: Sequence[Mapping[str, Any]],
     vcpus: int | None,
     memory_mib: int | None,
 ) -> list[dict[str, Any]]:
-    """One row per property of the machine. `disk`: {"format", "virtual_size_bytes"} of the source."""
+    """One row per property of the machine. `disks`: [{"format", "virtual_size_bytes"}] of the source."""
+    disk = disks[0]
     size = disk["virtual_size_bytes"]
     rows = [
         ("resources.vcpus", "vCPUs", _text(vcpus), str(spec.vcpus)),
@@ -47,6 +48,7 @@ def changes(
             _gib(size),
             _gib(root_disk_bytes(settings, source_bytes=size)),
         ),
+        *_data_disks(settings, disks),
         ("kernel.version", "Kernel", _text(kernel.current), _planned_kernel(kernel)),
         ("distribution", "Distribution", _distribution(facts), _distribution(facts)),
         ("guest.agent", "Guest agent", _agent(facts), _planned_agent(facts, access)),
@@ -59,6 +61,14 @@ def changes(
         ("network.security_groups", "Security groups", "none", _names(spec.security_groups)),
     ]
     return [asdict(Change(*row, changes=_differ(row[0], row[2], row[3]))) for row in rows]
+
+
+def _data_disks(settings: Mapping[str, Any], disks: Sequence[Mapping[str, Any]]):
+    """They keep their size; only their format may change."""
+    planned = leaf(settings, "storage.format", "qcow2")
+    for number, disk in enumerate(disks[1:], start=1):
+        size = _gib(disk["virtual_size_bytes"])
+        yield f"disks.{number}", f"Disk {number + 1}", f"{size}, {disk['format']}", f"{size}, {planned}"
 
 
 def _differ(setting: str, current: str, planned: str) -> bool:

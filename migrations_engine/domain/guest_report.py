@@ -1,6 +1,6 @@
 """The questions that a guest is asked about itself, and the reading of its answer. Any POSIX sh, busybox too."""
 
-from migrations_engine.domain.machine import GuestReport
+from migrations_engine.domain.machine import GuestDisk, GuestReport
 
 QUESTIONS = r"""
 say() { printf '\n@%s\n' "$1"; }
@@ -16,6 +16,15 @@ while read -r id parent device root mount rest; do [ "$mount" = / ] && number=$d
 node=$(readlink -f "/sys/dev/block/$number")
 [ -e "$node/partition" ] && node=${node%/*}
 cat "$node/size" 2>/dev/null
+say disks
+for disk in /sys/block/*; do
+    case ${disk##*/} in loop*|ram*|zram*|dm-*|md*|sr*|fd*|nbd*) continue ;; esac
+    serial=$(cat "$disk/serial" 2>/dev/null || tr -cd '[:alnum:]' < "$disk/device/vpd_pg80" 2>/dev/null)
+    echo "${disk##*/} $(cat "$disk/size") $serial"
+done
+say fstab; while read -r device point kind options rest; do
+    case $device in ''|'#'*) ;; *) echo "$point $kind $options" ;; esac
+done 2>/dev/null < /etc/fstab
 say root_filesystem_kib; df -kP / | sed -n '2s/  */ /gp' | cut -d' ' -f2
 say failed; systemctl list-units --failed --plain --no-legend --no-pager 2>/dev/null | cut -d' ' -f1
 say kernels
@@ -48,6 +57,8 @@ def parse_report(text: str) -> GuestReport:
             failed_units=tuple(sections["failed"]),
             kernels=tuple(sections["kernels"]),
             addresses=tuple(sections["addresses"]),
+            disks=tuple(_guest_disk(line) for line in sections["disks"]),
+            fstab=tuple(sections["fstab"]),
         )
     except (IndexError, KeyError, ValueError) as error:
         raise UnreadableReport(f"the guest's report cannot be read: {error!r}") from error
@@ -62,6 +73,11 @@ def _sections(text: str) -> dict[str, list[str]]:
         elif line.strip():
             lines.append(line.strip())
     return sections
+
+
+def _guest_disk(line: str) -> GuestDisk:
+    name, sectors, *serial = line.split()
+    return GuestDisk(name, int(sectors) * 512, serial[0] if serial else "")
 
 
 def _number(lines: list[str], unit: int) -> int | None:

@@ -84,6 +84,7 @@ class MachineSpec:
     firmware: Literal["bios", "uefi"] = "bios"
     disk_bus: Literal["virtio", "sata", "scsi"] = "virtio"
     nic_model: Literal["virtio", "e1000e"] = "virtio"
+    data_disks: int = 0  # beside the one that boots
     devices: tuple[str, ...] = ()  # further device models: "virtio-rng", "virtio-balloon"
     bandwidth_mbps: int | None = None
     security_groups: tuple[SecurityGroup, ...] = ()
@@ -135,10 +136,11 @@ class FirstBoot:
 
 @dataclass(frozen=True)
 class SourceDisk:
-    """A disk to copy. It is opened read-only, with this format and no other."""
+    """A disk to copy. It is opened read-only, with this format and no other; of an OVA the disk `member` in it."""
 
     path: str
     format: str
+    member: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,20 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class GuestDisk:
+    """`serial` is empty where the guest's driver tells none."""
+
+    name: str  # "vdb"
+    size_bytes: int
+    serial: str = ""
+
+
+def disk_serial(index: int) -> str:
+    """What a guest finds below /dev/disk/by-id of its disk: the same on every bus and after every restart."""
+    return f"disk{index}"
+
+
+@dataclass(frozen=True)
 class GuestReport:
     """What the guest itself says. None or () where it could not tell."""
 
@@ -242,3 +258,5 @@ class GuestReport:
     failed_units: tuple[str, ...]
     kernels: tuple[str, ...]
     addresses: tuple[str, ...] = ()
+    disks: tuple[GuestDisk, ...] = ()
+    fstab: tuple[str, ...] = ()  # "mount_point kind options" of each row

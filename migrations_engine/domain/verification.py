@@ -10,7 +10,16 @@ from migrations_engine.domain.blueprint import normal
 from migrations_engine.domain.concerns import version_matches
 from migrations_engine.domain.guest_report import memory_as_asked
 from migrations_engine.domain.kernels import satisfies
-from migrations_engine.domain.machine import GIB, Applied, Enforcement, FirstBoot, GuestReport, MachineSpec
+from migrations_engine.domain.machine import (
+    GIB,
+    MIB,
+    Applied,
+    Enforcement,
+    FirstBoot,
+    GuestReport,
+    MachineSpec,
+    disk_serial,
+)
 from migrations_engine.domain.settings_path import leaf
 
 SEEN_IN_THE_GUEST = frozenset({"resources.vcpus", "resources.memory_mib", "storage.bus", "firmware"})
@@ -48,6 +57,7 @@ class Evidence:
     first_boot: FirstBoot
     disk_bytes: int
     report: GuestReport
+    data_bytes: tuple[int, ...] = ()  # of the disks beside the first, as they are in the source
     facts: Facts | None = None
     firmware: str = ""
     builtin_modules: frozenset[str] = frozenset()
@@ -128,6 +138,30 @@ def _disk(e: Evidence):
         yield Row("root file system", f"fills {asked}", _gib(filesystem), _verdict(holds, Verdict.WARNING))
 
 
+def _data_disks(e: Evidence):
+    """By its serial; a driver that tells the guest none leaves the order of the disks."""
+    by_serial = {disk.serial: disk for disk in e.report.disks if disk.serial}
+    in_order = dict(enumerate(sorted(e.report.disks, key=lambda disk: (len(disk.name), disk.name))))
+    for index, size in enumerate(e.data_bytes, start=1):
+        disk = by_serial.get(disk_serial(index)) or (None if by_serial else in_order.get(index))
+        found = f"{disk.name}, {_size(disk.size_bytes)}" if disk else "not there"
+        holds = disk is not None and disk.size_bytes == size
+        yield Row(f"disks.{index}", _size(size), found, _verdict(holds))
+
+
+def _mounts(e: Evidence):
+    """What the guest's own fstab names on a disk that was copied is mounted."""
+    known = {each.mount_point for each in e.facts.filesystems if each.mount_point} if e.facts else set()
+    mounted = {words[1]: words[0] for line in e.report.mounts if len(words := line.split()) > 1}
+    for line in e.report.fstab:
+        point, kind, options = [*line.split(), "", ""][:3]
+        if point == "/" or point not in known or kind == "swap" or "noauto" in options.split(","):
+            continue
+        otherwise = Verdict.WARNING if "nofail" in options.split(",") else Verdict.FAIL
+        found = mounted.get(point, "not mounted")
+        yield Row(f"mount {point}", "mounted", found, _verdict(point in mounted, otherwise))
+
+
 def _firmware(e: Evidence):
     if not e.firmware:
         yield Row("firmware", e.spec.firmware, "not known", Verdict.NOT_CHECKED)
@@ -197,10 +231,16 @@ def _units(e: Evidence):
     yield Row("failed units", "none", ", ".join(failed) or "none", _verdict(not failed, Verdict.WARNING))
 
 
+def _size(size: int) -> str:
+    """A data disk may be smaller than a tenth of a GiB."""
+    return _gib(size) if size >= GIB // 10 else f"{size // MIB} MiB"
+
+
 def _gib(size: int) -> str:
     return f"{size / GIB:.1f} GiB".replace(".0 GiB", " GiB")
 
 
 CHECKS = (
-    _kernel, _distribution, _modules, _packages, _vcpus, _memory, _disk, _bus, _firmware, _applied, _units,
+    _kernel, _distribution, _modules, _packages, _vcpus, _memory, _disk, _data_disks, _mounts, _bus, _firmware,
+    _applied, _units,
 )  # fmt: skip

@@ -83,6 +83,7 @@ def machine_spec(document: dict[str, Any], facts: Facts | None, key: str) -> Mac
         vcpus=vm["vcpus"],
         memory_mib=vm["memory_mib"],
         disk_bus=_disk_bus(document).bus,
+        data_disks=max(len(vm["disks"]) - 1, 0),
     )
 
 
@@ -127,7 +128,7 @@ def _changes(document, spec, facts, kernel, access) -> list[dict[str, Any]]:
         facts=facts,
         kernel=kernel,
         access=access,
-        disk=vm["disks"][0],
+        disks=vm["disks"],
         vcpus=vm["vcpus"],
         memory_mib=vm["memory_mib"],
     )
@@ -165,7 +166,7 @@ def spec_as_json(spec: MachineSpec) -> dict[str, Any]:
 
 
 SPEC_FIELDS = (
-    "name", "vcpus", "memory_mib", "machine", "firmware", "disk_bus", "nic_model", "bandwidth_mbps",
+    "name", "vcpus", "memory_mib", "machine", "firmware", "disk_bus", "data_disks", "nic_model", "bandwidth_mbps",
 )  # fmt: skip
 
 

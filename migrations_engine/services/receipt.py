@@ -29,6 +29,7 @@ def receipt_of(run: MigrationRun) -> dict[str, Any]:
         "plan_sha256": run.plan_sha256,
         "settings_sha256": run.plan["merged"]["sha256"],
         "source_sha256": results.get("source_sha256"),
+        "sources": results.get("sources", []),
         "migrated_vm": str(machine.pk) if machine else None,
         "verification": machine.verification if machine else results.get("verification", []),
         "scripts": [_script(row) for row in results.get("scripts", [])],

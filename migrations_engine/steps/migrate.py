@@ -1,19 +1,29 @@
 """Step 3: copy, grow, prepare, boot, apply, verify from inside the guest. Each line may be said again after a crash."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from migrations_engine.domain import blueprint, verification
 from migrations_engine.domain.kernels import KernelChoice
-from migrations_engine.domain.machine import Applied, DiskRef, FirstBoot, GuestReport, MachineRef, MachineSpec
+from migrations_engine.domain.machine import (
+    Applied,
+    DiskRef,
+    FirstBoot,
+    GuestReport,
+    MachineRef,
+    MachineSpec,
+    SourceDisk,
+    disk_serial,
+)
 from migrations_engine.domain.settings_path import leaf
+from migrations_engine.domain.shares import Shares
 from migrations_engine.domain.states import StepName
 from migrations_engine.services import assessment, ledger
 from migrations_engine.services.migrated import migrated_vm_ensure, reference
-from migrations_engine.steps.analyze import scanned_facts, source_disk
+from migrations_engine.steps.analyze import checksums, scanned_facts, source_disks
 from migrations_engine.steps.base import Step, StepFailed, Work
-from migrations_engine.targets.base import CopyMismatch, FilesystemDamaged
+from migrations_engine.targets.base import CopyMismatch, FilesystemDamaged, Progress
 
 READY_TIMEOUT_S = 600  # emulated, on a busy machine, a systemd guest with cloud-init takes minutes
 PROBE_TIMEOUT_S = 60
@@ -89,15 +99,35 @@ def _disk(work: Work, move: Move) -> DiskRef:
 
 
 def _copied(work: Work) -> DiskRef:
-    work.alive.phase("Copying the disk", 0)
+    count = len(work.plan["vm"]["disks"])
+    work.alive.phase(f"Copying {count} disks" if count > 1 else "Copying the disk", 0)
     ledger.intend(run_id=work.run.pk, kind="disk", reference=work.key)
-    disk = work.target.copy(work.key, source_disk(work), work.alive.progress(0, 40))
+    sources = source_disks(work)
+    shares = Shares(
+        work.alive.progress(0, 40), [disk["virtual_size_bytes"] for disk in work.plan["vm"]["disks"]]
+    )
+    disk = work.target.copy(work.key, sources[0], shares.part(0))
     ledger.created(run_id=work.run.pk, kind="disk", reference=work.key)
+    for index, source in enumerate(sources[1:], start=1):
+        _copy_data(work, index, source, shares.part(index))
     work.alive.phase("Checking that the source is unchanged", 40)
-    after = work.target.checksum(source_disk(work), work.alive.progress(40, 50))
-    if after != work.known["source_sha256"]:
+    after = checksums(work, sources, work.alive.progress(40, 50))
+    before = work.known.get("sources") or [{"sha256": work.known["source_sha256"]}]  # runs of before had one
+    if [each["sha256"] for each in after] != [each["sha256"] for each in before]:
         raise CopyMismatch("The source was written to while it was copied; stop it, then try again.")
     return disk
+
+
+def _copy_data(work: Work, index: int, source: SourceDisk, progress: Progress) -> None:
+    """A disk beside the one that boots: it is neither grown nor changed, so it is written in its final format."""
+    wanted, name = disk_format(work), f"{work.key}/{disk_serial(index)}"
+    ledger.intend(run_id=work.run.pk, kind="disk", reference=name)
+    work.target.copy_data(work.key, index, source, wanted, progress)
+    ledger.created(run_id=work.run.pk, kind="disk", reference=name)
+
+
+def disk_format(work: Work) -> str:
+    return leaf(work.plan["merged"]["merged"], "storage.format", "qcow2")
 
 
 def _prepared(work: Work, move: Move, disk: DiskRef) -> DiskRef:
@@ -113,7 +143,7 @@ def _prepared(work: Work, move: Move, disk: DiskRef) -> DiskRef:
     work.alive.say(
         "; ".join([f"{prepared.way}: {', '.join(prepared.done) or 'nothing to change'}", *prepared.left])
     )
-    wanted = leaf(work.plan["merged"]["merged"], "storage.format", "qcow2")
+    wanted = disk_format(work)
     work.alive.phase(f"Writing the disk as {wanted}", 60)
     return work.target.seal(disk, wanted, work.alive.progress(60, 72))
 
@@ -169,6 +199,7 @@ def _verify(work: Work, move: Move, facts, ref, report, applied) -> list[verific
             spec=move.spec,
             first_boot=move.first_boot,
             disk_bytes=move.disk_bytes,
+            data_bytes=tuple(disk["virtual_size_bytes"] for disk in work.plan["vm"]["disks"][1:]),
             report=report,
             facts=facts,
             firmware=firmware,
@@ -198,10 +229,12 @@ def _probe(work: Work, ref: MachineRef) -> tuple[str, frozenset[str]]:
 
 def _told(report: GuestReport) -> dict:
     columns = ("kernel", "vcpus", "memory_mib", "root_disk_bytes", "root_filesystem_bytes", "hostname")
-    lists = ("mounts", "failed_units", "kernels", "addresses")
+    lists = ("mounts", "failed_units", "kernels", "addresses", "fstab")
     told = {name: getattr(report, name) for name in columns}
     return (
-        told | {"os_release": dict(report.os_release)} | {name: list(getattr(report, name)) for name in lists}
+        told
+        | {"os_release": dict(report.os_release), "disks": [asdict(disk) for disk in report.disks]}
+        | {name: list(getattr(report, name)) for name in lists}
     )
 
 

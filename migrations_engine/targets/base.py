@@ -4,6 +4,7 @@ Worked example, the whole way of one run (every line may be said again after a c
 
     target = open_target("qemu", root=Path("var/machines"))
     disk = target.copy(run_id, SourceDisk(path="web01.qcow2", format="qcow2"), progress=on_bytes)
+    target.copy_data(run_id, 1, SourceDisk(path="web01-data.vdi", format="vdi"), "qcow2")
     target.grow(disk, 20 * GIB)
     target.prepare(disk, FirstBoot(hostname="web01", kernel="6.1.0-50-cloud-amd64"))
     disk = target.seal(disk, "qcow2")
@@ -145,6 +146,11 @@ class Target(Protocol):
     def copy(self, key: str, source: SourceDisk, progress: Progress = no_progress) -> DiskRef:
         """A compared copy. One that is finished is kept, half of one is made anew. Raises ImageRefused, CopyFailed."""
 
+    def copy_data(
+        self, key: str, index: int, source: SourceDisk, format: str, progress: Progress = no_progress
+    ) -> DiskRef:
+        """As `copy`, of a disk beside the one that boots (`index` from 1), in its final format."""
+
     def grow(self, disk: DiskRef, size_bytes: int) -> Growth:
         """Disk, last partition and its file system reach `size_bytes`; never shrinks anything."""
 
@@ -158,7 +164,7 @@ class Target(Protocol):
         """The prepared disk in its final format: "raw" or "qcow2"."""
 
     def create(self, spec: MachineSpec, disk: DiskRef) -> MachineRef:
-        """Finds by `spec.key` before it makes anything. The machine is off."""
+        """Finds by `spec.key` before it makes anything. The machine is off; its data disks are attached in order."""
 
     def machines(self, key: str | None = None) -> tuple[MachineRef, ...]:
         """Every machine here, or those that carry `key`."""

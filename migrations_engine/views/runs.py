@@ -66,9 +66,18 @@ def run_detail(request, pk):
 
 def tabs(request, run) -> list[dict]:
     here, now = reverse("migrations_engine:run_detail", args=[run.pk]), request.GET.get("view", "")
-    views = [("Progress", "", None), ("Plan", "plan", len(run.plan["concerns"])), ("Settings", "settings", None)]
+    views = [
+        ("Progress", "", None),
+        ("Plan", "plan", len(run.plan["concerns"])),
+        ("Settings", "settings", None),
+    ]
     return [
-        {"label": label, "url": f"{here}?view={view}" if view else here, "current": view == now, "count": count}
+        {
+            "label": label,
+            "url": f"{here}?view={view}" if view else here,
+            "current": view == now,
+            "count": count,
+        }
         for label, view, count in views
     ]
 
@@ -98,12 +107,19 @@ def live_context(request, run) -> dict:
         "verification": machine.verification if machine else [],
         "scripts": results["post_script"].get("scripts", []),
         "failed_step": failed,
-        "source_sha256": results["analyze"].get("source_sha256", ""),
+        "sources": sources_of(results["analyze"]),
         "may_cancel": operates and run.state in CANCELLABLE,
         "may_retry": operates and run.state == RunState.FAILED and failed is not None,
         "gives_up": run.state == RunState.FAILED,
         **{decision: operates and may for decision, may in decisions(run).items()},
     }
+
+
+def sources_of(result: dict) -> list[dict[str, str]]:
+    """[{"path", "name", "sha256"}] of the files that were read; [] before that. Older runs kept one sum, no path."""
+    if "sources" in result:
+        return [{**each, "name": each["path"].rsplit("/", 1)[-1]} for each in result["sources"]]
+    return [{"path": "", "name": "", "sha256": result["source_sha256"]}] if "source_sha256" in result else []
 
 
 def log_text(run) -> str:

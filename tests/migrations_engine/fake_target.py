@@ -57,6 +57,7 @@ class World:
     memory_mib: int | None = None  # None: what the machine was given
     access: Access = NO_AGENT
     kernels: tuple = ("6.1.0-1-amd64", "6.1.0-2-amd64")
+    disks: tuple = ()  # as the guest sees them
 
 
 class FakeTarget:
@@ -103,6 +104,11 @@ class FakeTarget:
             progress(part * GIB // 4, GIB)
         machine.disk_bytes = machine.disk_bytes or GIB
         return DiskRef(key, f"/fake/{key}", machine.sealed or "raw", machine.disk_bytes)
+
+    def copy_data(self, key, index, source, format, progress=no_progress):
+        self._call("copy_data", index, source.path, format)
+        progress(GIB, GIB)
+        return DiskRef(key, f"/fake/{key}/disk{index}", format, GIB)
 
     def grow(self, disk, size_bytes):
         self._call("grow", size_bytes)
@@ -193,6 +199,7 @@ class FakeTarget:
             mounts=("/dev/vda2 / ext4",),
             failed_units=(),
             kernels=self.world.kernels,
+            disks=self.world.disks,
         )
 
     def set_default_kernel(self, ref, version):

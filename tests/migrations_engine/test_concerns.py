@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer.domain.facts import Coverage, Kernel
+from analyzer.domain.facts import Coverage, Filesystem, Kernel
 from migrations_engine.domain.access import Access
 from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
 from migrations_engine.domain.disk_bus import BusChoice
@@ -18,6 +18,7 @@ OLDER = {"name": "debian", "version": "11", "intent": "require"}
 TOO_MUCH = Concern("critical", "resources.memory_mib", "too much")
 TUNE = {"name": "tune", "interpreter": "python3"}
 BROUGHT = Access("offline", ("qemu-guest-agent=1:7.2-1", "liburing2=2.3"))
+ON_SECOND = facts(filesystems=(Filesystem(device="disk1p2", kind="ext4", mount_point="/", disk=1),))
 NOBODY = Enforcement("network.bandwidth_mbps", "100", "nobody", "no tc")
 
 
@@ -40,7 +41,9 @@ def test_sound_machine_raises_none():
     [
         ({}, {"facts": None}, "scan.none", Severity.WARNING),
         ({}, {"disks": ()}, "source.no_disk", Severity.CRITICAL),
-        ({}, {"disks": (DISK, DISK)}, "source.more_disks", Severity.CRITICAL),
+        ({}, {"facts": ON_SECOND, "disks": (DISK, DISK)}, "source.root_elsewhere", Severity.CRITICAL),
+        ({}, {"disks": (DISK, DISK, DISK), "free_bytes": 4 * GIB - 1}, "space.target", Severity.CRITICAL),
+        ({}, {"disks": (DISK, DISK), "free_bytes": 8 * GIB - 1}, "space.overcommitted", Severity.WARNING),
         ({}, {"missing_since": "yesterday"}, "source.missing", Severity.CRITICAL),
         ({}, {"unknown": (("script", "gone"),)}, "script.unknown", Severity.CRITICAL),
         ({}, {"unknown": (("security group", "gone"),)}, "security_group.unknown", Severity.CRITICAL),

@@ -1,6 +1,7 @@
 import pytest
 
 from migrations_engine.domain.guest_report import UnreadableReport, memory_as_asked, parse_report
+from migrations_engine.domain.machine import GuestDisk
 
 ANSWER = """
 @kernel
@@ -29,6 +30,14 @@ virtio_blk
 @root_disk_sectors
 10485760
 
+@disks
+vda 20971520 disk0
+sda 131072
+
+@fstab
+/ ext4 defaults
+/srv ext4 noatime,nofail
+
 @root_filesystem_kib
 4909205
 
@@ -55,6 +64,8 @@ def test_a_guests_answer_is_read_with_its_units():
     assert report.modules == ("virtio_net", "virtio_blk")
     assert report.failed_units == ("networking.service",)
     assert report.addresses == ("eth0 10.0.2.15/24",)
+    assert report.disks == (GuestDisk("vda", 10 * 2**30, "disk0"), GuestDisk("sda", 64 * 2**20))
+    assert report.fstab == ("/ ext4 defaults", "/srv ext4 noatime,nofail")
 
 
 def test_an_answer_that_breaks_off_is_no_report():

@@ -1,6 +1,7 @@
 """The plan: what it holds, what changes its hash, whose rows it takes."""
 
 import pytest
+from django.utils import timezone
 
 from migrations_engine import pipeline
 from migrations_engine.models import TargetEndpoint
@@ -65,6 +66,18 @@ def test_hash_changes_with_the_source_disk(estate):
     before = plan(estate).sha256
     estate.vm.disks.update(virtual_size_bytes=2**31)
     assert plan(estate).sha256 != before
+
+
+def test_every_disk_is_told_and_hashed(estate):
+    before = plan(estate).sha256
+    estate.vm.disks.create(index=1, path="/srv/b.vdi", format="vdi", virtual_size_bytes=64 * 2**20)
+    after = plan(estate)
+    rows = {
+        row["setting"]: (row["label"], row["current"], row["planned"]) for row in after.document["changes"]
+    }
+    assert rows["disks.1"] == ("Disk 2", "0.1 GiB, vdi", "0.1 GiB, qcow2")
+    assert after.document["machine"]["data_disks"] == 1
+    assert after.sha256 != before
 
 
 def test_last_persona_wins(estate):
@@ -181,7 +194,8 @@ def test_machine_without_a_department_is_refused(estate):
 
 
 def test_critical_concerns_block_and_are_listed(estate):
-    estate.vm.disks.create(index=1, path="/x", format="raw", virtual_size_bytes=1)
+    estate.vm.missing_since = timezone.now()
+    estate.vm.save()
     with pytest.raises(Blocked) as refused:
         run_create(**estate.launch())
-    assert [c["id"] for c in refused.value.extra["concerns"]] == ["source.more_disks"]
+    assert [c["id"] for c in refused.value.extra["concerns"]] == ["source.missing"]

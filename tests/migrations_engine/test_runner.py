@@ -7,15 +7,18 @@ import pytest
 from django.utils import timezone
 
 from analyzer.models import Recommendation
+from analyzer.services.scans import disk_fingerprint
 from migrations_engine import pipeline, runner
-from migrations_engine.domain.machine import Result
+from migrations_engine.domain.machine import GuestDisk, Result
 from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
 from migrations_engine.models import MigratedVM, StepRun
 from migrations_engine.services import claims
+from migrations_engine.services.receipt import receipt_of
 from migrations_engine.steps.base import Alive
 from migrations_engine.targets.base import CopyMismatch, MachineFailed
 from personas.models import AuditEntry
 from tests import factories
+from tests.migrations_engine.estate import facts
 
 
 def states(run):
@@ -170,6 +173,32 @@ def test_source_that_changes_while_it_is_copied_fails_the_run(estate, world, run
     world.on["copy"] = lambda: setattr(world, "source_sha256", "6" * 64)
     run = run_all(pipeline.run_start, **estate.launch())
     assert "written to while it was copied" in run.root_cause
+
+
+@pytest.fixture
+def second_disk(estate):
+    disk = Path(estate.vm.disks.get().path).with_name("data.vdi")
+    disk.write_bytes(bytes(4096))
+    estate.vm.disks.create(index=1, path=str(disk), format="vdi", virtual_size_bytes=2**30)
+    factories.make_scan(estate.vm, facts=facts(), disk_fingerprint=disk_fingerprint(estate.vm))
+    return disk
+
+
+def test_every_disk_is_copied_hashed_and_written_down(estate, second_disk, world, run_all):
+    world.disks = (GuestDisk("vda", 2**30, "disk0"), GuestDisk("vdb", 2**30, "disk1"))
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert run.root_cause == ""
+    assert ("copy_data", 1, str(second_disk), "qcow2") in world.calls
+    sources = [each["path"] for each in run.steps.get(name=StepName.ANALYZE).result["sources"]]
+    assert sources == [disk.path for disk in estate.vm.disks.order_by("index")]
+    made = run.resources.filter(kind="disk", state="created").values_list("reference", flat=True)
+    assert set(made) == {str(run.pk), f"{run.pk}/disk1"}
+    assert receipt_of(run)["sources"][1] == {"path": str(second_disk), "sha256": "5" * 64}
+
+
+def test_a_machine_that_boots_without_its_data_disk_fails_the_run(estate, second_disk, run_all):
+    run = run_all(pipeline.run_start, **estate.launch())
+    assert "disks.1: asked for 1 GiB, found not there" in run.root_cause
 
 
 def test_machine_that_is_not_what_was_asked_for_fails_the_run(estate, world, run_all):

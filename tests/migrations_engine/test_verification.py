@@ -2,8 +2,19 @@ import dataclasses
 
 import pytest
 
-from migrations_engine.domain.machine import GIB, Applied, Enforcement, FirstBoot, GuestReport, MachineSpec
+from analyzer.domain.facts import Filesystem
+from migrations_engine.domain.machine import (
+    GIB,
+    MIB,
+    Applied,
+    Enforcement,
+    FirstBoot,
+    GuestDisk,
+    GuestReport,
+    MachineSpec,
+)
 from migrations_engine.domain.verification import Evidence, failures, table, told
+from tests.factories import make_facts
 
 REPORT = GuestReport(
     kernel="6.1.0-2-amd64",
@@ -53,6 +64,43 @@ def test_machine_as_asked_passes():
 )
 def test_difference_is_told(report, setting, verdict):
     assert verdicts(report=report)[setting] == verdict
+
+
+VDB, VDA = GuestDisk("vdb", 64 * MIB, "disk1"), GuestDisk("vda", 10 * GIB, "disk0")
+
+
+@pytest.mark.parametrize(
+    ("disks", "verdict"),
+    [
+        ((VDB, VDA), "pass"),
+        ((GuestDisk("sdb", 64 * MIB), GuestDisk("sda", 10 * GIB)), "pass"),  # a driver that tells no serial
+        ((VDA,), "fail"),
+        ((VDA, GuestDisk("vdb", 63 * MIB, "disk1")), "fail"),
+        ((VDA, GuestDisk("vdb", 64 * MIB, "seed")), "fail"),
+    ],
+)
+def test_each_data_disk_must_be_in_the_guest_as_large_as_it_was(disks, verdict):
+    assert verdicts(report={"disks": disks}, data_bytes=(64 * MIB,))["disks.1"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict"),
+    [
+        ("/boot/efi vfat defaults", "pass"),
+        ("/srv ext4 defaults", "fail"),
+        ("/srv ext4 nofail", "warning"),
+        ("/srv ext4 noauto", None),
+        ("/mnt/nfs nfs defaults", None),  # not on a disk that was copied
+        ("none swap sw", None),
+    ],
+)
+def test_what_fstab_names_must_be_mounted(row, verdict):
+    known = tuple(
+        Filesystem(device="p1", kind="ext4", mount_point=each) for each in ("/boot/efi", "/srv", "none")
+    )
+    found = verdicts(report={"fstab": ("/ ext4 defaults", row)}, facts=make_facts(filesystems=known))
+    assert found.get(f"mount {row.split()[0]}") == verdict
+    assert "mount /" not in found
 
 
 def test_kernel_that_the_plan_promised_must_run():

@@ -1,6 +1,7 @@
 """The folder of one machine: its files, what was done to it, and the lock that keeps two workers apart.
 
-<root>/<key>/   record.json  disk.raw | disk.qcow2  seed.iso  vars.fd  console.log  qemu.pid  qmp.sock  agent.sock
+<root>/<key>/   record.json  disk.raw | disk.qcow2  disk1.raw  seed.iso  vars.fd  console.log  qemu.pid
+                qmp.sock  agent.sock
 """
 
 import fcntl
@@ -34,6 +35,15 @@ class Folder:
     @property
     def qcow2(self) -> Path:
         return self.path / "disk.qcow2"
+
+    def data_disk(self, index: int, image_format: str) -> Path:
+        """Of a disk beside the one that boots; `index` counts from 1."""
+        return self.path / f"disk{index}.{image_format}"
+
+    def data_disks(self) -> list[Path]:
+        """Those whose copy is finished, in their order."""
+        known = self.read().get("data") or {}
+        return [self.data_disk(int(index), known[index]["format"]) for index in sorted(known, key=int)]
 
     @property
     def console(self) -> Path:

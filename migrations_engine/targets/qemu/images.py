@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+from analyzer.domain.ova import BadOva, read_ova
+from analyzer.domain.printable import printable
 from migrations_engine.targets.base import (
     CopyFailed,
     CopyMismatch,
@@ -28,7 +30,32 @@ COPY_TIMEOUT_S = (
 )  # a copy is watched and cancelled by its caller; this only ends what nobody watches
 
 
-def inspect(path: Path, image_format: str) -> int:
+Part = tuple[int, int]  # (offset, bytes) of an image inside a file
+
+
+def member_part(path: Path, member: str) -> Part:
+    """Where a disk (a VMDK) stands in an OVA. Raises ImageRefused."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            found = read_ova(lambda offset, length: os.pread(file.fileno(), max(length, 0), offset), size)
+    except (OSError, BadOva) as error:
+        raise ImageRefused(f"{path.name} cannot be read: {printable(str(error), 300)}") from error
+    part = next(((disk.offset, disk.size) for disk in found.disks if disk.name == member), None)
+    if part is None:
+        raise ImageRefused(f"{path.name} holds no disk {printable(member)} any more")
+    return part
+
+
+def _named(image_format: str, part: Part | None) -> str:
+    """What qemu-img is told to open as /source: with the format named, nothing is guessed from its bytes."""
+    file = {"driver": "file", "filename": "/source"}
+    if part is not None:
+        file = {"driver": "raw", "offset": part[0], "size": part[1], "file": file}
+    return "json:" + json.dumps({"driver": image_format, "file": file})
+
+
+def inspect(path: Path, image_format: str, part: Part | None = None) -> int:
     """Virtual size in bytes of a self-contained image. Raises ImageRefused.
 
     A hostile qcow2 or VMDK names a file of the host as its backing file or extent, and a plain convert would copy it.
@@ -37,8 +64,9 @@ def inspect(path: Path, image_format: str) -> int:
         raise ImageRefused(f"{image_format!r} is no format that can be copied ({', '.join(sorted(FORMATS))})")
     if not path.is_file():
         raise ImageRefused(f"{path.name} is no file")
+    opened = ("-f", image_format, "/source") if part is None else (_named(image_format, part),)
     job = Sandboxed(
-        ("qemu-img", "info", "--output=json", "-U", "-f", image_format, "/source"),
+        ("qemu-img", "info", "--output=json", "-U", *opened),
         read={"/source": path},
         limits=Limits(cpu_s=20),
     )
@@ -48,7 +76,21 @@ def inspect(path: Path, image_format: str) -> int:
         raise ImageRefused(f"{path.name} cannot be read as {image_format}: {error}") from error
     if ended.exit_code:
         raise ImageRefused(f"{path.name} cannot be read as {image_format}: {_last_line(ended.stderr)}")
-    return _accept(path.name, json.loads(ended.stdout))
+    info = json.loads(ended.stdout)
+    if part is not None:
+        _require_one_extent(path.name, info)
+    return _accept(path.name, info)
+
+
+def _require_one_extent(name: str, info: dict) -> None:
+    """Inside an OVA an extent has no name that could be compared; these kinds of VMDK have one, and it is the file."""
+    details = info.get("format-specific", {}).get("data", {})
+    if (
+        details.get("create-type") not in ("monolithicSparse", "streamOptimized")
+        or len(details["extents"]) != 1
+    ):
+        raise ImageRefused(f"{name} refers to another file: only a self-contained image can be copied")
+    details["extents"] = []
 
 
 def _accept(name: str, info: dict) -> int:
@@ -72,12 +114,18 @@ def _accept(name: str, info: dict) -> int:
 
 
 def convert(
-    source: Path, source_format: str, copy: Path, copy_format: str, size: int, progress: Progress
+    source: Path,
+    source_format: str,
+    copy: Path,
+    copy_format: str,
+    size: int,
+    progress: Progress,
+    part: Part | None = None,
 ) -> None:
     """Writes `copy` anew, sparse. `progress` is told bytes of `size`. Raises CopyFailed."""
     copy.unlink(missing_ok=True)
     copy.touch(mode=0o600)
-    command = ("qemu-img", "convert", "-p", "-f", source_format, "-O", copy_format, "/source", "/copy")
+    command = ("qemu-img", "convert", "-p", "-W", "-O", copy_format, _named(source_format, part), "/copy")
     # qcow2 has tables of its own; the limit is there to bound what a hostile image can make us write
     limits = Limits(file_bytes=size + size // 8 + 64 * 2**20)
     job = Sandboxed(command, read={"/source": source}, write={"/copy": copy}, limits=limits)
@@ -88,10 +136,16 @@ def convert(
 
 
 def compare(
-    source: Path, source_format: str, copy: Path, copy_format: str, size: int, progress: Progress
+    source: Path,
+    source_format: str,
+    copy: Path,
+    copy_format: str,
+    size: int,
+    progress: Progress,
+    part: Part | None = None,
 ) -> None:
     """Both hold the same bytes. Raises CopyMismatch."""
-    command = ("qemu-img", "compare", "-p", "-f", source_format, "-F", copy_format, "/source", "/copy")
+    command = ("qemu-img", "compare", "-p", "-F", copy_format, _named(source_format, part), "/copy")
     ended = _watched(Sandboxed(command, read={"/source": source, "/copy": copy}), size, progress)
     if ended.exit_code:
         raise CopyMismatch(f"the copy of {source.name} differs: {_last_line(ended.stderr or ended.stdout)}")

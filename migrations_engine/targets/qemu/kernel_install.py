@@ -67,7 +67,7 @@ def ensure_kernel(root: Path, folder: Folder, version: str, keep_alive: KeepAliv
 
 
 def _install(root: Path, folder: Folder, version: str, keep_alive: KeepAlive) -> None:
-    boot = Boot(root, folder, lambda name: _command(folder.key, name))
+    boot = Boot(root, folder, lambda name: _command(folder, name))
     boot.start()
     boot.wait_ready(READY_S, keep_alive)
     script = _script(version, folder.read()["installing"]["size"])
@@ -107,11 +107,14 @@ def _fetch_package(folder: Folder, version: str, keep_alive: KeepAlive) -> int:
     return size
 
 
-def _command(key: str, accelerator: str) -> list[str]:
-    spec = MachineSpec(key=key, name=key, **MACHINE)
+def _command(folder: Folder, accelerator: str) -> list[str]:
+    """With the data disks, which a guest may not start without; nothing that it writes to them is kept."""
+    spec = MachineSpec(key=folder.key, name=folder.key, **MACHINE)
+    data = [path.name for path in folder.data_disks()]
     drive = f"file={PACKAGE},format=raw,if=none,id=package,readonly=on"
     model = f"virtio-blk-pci,drive=package,serial={SERIAL}"
-    return [*qemu_command(spec, "raw", {}, accelerator), "-drive", drive, "-device", model]
+    command = qemu_command(spec, "raw", {}, accelerator, data=data, keep_data=True)
+    return [*command, "-drive", drive, "-device", model]
 
 
 def _script(version: str, size: int) -> str:

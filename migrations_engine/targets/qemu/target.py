@@ -128,14 +128,22 @@ class QemuTarget:
         with folder.locked(lambda: progress(0, 0)):
             if (kept := _disk(folder)) is not None:
                 return kept
-            path = Path(source.path)
-            size = images.inspect(path, source.format)
-            part = folder.path / "disk.raw.part"
-            images.convert(path, source.format, part, "raw", size, _first_part(progress))
-            images.compare(path, source.format, part, "raw", size, _last_part(progress))
-            images.rename_durably(part, folder.raw)
-            folder.write(copied={"from": str(path), "format": source.format, "virtual_bytes": size})
+            size = _copied(source, folder.raw, "raw", progress)
+            folder.write(copied=_origin(source) | {"virtual_bytes": size})
             return _disk(folder)
+
+    def copy_data(
+        self, key: str, index: int, source: SourceDisk, format: str, progress: Progress = no_progress
+    ) -> DiskRef:
+        folder = self._folder(key)
+        with folder.locked(lambda: progress(0, 0)):
+            known = folder.read().get("data") or {}
+            if (kept := known.get(str(index))) is None:
+                size = _copied(source, folder.data_disk(index, _kept_format(format)), format, progress)
+                kept = _origin(source) | {"virtual_bytes": size, "format": format}
+                folder.write(data={**known, str(index): kept})
+            path = folder.data_disk(index, kept["format"])
+            return DiskRef(key, str(path), kept["format"], kept["virtual_bytes"])
 
     def grow(self, disk: DiskRef, size_bytes: int) -> Growth:
         folder = self._folder(disk.key)
@@ -169,8 +177,7 @@ class QemuTarget:
                 kernel_install.ensure_kernel(self.root, folder, version, keep_alive)
 
     def seal(self, disk: DiskRef, format: str, progress: Progress = no_progress) -> DiskRef:
-        if format not in ("raw", "qcow2"):
-            raise SpecRefused(f"storage format {format!r}: this target keeps disks as raw or qcow2")
+        _kept_format(format)
         folder = self._folder(disk.key)
         with folder.locked(lambda: progress(0, 0)):
             if folder.read().get("sealed") is None:
@@ -191,6 +198,8 @@ class QemuTarget:
                 return _ref(folder)
             if _disk(folder) is None:
                 raise SpecRefused(f"machine {spec.key} has no disk yet")
+            if len(folder.data_disks()) != spec.data_disks:
+                raise SpecRefused(f"machine {spec.key} does not have its {spec.data_disks} further disks yet")
             firmware = ovmf() if spec.firmware == "uefi" else None
             if spec.firmware == "uefi":
                 if firmware is None:
@@ -288,7 +297,7 @@ class QemuTarget:
             return ()
         with folder.locked(no_keep_alive):
             process.kill(folder)
-            kept = {folder.raw, folder.qcow2} if keep_disks else set()
+            kept = {folder.raw, folder.qcow2, *folder.data_disks()} if keep_disks else set()
             removed = [
                 path for path in sorted(folder.path.iterdir()) if path not in kept and path.name != ".lock"
             ]
@@ -329,6 +338,29 @@ def _disk(folder: Folder) -> DiskRef | None:
         return None
     size = (record.get("grown") or {}).get("disk_bytes", record["copied"]["virtual_bytes"])
     return DiskRef(folder.key, str(path), sealed, size)
+
+
+def _copied(source: SourceDisk, final: Path, image_format: str, progress: Progress) -> int:
+    """A compared copy at `final`, whole or not there at all; the virtual size in bytes."""
+    path = Path(source.path)
+    inside = images.member_part(path, source.member) if source.member else None
+    source_format = "vmdk" if source.member else source.format
+    size = images.inspect(path, source_format, inside)
+    part = final.with_name(f"{final.name}.part")
+    images.convert(path, source_format, part, image_format, size, _first_part(progress), inside)
+    images.compare(path, source_format, part, image_format, size, _last_part(progress), inside)
+    images.rename_durably(part, final)
+    return size
+
+
+def _origin(source: SourceDisk) -> dict:
+    return {"from": source.path, "format": source.format, "member": source.member}
+
+
+def _kept_format(image_format: str) -> str:
+    if image_format not in ("raw", "qcow2"):
+        raise SpecRefused(f"storage format {image_format!r}: this target keeps disks as raw or qcow2")
+    return image_format
 
 
 def _require_raw(folder: Folder) -> None:
@@ -382,6 +414,7 @@ def _command(folder: Folder, accelerator_name: str) -> list[str]:
     return qemu_command(
         spec, _disk(folder).format, record["forwards"], accelerator_name,
         seed=folder.seed.exists(), firmware_code=firmware.code if firmware else None,
+        data=[path.name for path in folder.data_disks()],
     )  # fmt: skip
 
 
