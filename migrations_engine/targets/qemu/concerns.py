@@ -45,7 +45,7 @@ def _fits(spec: MachineSpec, info: TargetInfo) -> list[Concern]:
 
 def _models(spec: MachineSpec) -> list[Concern]:
     try:
-        qemu_command(spec, "raw", {}, "tcg")
+        qemu_command(spec, "raw", {}, "tcg", data=[f"disk{n}.raw" for n in range(1, spec.data_disks + 1)])
     except SpecRefused as error:
         return [Concern("critical", "devices", str(error))]
     return []
