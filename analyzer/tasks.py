@@ -3,6 +3,8 @@
 from celery import shared_task
 
 from analyzer.services.discovery import discoveries_sweep, source_discover_queued
+from analyzer.services.drafts import drafts_refresh_all
+from analyzer.services.fleet import fleet_rescore
 from analyzer.services.rescans import rescans_queue
 from analyzer.services.scans import running_scan_work, scan_work, scans_sweep
 from analyzer.services.usage_retention import usage_roll_up
@@ -37,3 +39,10 @@ def roll_up() -> None:
 @shared_task(name="analyzer.rescan")
 def rescan() -> None:
     rescans_queue()
+
+
+@shared_task(name="analyzer.fleet")
+def fleet() -> None:
+    """Scores what changed, then groups what fits nothing."""
+    fleet_rescore()
+    drafts_refresh_all()

@@ -1,8 +1,10 @@
+from analyzer.models.fleet import Fingerprint, PersonaDraft
 from analyzer.models.inventory import InventoryUpload
 from analyzer.models.learning import Recommender
 from analyzer.models.machine import Disk, Nic, VirtualMachine, VMPersona
 from analyzer.models.recommendation import Feedback, Recommendation
 from analyzer.models.scan import Package, Scan, Service
+from analyzer.models.sizing import SizingSettings
 from analyzer.models.source import SourceEndpoint
 from analyzer.models.ssh import SshAccess, SshHost
 from analyzer.models.usage import UsageSeries
@@ -10,13 +12,16 @@ from analyzer.models.usage import UsageSeries
 __all__ = [
     "Disk",
     "Feedback",
+    "Fingerprint",
     "InventoryUpload",
     "Nic",
     "Package",
+    "PersonaDraft",
     "Recommendation",
     "Recommender",
     "Scan",
     "Service",
+    "SizingSettings",
     "SourceEndpoint",
     "SshAccess",
     "SshHost",

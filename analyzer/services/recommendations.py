@@ -9,12 +9,13 @@ from analyzer.domain.learner import NONE, Profile
 from analyzer.domain.recommend import Candidate, Ranking, recommend
 from analyzer.models import Feedback, Recommendation, Scan, VirtualMachine
 from analyzer.models.recommendation import RecommendationState, Verdict
+from analyzer.services.fingerprints import fingerprint_store
 from analyzer.services.learning import answer_learn, scorer_of
 from analyzer.services.machines import size_of
 from analyzer.services.usage import usage_summary
 from analyzer.services.vm_personas import vm_persona_assign
 from personas.errors import BadInput, Refused
-from personas.models import Persona, Role
+from personas.models import Department, Persona, Role
 from personas.services.access import require
 from personas.services.audit import record
 
@@ -23,25 +24,30 @@ WIDEST_RANGE = 16  # a rule that opens more ports than that says nothing of whic
 
 def ranking_of(*, vm: VirtualMachine, facts: Facts) -> Ranking:
     """Every persona that this machine's department can use, best first. Writes nothing."""
-    personas = _known(vm)
+    personas = personas_of(vm.department)
     candidates = [candidate_of(persona) for persona in personas]
     rules = recommend(facts, candidates, size=size_of(vm), usage=usage_summary(vm))
-    scorer = scorer_of(vm.department, _profiles(personas, candidates))
+    scorer = scorer_of(vm.department, profiles_of(personas, candidates))
     return learned_ranking(rules, facts, candidates, scorer) if scorer else rules
 
 
-def _known(vm: VirtualMachine) -> list[Persona]:
+def personas_of(department: Department | None) -> list[Persona]:
+    """Those that its machines can be suggested, with all that a candidate is made of."""
     parts = ("default_driver_set", "resource_allocation_profile", "network_profile")
-    return list(personas_usable(vm).select_related(*parts))
+    return list(_usable(department).select_related(*parts))
 
 
-def _profiles(personas: list[Persona], candidates: list[Candidate]) -> list[Profile]:
+def profiles_of(personas: list[Persona], candidates: list[Candidate]) -> list[Profile]:
     return [profile_of(each, persona.description) for persona, each in zip(personas, candidates, strict=True)]
 
 
 def personas_usable(vm: VirtualMachine):
     """Those of the machine's department and of the organisation, archived ones left out."""
-    own = Q(department__isnull=True) | Q(department=vm.department_id)
+    return _usable(vm.department)
+
+
+def _usable(department: Department | None):
+    own = Q(department__isnull=True) | Q(department=department)
     return Persona.objects.active().filter(own).order_by("name")
 
 
@@ -82,6 +88,7 @@ def _ports_let_in(persona: Persona) -> frozenset[int]:
 def recommendation_make(*, scan: Scan, facts: Facts) -> Recommendation:
     """The answer to a scan. It asks people again only when it differs from what they have answered already."""
     ranking = ranking_of(vm=scan.vm, facts=facts)
+    fingerprint_store(scan=scan, facts=facts, ranking=ranking)
     newest = Recommendation.objects.filter(vm=scan.vm).first()
     if newest and newest.state != RecommendationState.ACTIVE and _same(newest, ranking):
         return newest
@@ -99,8 +106,12 @@ def recommendation_refresh(*, scan: Scan, facts: Facts, by) -> Recommendation:
 
 def _same(newest: Recommendation, ranking: Ranking) -> bool:
     best = ranking.best.persona if ranking.best else None
-    kind = newest.model_version.partition(".")[0]  # what it has learned since is no reason to ask again, its answer is
-    return kind == ranking.model_version.partition(".")[0] and best == (newest.persona_id and str(newest.persona_id))
+    kind = newest.model_version.partition(".")[
+        0
+    ]  # what it has learned since is no reason to ask again, its answer is
+    return kind == ranking.model_version.partition(".")[0] and best == (
+        newest.persona_id and str(newest.persona_id)
+    )
 
 
 def _replace(scan: Scan, ranking: Ranking) -> Recommendation:
@@ -160,7 +171,9 @@ def _answer(recommendation: Recommendation, verdict, state, by, *, persona=None,
     if not open_row.update(state=state):  # of two answers at once, the first counts
         raise Refused("This suggestion has been answered already.")
     recommendation.refresh_from_db()
-    feedback = Feedback(vm=vm, recommendation=recommendation, verdict=verdict, persona=persona, reason=reason, by=by)
+    feedback = Feedback(
+        vm=vm, recommendation=recommendation, verdict=verdict, persona=persona, reason=reason, by=by
+    )
     feedback.full_clean()
     feedback.save()
     after = {"verdict": verdict, "persona": persona and str(persona.pk), "reason": reason}
@@ -173,8 +186,8 @@ def _learn(recommendation: Recommendation, verdict, persona: Persona | None) -> 
     vm, refused = recommendation.vm, recommendation.persona_id
     if not recommendation.scan.facts or (verdict == Verdict.DISMISSED and not refused):
         return
-    personas = _known(vm)
-    profiles = _profiles(personas, [candidate_of(each) for each in personas])
+    personas = personas_of(vm.department)
+    profiles = profiles_of(personas, [candidate_of(each) for each in personas])
     meant = refused if verdict == Verdict.DISMISSED else persona and persona.pk
     label = str(meant) if meant else NONE
     facts = Facts.model_validate(recommendation.scan.facts)

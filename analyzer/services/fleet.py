@@ -1,0 +1,119 @@
+"""All machines at once: what their software says in short, and which persona each suits by what is known today."""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+from django.db import transaction
+
+from analyzer.domain.facts import Facts, OperatingSystem
+from analyzer.domain.learned_ranking import LEAST_CHANCE
+from analyzer.domain.learner import Scorer
+from analyzer.domain.recommend import Candidate, distribution_fit
+from analyzer.domain.software import Workload
+from analyzer.models import Fingerprint, Recommendation, Recommender, VirtualMachine
+from analyzer.models.learning import SHARED
+from analyzer.models.recommendation import RecommendationState
+from analyzer.services.learning import recommender_of, scorer_of
+from analyzer.services.recommendations import candidate_of, personas_of, profiles_of, recommendation_make
+from analyzer.services.scans import facts_of
+from personas.models import Department
+
+CHUNK = 5000  # machines scored at once: 5,000 x 200 chances are 8 MB
+ANEW = 500  # suggestions written out in one run, reasons and all; the next run goes on
+
+
+def fleet_rescore() -> dict[str, int]:
+    """{"scored", "suggested"}: scores what was scanned, and all where learning or personas changed since; suggests anew
+    where the answer is another and nobody has decided. Run again, it does nothing."""
+    told = {"scored": 0, "suggested": 0}
+    for department in (None, *Department.objects.order_by("slug")):
+        told["scored"] += department_rescore(department=department)
+    told["suggested"] = _suggest_anew()
+    return told
+
+
+def department_rescore(*, department: Department | None) -> int:
+    """How many machines were scored."""
+    personas = personas_of(department)
+    candidates = [candidate_of(each) for each in personas]
+    scorer = scorer_of(department, profiles_of(personas, candidates))
+    if scorer is None:
+        return 0  # learning is off: the rules speak at each scan
+    scored_as = _scored_as(department, personas)
+    scored = 0
+    for rows in _chunks(department, scored_as):
+        _score(rows, scorer, candidates)
+        for each in rows:
+            each.scored_as = scored_as
+        Fingerprint.objects.bulk_update(rows, ["persona_id", "score", "no_fit", "scored_as"], batch_size=500)
+        scored += len(rows)
+    return scored
+
+
+def _chunks(department: Department | None, scored_as: str) -> Iterator[list[Fingerprint]]:
+    last = None
+    while True:
+        rows = (
+            Fingerprint.objects.filter(vm__department=department).exclude(scored_as=scored_as).order_by("pk")
+        )
+        rows = list((rows.filter(pk__gt=last) if last else rows)[:CHUNK])
+        if not rows:
+            return
+        last = rows[-1].pk
+        yield rows
+
+
+def _score(rows: list[Fingerprint], scorer: Scorer, candidates: list[Candidate]) -> None:
+    found = [Workload(signs=(), evidence=each.evidence, names=each.names) for each in rows]
+    chances = scorer.probabilities(found) * _factors(rows, candidates)
+    chances /= chances.sum(axis=1, keepdims=True)
+    best = chances[:, :-1].argmax(axis=1) if candidates else None
+    for at, each in enumerate(rows):
+        score = float(chances[at, best[at]]) if candidates else 0.0
+        each.no_fit = round(float(chances[at, -1]), 3)
+        fits = score >= LEAST_CHANCE and score > each.no_fit
+        each.persona_id = candidates[best[at]].id if fits else None
+        each.score = round(score, 3)
+
+
+def _factors(rows: list[Fingerprint], candidates: list[Candidate]) -> np.ndarray:
+    """As the ranking of one machine: what a persona's distribution costs it on this one."""
+    known: dict[str, np.ndarray] = {}
+    for each in rows:
+        if str(each.system) not in known:
+            facts = Facts.model_construct(os=OperatingSystem.model_validate(each.system))
+            known[str(each.system)] = np.array([*(distribution_fit(facts, c)[0] for c in candidates), 1.0])
+    return np.stack([known[str(each.system)] for each in rows])
+
+
+def _scored_as(department: Department | None, personas) -> str:
+    recommender = recommender_of(department)
+    shared = Recommender.objects.filter(scope=SHARED).first() if recommender.shares else None
+    said = [
+        recommender.state.get("version", 0),
+        shared and shared.state.get("version", 0),
+        recommender.updated_at,
+        *((each.pk, each.updated_at) for each in personas),
+    ]
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+def _suggest_anew() -> int:
+    """Where nobody has answered, and the answer of today differs from the one that stands open."""
+    count = 0
+    for vm_id in _differing()[:ANEW]:
+        with transaction.atomic():
+            vm = VirtualMachine.objects.select_related("department").get(pk=vm_id)
+            scan = vm.fingerprint.scan
+            recommendation_make(scan=scan, facts=facts_of(scan))
+            count += 1
+    return count
+
+
+def _differing() -> list:
+    open_ones = Recommendation.objects.filter(state=RecommendationState.ACTIVE).exclude(
+        vm__fingerprint__scored_as=""
+    )
+    rows = open_ones.values_list("vm_id", "persona_id", "vm__fingerprint__persona_id").order_by("vm_id")
+    return [vm for vm, said, now in rows.iterator() if said != now]
