@@ -16,6 +16,7 @@ GROUPS = [
         "Move",
         [
             ("Migrations", "migrations_engine:run_list", "route"),
+            ("Waves", "migrations_engine:wave_list", "versions"),
             ("Machines", "analyzer:vm_list", "server-2"),
             ("Migrated machines", "migrations_engine:migratedvm_list", "device-desktop"),
         ],

@@ -4,7 +4,8 @@ import django_filters as filters
 from django import forms
 
 from migrations_engine.domain.states import RunState
-from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
+from migrations_engine.domain.waves import WaveState
+from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint, Wave
 from migrations_engine.models.run import MODES
 from personas.filters import DepartmentChoice, Searchable, ordered_by
 from personas.models import Persona
@@ -57,3 +58,14 @@ class TargetFilter(Searchable):
     class Meta:
         model = TargetEndpoint
         fields = ["department"]
+
+
+class WaveFilter(Searchable):
+    search_fields = ("name", "description")
+    state = filters.ChoiceFilter(choices=[(s.value, s.value.capitalize()) for s in WaveState], label="State")
+    department = DepartmentChoice()
+    ordering = ordered_by("created_at", "name", "state", "started_at")
+
+    class Meta:
+        model = Wave
+        fields = ["state", "department"]

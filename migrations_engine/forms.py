@@ -3,13 +3,26 @@
 from django import forms
 from django.db import models
 
+from analyzer.models import VirtualMachine
 from migrations_engine.domain.terms import LONGEST_MINUTES, TermsError, terms_of
-from migrations_engine.models import TargetEndpoint
+from migrations_engine.models import TargetEndpoint, Wave
 from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
+from migrations_engine.services.waves import COLUMNS as WAVE_COLUMNS
 from personas.domain.yaml_text import UnreadableYaml, load_yaml
-from personas.models import Department
+from personas.models import Department, Persona
+from templates_app.models import MigrationTemplate
 
 MAX_OVERRIDES = 20_000
+
+
+def settings_document(text: str) -> dict:
+    try:
+        document = load_yaml(text) if text.strip() else {}
+    except UnreadableYaml as error:
+        raise forms.ValidationError(f"This is no YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise forms.ValidationError("Write settings as `name: value`.")
+    return document
 
 
 class TargetForm(forms.ModelForm):
@@ -37,7 +50,9 @@ class LaunchForm(forms.Form):
         label="Different this time",
         help_text="A settings document in YAML, as in “resources: {memory_mib: 2048}”. It beats every layer.",
     )
-    mode = forms.ChoiceField(choices=MODES, required=False, label="Kind", help_text="A test is discarded in the end.")
+    mode = forms.ChoiceField(
+        choices=MODES, required=False, label="Kind", help_text="A test is discarded in the end."
+    )
     commit = forms.ChoiceField(choices=COMMITS, required=False, help_text="Who says that the machine stays.")
     confirm_minutes = forms.IntegerField(
         required=False, min_value=1, max_value=LONGEST_MINUTES, label="Minutes to confirm it in"
@@ -45,7 +60,9 @@ class LaunchForm(forms.Form):
     checks_confirm = forms.BooleanField(required=False, label="Acceptance checks that all pass confirm it")
     on_rollback = forms.ChoiceField(choices=ON_ROLLBACK, required=False, label="On a rollback")
     plan_sha256 = forms.RegexField("^[0-9a-f]{64}$", required=False, widget=forms.HiddenInput)
-    launch_key = forms.UUIDField(required=False, widget=forms.HiddenInput)  # a button pressed twice starts one run
+    launch_key = forms.UUIDField(
+        required=False, widget=forms.HiddenInput
+    )  # a button pressed twice starts one run
 
     def __init__(self, *args, by, department, **kwargs):
         super().__init__(*args, **kwargs)
@@ -61,11 +78,115 @@ class LaunchForm(forms.Form):
         return cleaned
 
     def clean_overrides(self) -> dict:
-        text = self.cleaned_data["overrides"]
-        try:
-            document = load_yaml(text) if text.strip() else {}
-        except UnreadableYaml as error:
-            raise forms.ValidationError(f"This is no YAML: {error}") from error
-        if not isinstance(document, dict):
-            raise forms.ValidationError("Write settings as `name: value`.")
-        return document
+        return settings_document(self.cleaned_data["overrides"])
+
+
+class WaveForm(forms.ModelForm):
+    class Meta:
+        model = Wave
+        fields = ["department", *WAVE_COLUMNS]
+        labels = {
+            "after": "Comes after",
+            "commit": "Commit",
+            "confirm_minutes": "Minutes to confirm it in",
+            "checks_confirm": "Acceptance checks that all pass confirm it",
+            "on_rollback": "On a rollback",
+            "mode": "Kind",
+            "concurrency": "Runs at once",
+            "per_source": "At once from one source",
+            "per_target": "At once to one target",
+            "bandwidth_mbps": "Network budget (Mbit/s)",
+            "stop_after": "Stop after failures",
+            "minutes_each": "Minutes for each machine",
+            "needs_approval": "Needs approval before it starts",
+        }
+        widgets = {"description": forms.Textarea(attrs={"rows": 2})}
+
+    def __init__(self, *args, by, **kwargs):
+        super().__init__(*args, **kwargs)
+        departments = Department.objects.operable_by(by)
+        self.fields["department"].queryset = departments
+        self.fields["department"].empty_label = None
+        usable = models.Q(department__in=departments) | models.Q(department__isnull=True)
+        rows = {
+            "template": MigrationTemplate.objects.visible_to(by).active(),
+            "persona": Persona.objects.visible_to(by).active(),
+            "target": TargetEndpoint.objects.visible_to(by),
+        }
+        for name, found in rows.items():
+            self.fields[name].queryset = found.filter(usable)
+        self.fields["after"].queryset = Wave.objects.operable_by(by).exclude(pk=self.instance.pk)
+        for name in ("persona", "target", "after"):
+            self.fields[name].empty_label = "None"
+        if not self.instance._state.adding:
+            del self.fields["department"]
+
+    def told_refused(self, errors: dict[str, list[str]]) -> None:
+        for name, told in errors.items():
+            self.add_error(name if name in self.fields else None, told)
+
+
+class MembersForm(forms.Form):
+    """One of the three ways; what is left empty adds nothing."""
+
+    rule = forms.CharField(
+        required=False,
+        max_length=2000,
+        widget=forms.TextInput(
+            attrs={"spellcheck": "false", "placeholder": 'os ~ "debian" and tag:web and cpu_p95 < 20'}
+        ),
+    )
+    file = forms.FileField(
+        required=False, label="CSV", help_text="Columns vm, persona, order; only vm must be there."
+    )
+    vms = forms.ModelMultipleChoiceField(
+        VirtualMachine.objects.none(),
+        required=False,
+        label="By hand",
+        widget=forms.SelectMultiple(attrs={"size": 10}),
+    )
+
+    def __init__(self, *args, wave, by, **kwargs):
+        super().__init__(*args, **kwargs)
+        there = VirtualMachine.objects.visible_to(by).filter(
+            department=wave.department, missing_since__isnull=True
+        )
+        self.fields["vms"].queryset = there.exclude(wave_members__wave=wave)
+
+    def told_refused(self, errors: dict[str, list[str]]) -> None:
+        for name, told in errors.items():
+            field = name if name in self.fields else "file" if name.startswith("rows.") else None
+            self.add_error(field, [f"{name}: {each}" if name.startswith("rows.") else each for each in told])
+
+
+class MemberForm(forms.Form):
+    persona = forms.ModelChoiceField(Persona.objects.none(), required=False, empty_label="The wave's")
+    order = forms.IntegerField(min_value=0, max_value=10**6, help_text="Lower starts earlier.")
+    overrides = forms.CharField(
+        required=False,
+        max_length=MAX_OVERRIDES,
+        widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false"}),
+        help_text="A settings document in YAML, as in “resources: {memory_mib: 2048}”, for this machine only.",
+    )
+
+    def __init__(self, *args, wave, by, **kwargs):
+        super().__init__(*args, **kwargs)
+        usable = models.Q(department=wave.department) | models.Q(department__isnull=True)
+        self.fields["persona"].queryset = Persona.objects.visible_to(by).active().filter(usable)
+
+    def clean_overrides(self) -> dict:
+        return settings_document(self.cleaned_data["overrides"])
+
+
+class WindowForm(forms.Form):
+    starts_at = forms.DateTimeField(
+        label="From (UTC)", widget=forms.DateTimeInput(attrs={"type": "datetime-local"})
+    )
+    ends_at = forms.DateTimeField(
+        label="To (UTC)", widget=forms.DateTimeInput(attrs={"type": "datetime-local"})
+    )
+    weekly = forms.BooleanField(required=False, label="Every week")
+
+    def told_refused(self, errors: dict[str, list[str]]) -> None:
+        for name, told in errors.items():
+            self.add_error(name if name in self.fields else None, told)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from migrations_engine.views import commitment, machines, runs, targets, wizard
+from migrations_engine.views import commitment, machines, runs, targets, wave_members, waves, wizard
 
 app_name = "migrations_engine"
 urlpatterns = [
@@ -17,6 +17,22 @@ urlpatterns = [
     path("migrations/<uuid:pk>/confirm/", commitment.run_confirm, name="run_confirm"),
     path("migrations/<uuid:pk>/rollback/", commitment.run_rollback, name="run_rollback"),
     path("migrations/<uuid:pk>/finalize/", commitment.run_finalize, name="run_finalize"),
+    path("waves/", waves.wave_list, name="wave_list"),
+    path("waves/new/", waves.wave_create, name="wave_create"),
+    path("waves/calendar/", waves.wave_calendar, name="wave_calendar"),
+    path("waves/four-eyes/<uuid:pk>/", waves.wave_policy, name="wave_policy"),
+    path("waves/<uuid:pk>/", waves.wave_detail, name="wave_detail"),
+    path("waves/<uuid:pk>/live/", waves.wave_live, name="wave_live"),
+    path("waves/<uuid:pk>/edit/", waves.wave_edit, name="wave_edit"),
+    path("waves/<uuid:pk>/delete/", waves.wave_delete, name="wave_delete"),
+    path("waves/<uuid:pk>/machines/", wave_members.wave_members_page, name="wave_members"),
+    path("waves/<uuid:pk>/windows/", wave_members.wave_windows, name="wave_windows"),
+    path("waves/<uuid:pk>/report/", wave_members.wave_report, name="wave_report"),
+    path("waves/<uuid:pk>/report/<str:file_format>/", wave_members.wave_report_file, name="wave_report_file"),
+    path("waves/<uuid:pk>/do/<str:verb>/", waves.wave_act, name="wave_act"),
+    path("wave-members/<uuid:pk>/", wave_members.member_edit, name="member_edit"),
+    path("wave-members/<uuid:pk>/remove/", wave_members.member_remove, name="member_remove"),
+    path("wave-windows/<uuid:pk>/remove/", wave_members.window_remove, name="window_remove"),
     path("migrated/", machines.migratedvm_list, name="migratedvm_list"),
     path("migrated/<uuid:pk>/", machines.migratedvm_detail, name="migratedvm_detail"),
     path("migrated/<uuid:pk>/live/", machines.migratedvm_live, name="migratedvm_live"),

@@ -6,6 +6,7 @@
 import json
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
@@ -281,6 +282,37 @@ RULES: dict[str, Rule] = {
     ),
     **resource("target", "target", probe=read("target")),
     "plan": act("", "viewer"),
+    **pages(
+        "migrations_engine",
+        "wave",
+        "wave",
+        write="operator",
+        **{page: read("wave") for page in ("live", "report")},
+        calendar=read(""),
+        members=ask("wave", "operator"),
+        windows=Rule("wave", write="operator"),
+        act=ask("wave", "operator", kwargs={"verb": "start"}),
+        report_file=read("wave", kwargs={"file_format": "csv"}),
+        policy=ask("department"),
+    ),
+    "migrations_engine:member_edit": ask("wave_member", "operator"),
+    "migrations_engine:member_remove": ask("wave_member", "operator"),
+    "migrations_engine:window_remove": ask("wave_window", "operator"),
+    **resource(
+        "wave",
+        "wave",
+        write="operator",
+        **{
+            verb: act("wave", "operator")
+            for verb in ("start", "approve", "send_back", "pause", "resume", "cancel", "retry_failed")
+        },
+        members=Rule("wave", write="operator"),
+        windows=Rule("wave", write="operator"),
+        report=read("wave"),
+        report_csv=read("wave"),
+    ),
+    "wave-member-detail": Rule("wave_member", write="operator"),
+    "wave-window-detail": Rule("wave_window", write="operator"),
     # --- the marketplace
     "marketplace:listing_list": read(""),
     "marketplace:publish": ask(""),
@@ -405,8 +437,23 @@ def world(db, monkeypatch):
         "migrated": MigratedVM.objects.create(department=ours, run=run, name="web01", reference=made),
         "target": factories.make_target(department=ours),
         **offered(people["admin"], estate.persona),
+        **waved(estate),
     }
     return rows, people
+
+
+def waved(estate) -> dict:
+    """A wave with its machine and a window."""
+    from django.utils import timezone
+
+    from migrations_engine.services.wave_members import members_add
+    from migrations_engine.services.waves import wave_create, window_add
+
+    wave = wave_create(department=estate.department, name="First", template=estate.template, by=estate.operator)
+    members_add(wave=wave, vms=[estate.vm], by=estate.operator)
+    now = timezone.now()
+    window = window_add(wave=wave, starts_at=now, ends_at=now + timedelta(hours=2), by=estate.operator)
+    return {"wave": wave, "wave_member": wave.members.get(), "wave_window": window}
 
 
 def offered(by, persona) -> dict:
@@ -634,6 +681,7 @@ RELATED = {
     "resource_allocation_profile": "resourceprofile",
     "network_profile": "networkprofile",
     "post_migration_script": "script",
+    "after": "wave",
 }
 """Fields that are called otherwise than the row that they point to."""
 
@@ -682,7 +730,17 @@ def own_listing(department):
     return Listing.objects.create(publisher=publisher, persona=persona, slug="mine", name="Mine")
 
 
+def own_wave(department):
+    from migrations_engine.services.waves import wave_create
+
+    template = factories.make_template(department=department)
+    return wave_create(
+        department=department, name="Mine", template=template, by=factories.make_user(superuser=True)
+    )
+
+
 OWN_ROWS = {
+    "wave": own_wave,
     "persona": lambda department: factories.make_persona(department=department),
     "driverset": lambda department: factories.make_driver_set(department=department),
     "resourceprofile": own_profile("ResourceProfile"),

@@ -4,10 +4,14 @@ from django.urls import path
 
 from migrations_engine.api.machines import MigratedVMViewSet, TargetViewSet
 from migrations_engine.api.runs import PlanView, RunViewSet
+from migrations_engine.api.waves import WaveMemberViewSet, WaveViewSet, WaveWindowViewSet
 
 ROUTES: list = [
     ("migrations", RunViewSet, "migration"),
     ("migrated-vms", MigratedVMViewSet, "migrated-vm"),
     ("targets", TargetViewSet, "target"),
+    ("waves", WaveViewSet, "wave"),
+    ("wave-members", WaveMemberViewSet, "wave-member"),
+    ("wave-windows", WaveWindowViewSet, "wave-window"),
 ]
 PATHS: list = [path("plans/", PlanView.as_view(), name="plan")]

@@ -17,6 +17,8 @@ from config.celery import app
 from migrations_engine import pipeline
 from migrations_engine.domain.machine import Result
 from migrations_engine.models import MigrationRun
+from migrations_engine.services.wave_members import member_update, members_add
+from migrations_engine.services.waves import wave_create, window_add
 from personas.models import ApiToken, NetworkProfile, Persona, ResourceProfile
 from personas.services.catalogue import catalogue_install
 from templates_app.services.starter_templates import starter_templates_install
@@ -101,6 +103,7 @@ def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:
         "migrations": run,
         "migrated": run.migrated_vm,
         "targets": estate.target,
+        **_wave(estate),
         "personas": Persona.objects.get(name="DatabaseAdmin", department=None),
         "scripts": estate.persona.post_migration_script,
         "departments": estate.department,
@@ -112,6 +115,19 @@ def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:
             name="Inside", slug="inside", bandwidth_mbps=1000, security_groups=[DATABASE_GROUP], **owner
         ),
     }
+
+
+def _wave(estate: Estate) -> dict[str, object]:
+    """A draft with a machine that has settings of its own, and a window."""
+    wave = wave_create(department=estate.department, name="Friday", template=estate.template, by=estate.operator)
+    members_add(wave=wave, vms=[estate.vm], by=estate.operator)
+    member, now = wave.members.get(), timezone.now()
+    own = {"persona": estate.persona, "overrides": {"resources": {"vcpus": 2}}, "order": 5}
+    member = member_update(member=member, by=estate.operator, **own)
+    window = window_add(
+        wave=wave, starts_at=now, ends_at=now + timedelta(hours=3), weekly=True, by=estate.operator
+    )
+    return {"waves": wave, "wave-members": member, "wave-windows": window}
 
 
 def _disk_full():
