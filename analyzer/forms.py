@@ -5,8 +5,9 @@ import uuid
 import yaml
 from django import forms
 
-from analyzer.models import SourceEndpoint, VirtualMachine, VMPersona
+from analyzer.models import SizingSettings, SourceEndpoint, VirtualMachine, VMPersona
 from analyzer.models.source import IMAGES
+from analyzer.services.sizing_settings import SETTINGS, standard_values
 from personas.models import Department, Persona
 
 
@@ -57,6 +58,27 @@ class LinesField(forms.CharField):
 
     def to_python(self, value):
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+
+class SizingSettingsForm(forms.ModelForm):
+    class Meta:
+        model = SizingSettings
+        fields = list(SETTINGS)
+        help_texts = {
+            "cpu_percentile": "50 to 99.9: so much of the time the use is below the size.",
+            "cpu_headroom": "1 to 5: the percentile times this.",
+            "memory_percentile": "Too little memory for a minute ends a process: look at rarer peaks.",
+            "window_days": "So many days back, since the last resize.",
+        }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for name, value in standard_values().items():
+            field = self.fields[name]
+            field.help_text = f"{field.help_text} Empty: {value:g}.".strip()
+
+    def _post_clean(self):
+        """The service checks the row."""
 
 
 class SshForm(forms.Form):
@@ -146,7 +168,9 @@ class AnswerForm(forms.Form):
     """Choose another, or dismiss."""
 
     persona = forms.ModelChoiceField(queryset=Persona.objects.none())
-    use_case = forms.CharField(max_length=80, initial="default", help_text="What the machine is used for then.")
+    use_case = forms.CharField(
+        max_length=80, initial="default", help_text="What the machine is used for then."
+    )
     reason = forms.CharField(max_length=400, required=False, help_text="Helps the next suggestion.")
 
     def __init__(self, *args, personas, **kwargs):
@@ -217,7 +241,9 @@ class PersonaDraftForm(forms.Form):
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f" in line {mark.line + 1}" if mark else ""
-            raise forms.ValidationError(f"This is no YAML{where}: {getattr(error, 'problem', error)}.") from None
+            raise forms.ValidationError(
+                f"This is no YAML{where}: {getattr(error, 'problem', error)}."
+            ) from None
         if not isinstance(document, dict):
             raise forms.ValidationError("Give a mapping, as in “resources: {vcpus: 2}”.")
         return document

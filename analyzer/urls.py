@@ -1,6 +1,16 @@
 from django.urls import path
 
-from analyzer.views import inventory, machine_actions, machines, scans, sources, ssh, suggestions, usage
+from analyzer.views import (
+    inventory,
+    machine_actions,
+    machines,
+    scans,
+    sizing,
+    sources,
+    ssh,
+    suggestions,
+    usage,
+)
 
 app_name = "analyzer"
 urlpatterns: list = [
@@ -24,6 +34,7 @@ urlpatterns: list = [
     path("suggestions/<uuid:pk>/accept/", suggestions.recommendation_accept_view, name="recommendation_accept"),
     path("suggestions/<uuid:pk>/choose/", suggestions.recommendation_choose, name="recommendation_choose"),
     path("suggestions/<uuid:pk>/dismiss/", suggestions.recommendation_dismiss_view, name="recommendation_dismiss"),
+    path("departments/<uuid:pk>/sizing/", sizing.sizing_settings, name="sizing_settings"),
     path("scans/<uuid:pk>/", scans.scan_detail, name="scan_detail"),
     path("sources/", sources.SourceList.as_view(), name="source_list"),
     path("sources/new/", sources.source_form, name="source_create"),

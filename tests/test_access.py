@@ -213,6 +213,8 @@ RULES: dict[str, Rule] = {
         ssh=ask("source"),
         ssh_confirm=act("source"),
     ),
+    "analyzer:sizing_settings": ask("department"),
+    "department-sizing": Rule("department"),
     "analyzer:inventory_sample": read("", kwargs={"file_format": "csv"}),
     **resource(
         "source",
@@ -234,6 +236,7 @@ RULES: dict[str, Rule] = {
         usage=read("vm"),
         usage_csv=act("vm", "operator", media="text/csv"),
         sizing=read("vm"),
+        rhythm=read("vm"),
         usage_series=read("vm", query="metric=cpu_percent"),
         packages=read("vm"),
         services=read("vm"),

@@ -13,6 +13,7 @@ from analyzer.api.serializers import (
     MachineDetailSerializer,
     MachineSerializer,
     PersonaDraftSerializer,
+    RhythmsSerializer,
     ScanSerializer,
     UsageStoredSerializer,
     UsageSummariesSerializer,
@@ -27,7 +28,7 @@ from analyzer.permissions import OperatorWrites
 from analyzer.services.machines import persona_from_vm, vm_forget
 from analyzer.services.scans import facts_of, newest_readable, scan_start
 from analyzer.services.sizing import chart_with_size, size_told, sizing_of
-from analyzer.services.usage import usage_summary, usage_upload
+from analyzer.services.usage import usage_rhythms, usage_summary, usage_upload
 from personas.errors import BadInput
 from personas.models import Role
 
@@ -95,6 +96,12 @@ class MachineViewSet(
         wanted.is_valid(raise_exception=True)
         found = sizing_of(self.get_object(), **wanted.validated_data)
         return Response({column: size_told(each) for column, each in found.items()})
+
+    @extend_schema(responses=RhythmsSerializer, summary="By day, by week, bursts, idle, trend")
+    @action(detail=True)
+    def rhythm(self, request, pk=None):
+        found = usage_rhythms(self.get_object())
+        return Response({name: each.as_dict() | {"words": each.words()} for name, each in found.items()})
 
     @extend_schema(parameters=[METRIC], responses=ChartSerializer, summary="One metric, thinned for a chart")
     @action(detail=True, url_path="usage/series")

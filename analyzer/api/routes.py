@@ -6,6 +6,7 @@ from analyzer.api.machines import MachineViewSet
 from analyzer.api.of_machine import PackagesOfMachine, RecommendationsOfMachine, ServicesOfMachine
 from analyzer.api.recommendations import FeedbackViewSet, RecommendationViewSet, VMPersonaViewSet
 from analyzer.api.scans import ScanViewSet
+from analyzer.api.sizing_settings import SizingSettingsOfDepartment
 from analyzer.api.sources import SourceViewSet
 from analyzer.api.usage import UsageViewSet
 
@@ -19,6 +20,7 @@ ROUTES: list = [
     ("usage", UsageViewSet, "usage"),
 ]
 PATHS: list = [
+    path("departments/<uuid:pk>/sizing/", SizingSettingsOfDepartment.as_view(), name="department-sizing"),
     path("machines/<uuid:pk>/packages/", PackagesOfMachine.as_view(), name="machine-packages"),
     path("machines/<uuid:pk>/services/", ServicesOfMachine.as_view(), name="machine-services"),
     path(

@@ -254,6 +254,27 @@ class UsageStoredSerializer(serializers.Serializer):
     stored = serializers.DictField(child=serializers.IntegerField(), help_text="Metric → values stored.")
 
 
+class RhythmSerializer(serializers.Serializer):
+    """Autocorrelation by day and week, busy hours (UTC), bursts (P99 ÷ P90), idle share, trend in 30 days."""
+
+    daily = serializers.FloatField(allow_null=True)
+    weekly = serializers.FloatField(allow_null=True)
+    busy_from = serializers.IntegerField(allow_null=True)
+    busy_to = serializers.IntegerField(allow_null=True)
+    weekend_share = serializers.FloatField(allow_null=True)
+    burst = serializers.FloatField(allow_null=True)
+    idle_share = serializers.FloatField(allow_null=True)
+    trend_per_month = serializers.FloatField(allow_null=True)
+    words = serializers.ListField(child=serializers.CharField())
+
+
+class RhythmsSerializer(serializers.Serializer):
+    """Metrics without a value are absent."""
+
+    def get_fields(self):
+        return {metric: RhythmSerializer(required=False) for metric in Metric.values}
+
+
 class UsageSummarySerializer(serializers.Serializer):
     """Exact percentiles over time, linear interpolation between the nearest ranks. `coverage`: measured ÷ elapsed."""
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.domain.sizing import CPU, MEMORY, Policy, Sized, Trace, Unsized, chosen_size
+from analyzer.domain.sizing import Policy, Sized, Trace, Unsized, chosen_size
 from analyzer.domain.usage import DAY_S, Day, stretched
 from analyzer.models import VirtualMachine
 from analyzer.models.usage import Metric
+from analyzer.services.sizing_settings import policies_of
 from analyzer.services.usage import usage_chart, usage_days
 from personas.errors import BadInput
 from personas.models import AuditEntry
@@ -17,17 +18,16 @@ from personas.models import AuditEntry
 
 @dataclass(frozen=True)
 class Resource:
-    """`column` of the machine has what it owns today, `metric` how much of it it uses. `policy` is the default."""
+    """`column` of the machine has what it owns today, `metric` how much of it it uses."""
 
     column: str
     metric: str
     label: str
-    policy: Policy
 
 
 RESOURCES = (
-    Resource("vcpus", Metric.CPU, "vCPUs", replace(CPU, minimum=1, step=1)),
-    Resource("memory_mib", Metric.MEMORY, "Memory", replace(MEMORY, minimum=512, step=256)),
+    Resource("vcpus", Metric.CPU, "vCPUs"),
+    Resource("memory_mib", Metric.MEMORY, "Memory"),
 )
 DECIDED_BY = {
     "percentile": "most of the time it uses less, with headroom",
@@ -44,9 +44,9 @@ TOLD = ("size", "capacity", "saving", "above_share", "decided_by", "because", "s
 
 
 def sizing_of(vm: VirtualMachine, **wanted: float) -> dict[str, Sized | Unsized]:
-    """Column (`vcpus`, `memory_mib`) → its size, in the column's unit, or why there is none. `wanted` changes the
-    policy of both: percentile, headroom, window_days, deepest_cut. Raises BadInput."""
-    policies = {resource.column: _policy(resource, wanted) for resource in RESOURCES}
+    """Column (`vcpus`, `memory_mib`) → its size, in the column's unit, or why there is none. `wanted` changes
+    the department's policy of both: percentile, headroom, window_days, deepest_cut. Raises BadInput."""
+    policies = {column: _policy(each, wanted) for column, each in policies_of(vm.department).items()}
     days = usage_days(vm, days=max(policy.window_days for policy in policies.values()))
     return {
         resource.column: _sized(vm, resource, days.get(resource.metric, []), policies[resource.column])
@@ -54,9 +54,8 @@ def sizing_of(vm: VirtualMachine, **wanted: float) -> dict[str, Sized | Unsized]
     }
 
 
-def _policy(resource: Resource, wanted: dict[str, float]) -> Policy:
+def _policy(policy: Policy, wanted: dict[str, float]) -> Policy:
     errors = {}
-    policy = resource.policy
     for name, value in wanted.items():
         try:
             policy = replace(policy, **{name: value})

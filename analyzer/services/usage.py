@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from analyzer.domain import usage as numbers
 from analyzer.domain.facts import Facts
+from analyzer.domain.rhythm import Rhythm, rhythm_of
 from analyzer.domain.usage_csv import EARLIEST_S, InvalidCsv, parse_csv
 from analyzer.models import UsageSeries, VirtualMachine
 from analyzer.models.usage import Metric
@@ -160,6 +161,12 @@ def usage_summary(vm: VirtualMachine, *, days: int = WINDOW_DAYS) -> dict[str, n
     """Metric → coverage, mean, percentiles, maximum over the last `days`; metrics without a value are absent."""
     summaries = {metric: numbers.summarise(told) for metric, told in usage_days(vm, days=days).items()}
     return {metric: summary for metric, summary in summaries.items() if summary}
+
+
+def usage_rhythms(vm: VirtualMachine, *, days: int = WINDOW_DAYS) -> dict[str, Rhythm]:
+    """Metric → its rhythm over the last `days`."""
+    told = usage_days(vm, days=days)
+    return {metric: rhythm_of(each, percent=metric in numbers.PERCENT) for metric, each in told.items()}
 
 
 def usage_chart(

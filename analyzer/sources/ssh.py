@@ -4,6 +4,7 @@ A machine is trusted by its pinned host key only: no known_hosts, no agent, no c
 """
 
 import asyncio
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -271,8 +272,10 @@ async def _guarded(asked):
         return await asked
     except TimeoutError:
         return Unreachable("it did not answer in time")
-    except (OSError, asyncssh.ConnectionLost, asyncssh.ChannelOpenError) as error:
-        return Unreachable(_short(getattr(error, "strerror", "") or error))
+    except OSError as error:
+        return Unreachable(_short(os.strerror(error.errno) if (error.errno or 0) > 0 else error))
+    except (asyncssh.ConnectionLost, asyncssh.ChannelOpenError) as error:
+        return Unreachable(_short(error))
     except asyncssh.Error as error:
         return Denied(f"SSH failed: {_short(error)}")
 

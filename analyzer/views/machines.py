@@ -16,7 +16,7 @@ from analyzer.services.recommendations import personas_usable
 from analyzer.services.scan_changes import scan_before, scan_changes
 from analyzer.services.scans import facts_of
 from analyzer.services.sizing import sizes_shown
-from analyzer.services.usage import usage_summary, utc
+from analyzer.services.usage import usage_rhythms, usage_summary, utc
 from analyzer.views.lists import VisibleList
 from personas.models import Department, Role
 
@@ -119,7 +119,13 @@ def vm_usage(request, pk, form=None):
     found = usage_summary(vm)
     metrics = [_metric(vm, metric, found.get(metric)) for metric in Metric if metric in found]
     form = form or UsageUploadForm()
-    context = {"metrics": metrics, "form": form, "sizes": sizes_shown(vm) if metrics else []}
+    rhythms = usage_rhythms(vm) if metrics else {}
+    context = {
+        "metrics": metrics,
+        "form": form,
+        "sizes": sizes_shown(vm) if metrics else [],
+        "rhythms": [(Metric(name).label, rhythms[name].words()) for name in Metric if name in rhythms],
+    }
     return page(request, vm, "vm_usage", "analyzer/machine_usage.html", **context)
 
 
