@@ -254,6 +254,9 @@ SPECTACULAR_SETTINGS = {
         "WaveStateEnum": "migrations_engine.models.wave.WAVE_STATES",
         "WaveMemberStateEnum": "migrations_engine.models.wave.MEMBER_STATES",
         "TargetKindEnum": "templates_app.models.template.TargetKind",
+        "OrderStateEnum": "marketplace.models.order.ORDER_STATES",
+        "PriceKindEnum": "marketplace.models.order.PRICE_KINDS",
+        "AccountKindEnum": "marketplace.models.ledger.AccountKind",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }

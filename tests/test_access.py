@@ -385,6 +385,10 @@ def methods_of(callback) -> tuple[tuple[str, ...], bool]:
     view = getattr(callback, "view_class", getattr(callback, "cls", None))
     if view is None:
         return ("get", "post", "put", "delete"), False
+        price=Rule("listing"),
+        trial=act("listing"),
+        forecast=act("listing"),
+        outcomes=read("listing"),
     return tuple(m for m in view.http_method_names if hasattr(view, m) and m not in UNTOLD), True
 
 
@@ -400,6 +404,35 @@ def test_every_rule_has_a_route():
 @pytest.fixture
 def world(db, monkeypatch):
     """A department with one row of everything, its people, and Charlie of another department."""
+    # --- selling
+    **{f"marketplace:{page}": ask("listing") for page in ("price_set", "order_create", "trial_start", "listing_try")},
+    "marketplace:order_list": read(""),
+    "marketplace:order_detail": read("order"),
+    **{f"marketplace:order_{page}": ask("order") for page in ("cancel", "refund")},
+    **{f"marketplace:{page}": ask("order", NOBODY) for page in ("order_confirm", "refund_done")},
+    "marketplace:account_list": read(""),
+    **{f"marketplace:account_{page}": read("account") for page in ("detail", "csv", "series")},
+    "marketplace:credits_transfer": ask(""),
+    "marketplace:payout_create": ask("account"),
+    "marketplace:desk": Rule(get=NOBODY, write=None),
+    **{f"marketplace:{page}": ask("", NOBODY) for page in ("fee_set", "credits_grant", "budget_set")},
+    "marketplace:payout_settle": ask("payout", NOBODY),
+    **resource(
+        "order",
+        "order",
+        cancel=act("order"),
+        refund=act("order"),
+        confirm=act("order", NOBODY),
+        refunded=act("order", NOBODY),
+    ),
+    **resource("entitlement", "entitlement", write=None),
+    **resource("account", "account", write=None, statement=read("account"), statement_csv=read("account")),
+    **resource("payout", "payout", settle=act("payout", NOBODY, body={"is_paid": True})),
+    "budget-list": Rule(write=NOBODY),
+    "credit-transfer": act(""),
+    "grant": act("", NOBODY),
+    "fee": Rule(write=NOBODY),
+    "payment-events": Rule(public=True, kwargs={"provider": "stripe"}),
     from analyzer.models import Feedback, Recommendation, VMPersona
     from migrations_engine.models import MigratedVM
     from migrations_engine.pipeline import run_start
@@ -490,6 +523,7 @@ def url_of(route: Route, rule: Rule, rows: dict) -> str:
     kwargs = {name: rows[value].pk if value in rows else value for name, value in rule.kwargs.items()}
     if rule.obj:
         kwargs["pk"] = rows[rule.obj].pk
+        **sold(people["admin"], ours),
     return reverse(route.name, kwargs=kwargs) + (f"?{rule.query}" if rule.query else "")
 
 
@@ -544,6 +578,25 @@ def test_anonymous_is_sent_to_the_login(world):
         if rule.public:
             return "it is open to all" if status == 401 and route.name != "logout" else ""
         if status == 405 and not route.exact:
+def sold(by, department) -> dict:
+    """The price of that listing, and what a department has that sells and buys."""
+    from marketplace.models import Entitlement, Listing, Order, Payout
+    from marketplace.services.ledger import account_ensure
+    from marketplace.services.prices import price_set
+    from personas.models import RunAllowance
+
+    listing = Listing.objects.get(slug="databaseadmin")
+    bought = {"department": department, "listing": listing}
+    order = {"number": "1", "amount": 5, "fee_basis_points": 0, "provider": "invoice", "kind": "one_off"}
+    return {
+        "price": price_set(listing=listing, by=by, kind="one_off", unit_amount=5, trial_runs=1),
+        "order": Order.objects.create(**bought, **order, unit_amount=5, ordered_by=by),
+        "entitlement": Entitlement.objects.create(**bought, allowance=RunAllowance.objects.create()),
+        "account": account_ensure(kind="earnings", unit="EUR", department=department),
+        "payout": Payout.objects.create(department=department, unit="EUR", amount=5),
+    }
+
+
             return ""
         return "" if status == 401 else "nobody is logged in"
 

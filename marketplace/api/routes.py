@@ -1,6 +1,8 @@
 """What this app adds to API v1: `ROUTES` for viewsets (prefix, viewset, basename), `PATHS` for single endpoints."""
 
-from marketplace.api import viewsets
+from django.urls import path
+
+from marketplace.api import selling, viewsets
 
 ROUTES: list = [
     ("publishers", viewsets.PublisherViewSet, "publisher"),
@@ -8,5 +10,15 @@ ROUTES: list = [
     ("submissions", viewsets.SubmissionViewSet, "submission"),
     ("releases", viewsets.ReleaseViewSet, "release"),
     ("installations", viewsets.InstallationViewSet, "installation"),
+    ("orders", selling.OrderViewSet, "order"),
+    ("entitlements", selling.EntitlementViewSet, "entitlement"),
+    ("accounts", selling.AccountViewSet, "account"),
+    ("budgets", selling.BudgetViewSet, "budget"),
+    ("payouts", selling.PayoutViewSet, "payout"),
 ]
-PATHS: list = []
+PATHS: list = [
+    path("payments/<slug:provider>/events/", selling.PaymentEvents.as_view(), name="payment-events"),
+    path("credit-transfers/", selling.CreditTransfer.as_view(), name="credit-transfer"),
+    path("grants/", selling.Grant.as_view(), name="grant"),
+    path("fee/", selling.Fee.as_view(), name="fee"),
+]

@@ -4,9 +4,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from marketplace.domain.bundle import CHANGE_KINDS
-from marketplace.domain.manifest import manifest
+from marketplace.domain.manifest import manifest, manifest_hidden
 from marketplace.models import Installation, Listing, Publisher, Release, Submission
 from marketplace.services import installing, publishing
+from marketplace.services.entitlements import may_read
 from personas.api.base import DepartmentField, ScopedRelatedField
 from personas.api.fields import department_for
 from personas.models import Persona
@@ -102,12 +103,20 @@ class ReleaseSerializer(serializers.ModelSerializer):
         read_only_fields = ["sha256", "yanked_at", "yank_reason"]
 
     def get_permissions(self, release) -> list[dict]:
-        told = [permission._asdict() for permission in manifest(installing.bundle_in(release))]
-        return PermissionSerializer(told, many=True).data
+        """Without values where it has not been bought."""
+        told = manifest if self._is_readable(release) else manifest_hidden
+        permissions = [permission._asdict() for permission in told(installing.bundle_in(release))]
+        return PermissionSerializer(permissions, many=True).data
 
     def get_script_sha256(self, release) -> str:
         script = installing.bundle_in(release).script
-        return script.sha256 if script else ""
+        return script.sha256 if script and self._is_readable(release) else ""
+
+    def _is_readable(self, release) -> bool:
+        known = self.context.setdefault("readable", {})
+        if release.listing_id not in known:
+            known[release.listing_id] = may_read(listing=release.listing, user=self.context["request"].user)
+        return known[release.listing_id]
 
 
 @extend_schema_field({"type": "array", "items": {"type": "object", "additionalProperties": True}})
@@ -156,11 +165,11 @@ class ListingSerializer(serializers.ModelSerializer):
         return publishing.listing_update(listing=listing, by=self.context["request"].user, **validated)
 
     def to_representation(self, listing):
-        """The persona's id is for those who see the persona; a listing can be seen by more people."""
+        """The persona's id and its tests are for those who see the persona; a listing can be seen by more people."""
         told = super().to_representation(listing)
         user = self.context["request"].user
-        if listing.persona_id and not Persona.objects.visible_to(user).filter(pk=listing.persona_id).exists():
-            told["persona"] = None
+        if not Persona.objects.visible_to(user).filter(pk=listing.persona_id).exists():
+            told |= {"persona": None, "tests": []}
         return told
 
 

@@ -1,29 +1,20 @@
 """`/api/v1/publishers/`, `listings/`, `releases/`, `installations/`."""
 
 from django.http import HttpResponse
-from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, status, viewsets
+from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from marketplace.api import serializers
+from marketplace.api.listing_sales import ListingSales
+from marketplace.api.scoped import Scoped
 from marketplace.filters import InstallationFilter, ListingFilter, SubmissionFilter
 from marketplace.models import Installation, Listing, Publisher, Release, Submission
 from marketplace.services import installing, publishing, submissions
 from marketplace.services.catalogue import listings_told
-from personas.models import Role
-
-
-class Scoped(viewsets.GenericViewSet):
-    write_role = Role.ADMIN
-    filter_backends = [DjangoFilterBackend]
-
-    def get_queryset(self):
-        if getattr(self, "swagger_fake_view", False):
-            return super().get_queryset().none()
-        return super().get_queryset().visible_to(self.request.user)
+from marketplace.services.entitlements import require_readable
 
 
 class PublisherViewSet(
@@ -41,6 +32,7 @@ class PublisherViewSet(
 
 
 class ListingViewSet(
+    ListingSales,
     mixins.CreateModelMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -128,8 +120,9 @@ class ReleaseViewSet(mixins.RetrieveModelMixin, Scoped):
     @extend_schema(responses={(200, "application/json"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])
     def bundle(self, request, pk=None):
-        """The very bytes; their SHA-256 is the ETag."""
+        """The very bytes; their SHA-256 is the ETag. 402 for what has to be bought first."""
         release = self.get_object()
+        require_readable(listing=release.listing, user=request.user)
         name = f"{release.listing.publisher.slug}-{release.listing.slug}-{release.version}.json"
         return HttpResponse(
             bytes(release.bundle),

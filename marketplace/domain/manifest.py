@@ -47,6 +47,24 @@ def manifest(bundle: Bundle) -> list[Permission]:
     return found
 
 
+HIDDEN = {
+    "script": "runs a script as root in the guest",
+    "port": "lets in connections from elsewhere",
+    "kernel": "installs a kernel",
+    "packages": "asks for packages",
+    "kernel_modules": "loads kernel modules",
+    "monitoring_tags": "sets monitoring tags",
+}
+
+
+def manifest_hidden(bundle: Bundle) -> list[Permission]:
+    """The same kinds once each, without a value: for who has not bought it."""
+    kinds: dict[str, bool] = {}
+    for each in manifest(bundle):
+        kinds[each.kind] = kinds.get(each.kind, False) or each.is_grave
+    return [Permission(kind, HIDDEN[kind], is_grave) for kind, is_grave in kinds.items()]
+
+
 class Delta(NamedTuple):
     """What another release would do that this one did not, and the other way round."""
 

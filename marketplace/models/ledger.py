@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
-from marketplace.domain.money import UNITS
+from marketplace.domain.money import UNITS, money_words
 from personas.models.owned import OwnedQuerySet
 
 
@@ -109,6 +109,10 @@ class Movement(models.Model):
     def delete(self, *args, **kwargs):
         raise Immutable("A movement is never deleted; book the way back.")
 
+    @property
+    def amount_words(self) -> str:
+        return money_words(self.amount, self.unit)
+
 
 class FeeRate(models.Model):
     """What the platform takes of a sale; the newest row holds for new orders."""
@@ -144,6 +148,10 @@ class Budget(models.Model):
     def __str__(self):
         return f"budget of {self.department} in {self.unit}"
 
+    @property
+    def amount_words(self) -> str:
+        return money_words(self.monthly_amount, self.unit)
+
 
 class PayoutState(models.TextChoices):
     REQUESTED = "requested", "Asked for"
@@ -171,3 +179,7 @@ class Payout(models.Model):
 
     def __str__(self):
         return f"payout to {self.department}"
+
+    @property
+    def amount_words(self) -> str:
+        return money_words(self.amount, self.unit)

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from marketplace.domain.money import UNITS, money_words
 from marketplace.domain.orders import OrderState, PriceKind
+from marketplace.models.listing import Listing
 from personas.models import Department
 from personas.models.owned import OwnedQuerySet
 
@@ -48,6 +49,9 @@ class Terms(models.Model):
 
 class PriceQuerySet(OwnedQuerySet):
     department_path = "listing__publisher__department"
+
+    def visible_to(self, user):
+        return self.filter(listing__in=Listing.objects.visible_to(user))
 
     def current(self):
         return self.filter(replaced_at__isnull=True)
@@ -196,6 +200,18 @@ class Order(Terms):
 
     def get_absolute_url(self):
         return reverse("marketplace:order_detail", args=[self.pk])
+
+    @property
+    def amount_words(self) -> str:
+        return money_words(self.amount, self.unit)
+
+    @property
+    def refunded_words(self) -> str:
+        return money_words(self.refunded_amount, self.unit)
+
+    @property
+    def price_words(self) -> str:
+        return price_words(self)
 
     @property
     def seller(self):

@@ -9,6 +9,7 @@ from marketplace.domain.manifest import delta, manifest
 from marketplace.filters import InstallationFilter
 from marketplace.forms import InstallForm, UpdateForm
 from marketplace.models import Installation, Release
+from marketplace.services.entitlements import may_read
 from marketplace.services.installing import (
     bundle_in,
     installation_create,
@@ -18,6 +19,11 @@ from marketplace.services.installing import (
 from marketplace.views.listings import Market
 from personas.services.revisions import difference
 from personas.views.base import ConfirmPage, FormPage, ListPage, require_here
+
+
+def to_the_till(request, listing):
+    messages.info(request, f"{listing} has to be bought first.")
+    return redirect("marketplace:order_create", pk=listing.pk)
 
 
 class Install(Market, FormPage):
@@ -30,6 +36,8 @@ class Install(Market, FormPage):
             self.release = get_object_or_404(self.get_queryset(), pk=kwargs["pk"])
             if not self.may_create():
                 raise PermissionDenied("Only an admin of a department installs.")
+            if not may_read(listing=self.release.listing, user=request.user):
+                return to_the_till(request, self.release.listing)
             self.bundle = bundle_in(self.release)
         return super().dispatch(request, *args, **kwargs)
 
@@ -80,6 +88,8 @@ class Update(Market, FormPage):
             if self.release is None or self.release == self.installation.release:
                 messages.info(request, f"{self.installation.release} is the newest version.")
                 return redirect(self.installation.get_absolute_url())
+            if not may_read(listing=self.release.listing, user=request.user):
+                return to_the_till(request, self.release.listing)
             self.bundle = bundle_in(self.release)
         return super().dispatch(request, *args, **kwargs)
 

@@ -1,12 +1,16 @@
 """The catalogue: what is offered, and what one listing holds."""
 
+from django.utils import timezone
 from django.views.generic import DetailView
 
-from marketplace.domain.manifest import manifest
+from marketplace.domain.manifest import manifest, manifest_hidden
 from marketplace.filters import ListingFilter
-from marketplace.models import Installation, Listing
+from marketplace.models import Entitlement, Installation, Listing
 from marketplace.services.catalogue import listings_told
+from marketplace.services.entitlements import may_read
 from marketplace.services.installing import bundle_in
+from marketplace.services.outcomes import listing_record
+from marketplace.services.prices import price_of
 from personas.domain.labels import grouped
 from personas.models import Department, Role
 from personas.services.access import allows
@@ -27,6 +31,16 @@ class ListingList(Market, ListPage):
         return listings_told(super().get_queryset())
 
 
+def selling_of(listing: Listing, user) -> dict:
+    """What the price box and the outcomes box show."""
+    mine = Entitlement.objects.in_force(timezone.now()).visible_to(user).filter(listing=listing)
+    return {
+        "price": price_of(listing),
+        "entitlements": mine.select_related("department", "allowance"),
+        "record": listing_record(listing),
+    }
+
+
 class ListingDetail(Market, DetailView):
     model, entity = Listing, "listing"
     template_name = "marketplace/listing_detail.html"
@@ -39,10 +53,14 @@ class ListingDetail(Market, DetailView):
         listing, user = self.object, self.request.user
         newest = listing.newest
         bundle = bundle_in(newest) if newest else None
+        readable = may_read(listing=listing, user=user)
+        told = manifest if readable else manifest_hidden
         return super().get_context_data(
             newest=newest,
-            bundle=bundle,
-            permissions=manifest(bundle) if bundle else [],
+            bundle=bundle if readable else None,
+            is_readable=readable,
+            **selling_of(listing, user),
+            permissions=told(bundle) if bundle else [],
             groups=grouped(bundle.persona.settings) if bundle else [],
             releases=listing.releases.select_related("published_by"),
             installations=self._installations(),
