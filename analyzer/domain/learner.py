@@ -149,6 +149,7 @@ class Model:
         slope, shift = platt(self.said)
         return {
             "name": f"{NAME}.{self.version}",
+            "version": self.version,
             "answers": len(self.memory),
             "said_right": round(sum(right) / len(right), 3) if right else None,
             "calibration": {"slope": round(slope, 3), "shift": round(shift, 3), "from": len(self.said)},

@@ -23,6 +23,13 @@ class Recommender(models.Model):
     enabled = models.BooleanField(
         default=True, help_text="Off: suggestions follow the fixed rules and learn nothing."
     )
+    shadow = models.BooleanField(
+        default=False,
+        help_text="It learns and answers in silence, beside the fixed rules that are shown, until it is promoted.",
+    )
+    trial = models.JSONField(
+        default=dict, editable=False, help_text="Since it went into the shadow: answers, learned_right, shown_right."
+    )
     shares = models.BooleanField(
         default=False,
         help_text="Learns together with the other departments that share. What is shared are weights.",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from analyzer.domain.facts import Facts
-from analyzer.domain.learner import Model, Profile, Scorer, learned
+from analyzer.domain.learner import NONE, Model, Profile, Scorer, learned
 from analyzer.domain.software import workload
 from analyzer.models import Recommender
 from analyzer.models.learning import SHARED
@@ -15,6 +15,8 @@ from personas.services.access import require
 from personas.services.audit import record
 
 ORGANISATION = "organisation"
+SWITCHES = ("enabled", "shares", "shadow")
+ENOUGH = 20  # answers before a gain is more than luck
 
 
 def recommender_of(department: Department | None) -> Recommender:
@@ -24,11 +26,18 @@ def recommender_of(department: Department | None) -> Recommender:
 
 
 def scorer_of(department: Department | None, profiles: Sequence[Profile]) -> Scorer | None:
-    """None where learning is switched off."""
+    """None where the fixed rules speak: learning is switched off, or still in the shadow."""
     recommender = recommender_of(department)
-    if not recommender.enabled:
+    if not recommender.enabled or recommender.shadow:
         return None
     return Scorer(model_of(recommender), profiles, _shared() if recommender.shares else None)
+
+
+def card_of(recommender: Recommender) -> dict:
+    """Its switches, and what to know of the model before trusting it."""
+    switches = {name: getattr(recommender, name) for name in SWITCHES}
+    card = model_of(recommender).card
+    return {**switches, "may_revert": bool(recommender.previous), "trial": recommender.trial, **card}
 
 
 def model_of(recommender: Recommender) -> Model:
@@ -48,8 +57,10 @@ def answer_learn(
     profiles: Sequence[Profile],
     label: str,
     wrong: bool = False,
+    shown: str = NONE,
 ) -> None:
-    """`label`: the persona's id, or learner.NONE; with `wrong` the one that it is not. In force when this returns."""
+    """`label`: the persona's id, or learner.NONE; with `wrong` the one that it is not; `shown`: what was suggested.
+    In force when this returns."""
     recommender = _locked(recommender_of(department))
     if not recommender.enabled:
         return
@@ -57,11 +68,23 @@ def answer_learn(
     shared = _shared() if recommender.shares else None
     model = learned(model_of(recommender), profiles, found, label=label, wrong=wrong, shared=shared)
     recommender.state = model.as_json()
-    recommender.save(update_fields=["state", "updated_at"])
+    if recommender.shadow and not wrong and label in (NONE, *(each.id for each in profiles)):
+        recommender.trial = _tried(
+            recommender.trial, learned_right=model.said[-1][1], shown_right=shown == label
+        )
+    recommender.save(update_fields=["state", "trial", "updated_at"])
     if recommender.shares:
         together = _locked(Recommender.objects.filter(scope=SHARED).first() or Recommender(scope=SHARED))
         together.state = learned(model_of(together), profiles, found, label=label, wrong=wrong).as_json()
         together.save(update_fields=["state", "updated_at"])
+
+
+def _tried(trial: dict, *, learned_right: bool, shown_right: bool) -> dict:
+    return {
+        "answers": trial.get("answers", 0) + 1,
+        "learned_right": trial.get("learned_right", 0) + learned_right,
+        "shown_right": trial.get("shown_right", 0) + shown_right,
+    }
 
 
 def _locked(recommender: Recommender) -> Recommender:
@@ -72,19 +95,36 @@ def _locked(recommender: Recommender) -> Recommender:
 
 
 @transaction.atomic
-def recommender_set(
-    *, department: Department | None, by, enabled: bool | None = None, shares: bool | None = None
-) -> Recommender:
-    """Switches learning on or off, or sharing it. What was learned is kept."""
+def recommender_set(*, department: Department | None, by, **switches: bool | None) -> Recommender:
+    """`switches`: enabled, shares, shadow; None leaves it. What was learned is kept; a shadow begins a new trial."""
     require(by=by, department=department, role=Role.ADMIN)
     row = _locked(recommender_of(department))
-    before = {"enabled": row.enabled, "shares": row.shares}
-    row.enabled = row.enabled if enabled is None else enabled
-    row.shares = row.shares if shares is None else shares
-    row.save(update_fields=["enabled", "shares", "updated_at"])
-    after = {"enabled": row.enabled, "shares": row.shares}
-    record(by=by, action="recommender.set", obj=row, before=before, after=after)
+    asked = {name: on for name, on in switches.items() if on is not None and getattr(row, name) != on}
+    before = {name: getattr(row, name) for name in asked}
+    for name, on in asked.items():
+        setattr(row, name, on)
+    if asked.get("shadow"):
+        row.trial = {}
+    row.save(update_fields=[*SWITCHES, "trial", "updated_at"])
+    record(by=by, action="recommender.set", obj=row, before=before, after=asked)
     return row
+
+
+@transaction.atomic
+def recommender_promote(*, department: Department | None, by) -> Recommender:
+    """Out of the shadow, because its silent answers were right more often than what was shown."""
+    require(by=by, department=department, role=Role.ADMIN)
+    row = _locked(recommender_of(department))
+    if not row.shadow:
+        raise Refused("It is not in the shadow.")
+    answers, ours, shown = (row.trial.get(name, 0) for name in ("answers", "learned_right", "shown_right"))
+    if answers < ENOUGH:
+        raise Refused(f"{answers} of the {ENOUGH} answers that tell enough have been given.")
+    if ours <= shown:
+        raise Refused(
+            f"It was right {ours} times of {answers}, what was shown {shown} times: there is no gain yet."
+        )
+    return recommender_set(department=department, by=by, shadow=False)
 
 
 @transaction.atomic

@@ -192,4 +192,7 @@ def _learn(recommendation: Recommendation, verdict, persona: Persona | None) -> 
     label = str(meant) if meant else NONE
     facts = Facts.model_validate(recommendation.scan.facts)
     wrong = verdict == Verdict.DISMISSED
-    answer_learn(department=vm.department, facts=facts, profiles=profiles, label=label, wrong=wrong)
+    shown = str(refused) if refused else NONE
+    answer_learn(
+        department=vm.department, facts=facts, profiles=profiles, label=label, wrong=wrong, shown=shown
+    )

@@ -8,8 +8,10 @@ from django.core.management import CommandError, call_command
 from analyzer.models import Recommendation, Recommender
 from analyzer.models.recommendation import Verdict
 from analyzer.services.learning import (
+    card_of,
     model_of,
     recommender_of,
+    recommender_promote,
     recommender_reset,
     recommender_revert,
     recommender_set,
@@ -145,6 +147,38 @@ def test_switched_off_the_rules_suggest_and_nothing_is_learned(team, boss):
     assert made.model_version == "rules-1"
     recommendation_accept(recommendation=made, by=boss)
     assert model_of(recommender_of(team)).version == 0
+
+
+def answer_in_the_shadow(team, boss, times):
+    """A machine that the rules know nothing of, and that the learner can learn."""
+    blue = make_persona("Team blue", department=team)
+    recommender_set(department=team, by=boss, shadow=True)
+    for _ in range(times):
+        made = suggestion(team, "acme-billing", "acme-agent")
+        recommendation_choose_other(recommendation=made, persona=blue, by=boss)
+
+
+def test_in_the_shadow_it_learns_while_the_rules_are_shown(team, boss):
+    answer_in_the_shadow(team, boss, 3)
+    assert suggestion(team, "acme-billing", "acme-agent").model_version == "rules-1"
+    card = card_of(recommender_of(team))
+    assert (card["version"], card["trial"]["answers"], card["trial"]["shown_right"]) == (3, 3, 0)
+    assert card["trial"]["learned_right"] > 0
+
+
+def test_it_is_promoted_on_a_measured_gain(team, boss):
+    answer_in_the_shadow(team, boss, 3)
+    with pytest.raises(Refused, match="3 of the 20 answers"):
+        recommender_promote(department=team, by=boss)
+    row = recommender_of(team)
+    row.trial = {"answers": 20, "learned_right": 15, "shown_right": 15}
+    row.save()
+    with pytest.raises(Refused, match="no gain"):
+        recommender_promote(department=team, by=boss)
+    row.trial["learned_right"] = 16
+    row.save()
+    recommender_promote(department=team, by=boss)
+    assert suggestion(team, "acme-billing", "acme-agent").model_version == "learner-1.3"
 
 
 def test_reset_forgets_and_revert_remembers(team, boss):

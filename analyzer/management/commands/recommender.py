@@ -1,14 +1,14 @@
-"""`python3 manage.py recommender [--department SLUG] [--by NAME --on|--off|--share|--alone|--reset|--revert]`"""
+"""`python3 manage.py recommender [--department SLUG] [--by NAME --on|--off|--share|--alone|--shadow|--promote|…]`"""
 
 import json
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
-from analyzer.models import Recommender
 from analyzer.services.learning import (
-    model_of,
+    card_of,
     recommender_of,
+    recommender_promote,
     recommender_reset,
     recommender_revert,
     recommender_set,
@@ -21,6 +21,8 @@ DEEDS = {
     "off": lambda **who: recommender_set(enabled=False, **who),
     "share": lambda **who: recommender_set(shares=True, **who),
     "alone": lambda **who: recommender_set(shares=False, **who),
+    "shadow": lambda **who: recommender_set(shadow=True, **who),
+    "promote": recommender_promote,
     "reset": recommender_reset,
     "revert": recommender_revert,
 }
@@ -60,7 +62,3 @@ class Command(BaseCommand):
             DEEDS[deed](department=department, by=user)
         except (Refused, NotAllowed) as error:
             raise CommandError(str(error)) from error
-
-
-def card_of(recommender: Recommender) -> dict:
-    return {"enabled": recommender.enabled, "shares": recommender.shares, **model_of(recommender).card}
