@@ -207,6 +207,15 @@ def _kernel(o: Outlook) -> Iterable[Concern]:
             "The machine boots once more for it: some minutes where it is emulated.",
             "kernel.version",
         )
+    if o.kernel.action == "install" and o.access.way == "seed":
+        yield Concern(
+            "kernel.install_by_seed",
+            "Kernel",
+            Severity.CRITICAL,
+            "The guest agent comes with cloud-init at the first boot; the kernel would have to be there before.",
+            "Install the kernel or qemu-guest-agent in the machine, or choose a kernel that it has.",
+            "kernel.version",
+        )
 
 
 def _distribution(o: Outlook) -> Iterable[Concern]:

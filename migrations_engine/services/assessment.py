@@ -95,7 +95,7 @@ def _disk_bus(document: dict[str, Any]) -> disk_bus.BusChoice:
 
 def _ask(target: Target, spec: MachineSpec, facts: Facts | None, kernel: str | None):
     """(access, enforcement, the target's concerns, its free bytes). A target that does not answer is a concern, no
-    error. Who enforces what is asked of the guest as it will be, with an agent that is brought."""
+    error. Asked of the guest as it will be, with an agent that is brought."""
     access = BY_AGENT
     try:
         free_bytes = target.probe().free_bytes
@@ -106,7 +106,7 @@ def _ask(target: Target, spec: MachineSpec, facts: Facts | None, kernel: str | N
         return (
             access,
             tuple(target.enforcement(spec, then)),
-            tuple(target.check(spec, facts, kernel)),
+            tuple(target.check(spec, then, kernel)),
             free_bytes,
         )
     except (TargetError, OSError) as error:

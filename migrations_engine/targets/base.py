@@ -157,8 +157,17 @@ class Target(Protocol):
     def prepare(self, disk: DiskRef, first_boot: FirstBoot) -> Preparation:
         """Changes the copy before its first boot. Raises PrepareRefused, FilesystemDamaged, KernelUnavailable."""
 
-    def install_kernel(self, disk: DiskRef, version: str, keep_alive: KeepAlive = no_keep_alive) -> None:
-        """The kernel and its modules are on the disk afterwards. Raises KernelUnavailable."""
+    def install_kernel(
+        self,
+        disk: DiskRef,
+        version: str,
+        packages: tuple[str, ...] = (),
+        keep_alive: KeepAlive = no_keep_alive,
+    ) -> None:
+        """The kernel and its modules are on the disk afterwards. Raises KernelUnavailable.
+
+        `packages`: those of `Access`, which a guest without an agent gets before.
+        """
 
     def seal(self, disk: DiskRef, format: str, progress: Progress = no_progress) -> DiskRef:
         """The prepared disk in its final format: "raw" or "qcow2"."""

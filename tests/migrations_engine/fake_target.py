@@ -56,6 +56,7 @@ class World:
     free_bytes: int = 100 * GIB
     memory_mib: int | None = None  # None: what the machine was given
     access: Access = NO_AGENT
+    brought: tuple = ()
     kernels: tuple = ("6.1.0-1-amd64", "6.1.0-2-amd64")
     disks: tuple = ()  # as the guest sees them
 
@@ -125,9 +126,10 @@ class FakeTarget:
             raise KernelUnavailable(first_boot.kernel)
         machine.kernel = first_boot.kernel or machine.kernel
         machine.modules = first_boot.kernel_modules
+        self.world.brought = first_boot.packages
         return Preparation("offline", (f"kernel {machine.kernel}",))
 
-    def install_kernel(self, disk, version, keep_alive=no_keep_alive):
+    def install_kernel(self, disk, version, packages=(), keep_alive=no_keep_alive):
         raise KernelUnavailable(version)
 
     def seal(self, disk, format, progress=no_progress):

@@ -85,6 +85,13 @@ def test_missing_kernel_is_as_grave_as_its_intent(intent, severity):
     }
 
 
+def test_kernel_cannot_be_installed_before_cloud_init_has_brought_the_agent():
+    choice = KernelChoice("install", "6.9.1-amd64", None, "The run installs it.")
+    assert found(kernel=choice, access=BROUGHT).get("kernel.install_by_seed") is None
+    seeded = found(kernel=choice, access=replace(BROUGHT, way="seed"))
+    assert seeded["kernel.install_by_seed"] == Severity.CRITICAL
+
+
 def test_kernel_without_the_disks_driver_is_critical():
     bare = facts(
         kernels=(Kernel(version="6.1.0-1-amd64", default=True, drivers_module=("ahci", "virtio_net")),)

@@ -16,6 +16,7 @@ from migrations_engine.targets.qemu.host_apt import NotOffered
 
 AGENT = "qemu-guest-agent"
 FOLDER = "/var/lib/migration-personas/agent"
+PLAN_FETCH_S = 60  # somebody waits for the plan
 FAILED = (
     "migration-personas: the guest agent was not installed"  # on the console, for whoever waits for the agent
 )
@@ -56,7 +57,7 @@ def access(facts: Facts, shelf: Path) -> Access:
     try:
         chosen = _chosen(facts)
         for package in chosen:
-            host_apt.fetch(package.name, package.version, shelf, no_keep_alive)
+            host_apt.fetch(package.name, package.version, shelf, no_keep_alive, PLAN_FETCH_S)
     except (Unsuitable, NotOffered) as error:
         return Access("none", reason=f"{AGENT} cannot be brought: {error}")
     return Access(way, tuple(f"{each.name}={each.version}" for each in chosen), _origin(facts))

@@ -79,6 +79,13 @@ def prepare_offline(image: Path, wanted: FirstBoot, mac: str, packages: Mapping[
     return Preparation("offline", tuple(done), tuple(left))
 
 
+def bring_agent(image: Path, packages: Mapping[str, Path]) -> None:
+    """Only the guest agent, for a boot before the first real one. Raises PrepareRefused, FilesystemDamaged."""
+    change = Change(find_root(image))
+    _agent(change, packages)
+    change.commit()
+
+
 def _set_kernel(image: Path, version: str) -> None:
     """By menu id, in grub.cfg for this boot and in /etc/default/grub for the next `update-grub`."""
     found = find_boot(image)
@@ -151,6 +158,8 @@ def _dhcp(change: Change, name: str | None, mac: str) -> str:
 def _agent(change: Change, packages: Mapping[str, Path]) -> str:
     if not _has_systemd(change.disk):
         raise PrepareRefused("no service manager in the guest would install the guest agent")
+    if change.disk.kind(f"{AGENT_FOLDER}/exit_code") is not None:
+        return "the guest agent is installed already"
     for name, path in packages.items():
         change.write(f"{AGENT_FOLDER}/{name}", path.read_bytes())
     change.write(f"{AGENT_FOLDER}/install", INSTALL, 0o700)

@@ -15,7 +15,7 @@ from migrations_engine.targets.qemu import images
 
 LISTS = Path("/var/lib/apt/lists")
 ASK_S = 60
-FETCH_S = 600
+FETCH_S = 600  # a kernel, on a slow line
 IMPATIENT = (
     "-o",
     "Acquire::Retries=1",
@@ -72,7 +72,7 @@ def _ask(*arguments: str) -> str:
     return done.stdout
 
 
-def fetch(name: str, version: str, shelf: Path, keep_alive: KeepAlive) -> Path:
+def fetch(name: str, version: str, shelf: Path, keep_alive: KeepAlive, timeout_s: float = FETCH_S) -> Path:
     """The package's file on `shelf`, where it stays; apt has compared it with the archive's checksum.
 
     Raises NotOffered.
@@ -81,27 +81,27 @@ def fetch(name: str, version: str, shelf: Path, keep_alive: KeepAlive) -> Path:
     if not kept.exists():
         shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=shelf) as scratch:
-            images.rename_durably(download(f"{name}={version}", Path(scratch), keep_alive), kept)
+            images.rename_durably(download(f"{name}={version}", Path(scratch), keep_alive, timeout_s), kept)
     return kept
 
 
-def download(package: str, into: Path, keep_alive: KeepAlive) -> Path:
+def download(package: str, into: Path, keep_alive: KeepAlive, timeout_s: float = FETCH_S) -> Path:
     """`package` may say a version ("name=version"). Raises NotOffered, and what `keep_alive` raises."""
     # apt's own user may not enter our private folder, and what is fetched is verified anyway
     sandbox = ("-o", "APT::Sandbox::User=root") if os.geteuid() == 0 else ()
-    code = _watched(["apt-get", *sandbox, *IMPATIENT, "-q", "download", package], into, keep_alive)
+    code = _watched(["apt-get", *sandbox, *IMPATIENT, "-q", "download", package], into, keep_alive, timeout_s)
     files = list(into.glob("*.deb"))
     if code or not files:
         raise NotOffered(f"this machine's apt offers no {package}, or cannot reach its archive")
     return files[0]
 
 
-def _watched(command: list[str], cwd: Path, keep_alive: KeepAlive) -> int:
+def _watched(command: list[str], cwd: Path, keep_alive: KeepAlive, timeout_s: float) -> int:
     try:
         child = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except FileNotFoundError as error:
         raise NotOffered("this machine has no apt to fetch packages with") from error
-    deadline = time.monotonic() + FETCH_S
+    deadline = time.monotonic() + timeout_s
     with child:
         try:
             while time.monotonic() < deadline:

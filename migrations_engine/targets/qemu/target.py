@@ -170,11 +170,18 @@ class QemuTarget:
             folder.write(prepared={"wanted": wanted, **asdict(done)})
             return done
 
-    def install_kernel(self, disk: DiskRef, version: str, keep_alive: KeepAlive = no_keep_alive) -> None:
+    def install_kernel(
+        self,
+        disk: DiskRef,
+        version: str,
+        packages: tuple[str, ...] = (),
+        keep_alive: KeepAlive = no_keep_alive,
+    ) -> None:
         folder = self._folder(disk.key)
+        agent = agent_packages.files(packages, self._shelf, keep_alive)
         with folder.locked(keep_alive):
             if folder.read().get("sealed") is None:
-                kernel_install.ensure_kernel(self.root, folder, version, keep_alive)
+                kernel_install.ensure_kernel(self.root, folder, version, agent, keep_alive)
 
     def seal(self, disk: DiskRef, format: str, progress: Progress = no_progress) -> DiskRef:
         _kept_format(format)
