@@ -48,6 +48,7 @@ private_dir(VAR_DIR)
 DEBUG = os.environ.get("DEBUG", "") == "1"
 SECRET_KEY = secret("secret_key")
 CREDENTIALS_KEY = secret("credentials_key")  # what logins to sources are encrypted with
+RECEIPT_KEY = secret("receipt_key")  # what receipts of runs are signed with
 ALLOWED_HOSTS = listed("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver")
 CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
 HTTPS = os.environ.get("HTTPS", "") == "1"  # behind TLS: secure cookies, HSTS, redirect

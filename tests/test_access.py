@@ -274,6 +274,7 @@ RULES: dict[str, Rule] = {
         "migration",
         "run",
         write="operator",
+        receipt=read("run"),
         **{verb: act("run", "operator") for verb in ("cancel", "retry", "confirm", "rollback", "finalize")},
     ),
     **resource(
@@ -285,6 +286,7 @@ RULES: dict[str, Rule] = {
     ),
     **resource("target", "target", probe=read("target")),
     "plan": act("", "viewer"),
+    "receipt-key": read(""),
     **pages(
         "migrations_engine",
         "wave",

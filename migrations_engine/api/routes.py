@@ -3,7 +3,7 @@
 from django.urls import path
 
 from migrations_engine.api.machines import MigratedVMViewSet, TargetViewSet
-from migrations_engine.api.runs import PlanView, RunViewSet
+from migrations_engine.api.runs import PlanView, ReceiptKeyView, RunViewSet
 from migrations_engine.api.waves import WaveMemberViewSet, WaveViewSet, WaveWindowViewSet
 
 ROUTES: list = [
@@ -14,4 +14,7 @@ ROUTES: list = [
     ("wave-members", WaveMemberViewSet, "wave-member"),
     ("wave-windows", WaveWindowViewSet, "wave-window"),
 ]
-PATHS: list = [path("plans/", PlanView.as_view(), name="plan")]
+PATHS: list = [
+    path("plans/", PlanView.as_view(), name="plan"),
+    path("receipt-key/", ReceiptKeyView.as_view(), name="receipt-key"),
+]

@@ -19,7 +19,7 @@ from migrations_engine.services import commitment
 from migrations_engine.services.launch import launch_arguments, terms_asked
 from migrations_engine.services.plan import plan_make
 from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
-from migrations_engine.services.receipt import receipt_of
+from migrations_engine.services.receipt import receipt_key, receipt_of
 from personas.models import Role
 from personas.models.token import Scope
 from templates_app.permissions import AskPermission
@@ -196,6 +196,18 @@ class RunDetailSerializer(RunSerializer):
         return str(machine.pk) if machine else None
 
 
+class ReceiptKeySerializer(serializers.Serializer):
+    public_key = serializers.CharField(help_text="PEM; what receipts of this instance are verified with.")
+
+
+class ReceiptKeyView(APIView):
+    permission_classes = [AskPermission]
+
+    @extend_schema(responses=ReceiptKeySerializer, summary="The public key of this instance's receipts")
+    def get(self, request):
+        return Response({"public_key": receipt_key()})
+
+
 class PlanView(APIView):
     permission_classes = [AskPermission]
 
@@ -262,6 +274,13 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
             acknowledged=asked.validated_data.get("acknowledge"),
         )
         return self._accepted(run)
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, filters=False, summary="Its signed receipt, as a file")
+    @action(detail=True, filterset_class=None)
+    def receipt(self, request, pk=None):
+        run = self.get_object()
+        headers = {"Content-Disposition": f'attachment; filename="receipt-{run.pk}.json"'}
+        return Response(receipt_of(run), headers=headers)
 
     @extend_schema(
         request=None,

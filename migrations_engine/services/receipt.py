@@ -1,15 +1,18 @@
-"""What a run leaves to show for itself: what was asked, what was done, what was found, with hashes to check it by."""
+"""What a run leaves to show for itself: what was asked, who set it, what was done, what was found; hashed and signed."""
 
 from typing import Any
 
+from django.conf import settings
+
+from migrations_engine.domain.seal import key_from, public_pem, sealed
 from migrations_engine.models import MigrationRun
 from personas.domain.canonical import sha256_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def receipt_of(run: MigrationRun) -> dict[str, Any]:
-    """Plain JSON; `sha256` is over all the rest, so that a copy can be compared with the original."""
+    """Plain JSON; `sha256` is over all the rest but the signature, `signature` over all the rest."""
     results: dict[str, Any] = {}
     for step in run.steps.all():
         results |= step.result or {}
@@ -19,23 +22,57 @@ def receipt_of(run: MigrationRun) -> dict[str, Any]:
         "run": str(run.pk),
         "state": run.state,
         "root_cause": run.root_cause,
+        "created_at": _time(run.created_at),
         "started_at": _time(run.started_at),
         "finished_at": _time(run.finished_at),
+        "finalized_at": _time(run.finalized_at),
         "started_by": run.created_by.get_username(),
+        "department": run.department.name,
         "vm": {key: run.plan["vm"][key] for key in ("id", "name")},
         "template": run.plan["template"],
         "personas": run.plan["personas"],
         "target": run.plan["target"],
+        "terms": run.terms.as_dict(),
+        "overrides": run.overrides,
+        "acknowledged": run.acknowledged,
+        "settings": run.plan["merged"]["merged"],
+        "origin": [_origin(row) for row in run.plan["merged"]["origin"]],
         "plan_sha256": run.plan_sha256,
         "settings_sha256": run.plan["merged"]["sha256"],
         "source_sha256": results.get("source_sha256"),
-        "sources": results.get("sources", []),
+        "steps": [_step(step) for step in run.steps.all()],
+        "resources": [f"{row.kind} {row.reference}: {row.state}" for row in run.resources.all()],
         "migrated_vm": str(machine.pk) if machine else None,
         "verification": machine.verification if machine else results.get("verification", []),
         "scripts": [_script(row) for row in results.get("scripts", [])],
         "checks": results.get("checks", []),
     }
-    return told | {"sha256": sha256_of(told)}
+    return sealed(told | {"sha256": sha256_of(told)}, _key())
+
+
+def receipt_key() -> str:
+    """The public half, PEM: what receipts of this instance are verified with."""
+    return public_pem(_key())
+
+
+def _key():
+    return key_from(settings.RECEIPT_KEY, "receipt")
+
+
+def _origin(row: dict[str, Any]) -> dict[str, Any]:
+    """Who set a value; whom it beat stands in the plan."""
+    return {name: row[name] for name in ("path", "layer", "rule") if name in row}
+
+
+def _step(step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "state": step.state,
+        "workers": step.attempt,
+        "retries": step.retries,
+        "started_at": _time(step.started_at),
+        "finished_at": _time(step.finished_at),
+    }
 
 
 def _script(row: dict[str, Any]) -> dict[str, Any]:
