@@ -26,6 +26,7 @@ from analyzer.scanner.scan import SandboxUnavailable, UnreadableImage, disk_imag
 from analyzer.services.findings import findings_store
 from analyzer.services.messages import EXPIRES_S, send_on_commit
 from analyzer.services.ssh_looks import look_prepare
+from analyzer.services.workload import with_workload_concerns
 from analyzer.sources.ssh import Denied, Outcome, Unreachable
 from personas.domain.canonical import sha256_of
 from personas.errors import Refused
@@ -345,6 +346,7 @@ def _done(reading: Future) -> bool:
 def _settle(scan: Scan, facts: Facts, fingerprint: str, changed: str) -> None:
     partial = [each for each in facts.coverage if each.state != "full" and each.area in CORE_AREAS]
     told = "; ".join(f"{each.area}: {each.reason}" for each in partial)
+    facts = with_workload_concerns(scan, facts)
     _end(
         scan,
         state=ScanState.PARTIAL if partial or changed else ScanState.COMPLETE,
