@@ -431,9 +431,8 @@ def _enforcement(o: Outlook) -> Iterable[Concern]:
 
 def _target(o: Outlook) -> Iterable[Concern]:
     for row in o.target:
-        yield Concern(
-            f"target.{row.subject}", "Target", Severity(row.severity.capitalize()), row.text, "", row.subject
-        )
+        text = f"{row.text[:1].upper()}{row.text[1:].removesuffix('.')}."
+        yield Concern(f"target.{row.subject}", "Target", Severity(row.severity.capitalize()), text, "", row.subject)
 
 
 RULES = (
