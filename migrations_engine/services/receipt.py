@@ -40,6 +40,7 @@ def receipt_of(run: MigrationRun) -> dict[str, Any]:
         "plan_sha256": run.plan_sha256,
         "settings_sha256": run.plan["merged"]["sha256"],
         "source_sha256": results.get("source_sha256"),
+        "sources": results.get("sources", []),
         "steps": [_step(step) for step in run.steps.all()],
         "resources": [f"{row.kind} {row.reference}: {row.state}" for row in run.resources.all()],
         "migrated_vm": str(machine.pk) if machine else None,

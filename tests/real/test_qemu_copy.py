@@ -13,6 +13,7 @@ import pytest
 from migrations_engine.domain.machine import GIB, SourceDisk
 from migrations_engine.targets.base import CopyFailed, CopyMismatch, ImageRefused
 from migrations_engine.targets.qemu import images
+from tests.disks import converted, make_ova
 
 MIB = 2**20
 PROJECT = Path(__file__).resolve().parents[2]
@@ -77,6 +78,45 @@ def test_half_a_copy_is_made_anew(qemu, tmp_path):
     (folder / "disk.raw").write_bytes(b"renamed, but never recorded")
     assert sha256(qemu.copy("half", SourceDisk(str(raw), "raw")).path) == sha256(raw)
     assert not (folder / "disk.raw.part").exists()
+
+
+@pytest.mark.parametrize("image_format", ["raw", "qcow2"])
+def test_a_data_disk_is_copied_in_its_final_format_beside_the_one_that_boots(qemu, tmp_path, image_format):
+    key, boots = f"two-{image_format}", make_image(tmp_path / "a.raw")
+    first = Path(qemu.copy(key, SourceDisk(str(boots), "raw")).path).stat()
+    (qemu.root / key / f"disk1.{image_format}.part").write_bytes(b"half")
+    (qemu.root / key / f"disk1.{image_format}").write_bytes(b"renamed, but never recorded")
+    data = make_image(tmp_path / "b.raw")
+    disk = qemu.copy_data(key, 1, SourceDisk(str(data), "raw"), image_format)
+    assert (disk.format, disk.virtual_bytes) == (image_format, 4 * MIB)
+    qemu_img("compare", "-f", "raw", "-F", image_format, data, disk.path)
+    again = qemu.copy_data(key, 1, SourceDisk(str(tmp_path / "gone"), "raw"), "raw")
+    assert again == disk  # what is finished is kept
+    assert Path(qemu.copy(key, SourceDisk(str(boots), "raw")).path).stat().st_mtime_ns == first.st_mtime_ns
+    removed = qemu.destroy(key)
+    assert set(removed) == {"disk.raw", f"disk1.{image_format}", "record.json"}
+
+
+def test_the_disks_of_an_ova_are_copied_from_where_they_stand(qemu, tmp_path):
+    raws = [make_image(tmp_path / f"{name}.raw") for name in ("a", "b")]
+    vmdks = [converted(raw, "vmdk", subformat="streamOptimized") for raw in raws]
+    packed = make_ova(tmp_path / "vm.ova", vmdks)
+    before = sha256(packed)
+    disk = qemu.copy("ova", SourceDisk(str(packed), "ova", "vm-disk1.vmdk"))
+    data = qemu.copy_data("ova", 1, SourceDisk(str(packed), "ova", "vm-disk2.vmdk"), "raw")
+    assert [sha256(each.path) for each in (disk, data)] == [sha256(raw) for raw in raws]
+    assert sha256(packed) == before
+    with pytest.raises(ImageRefused, match="holds no disk gone"):
+        qemu.copy("ova-2", SourceDisk(str(packed), "ova", "gone"))
+
+
+def test_a_vmdk_in_an_ova_that_names_another_file_is_refused(qemu, tmp_path):
+    flat = tmp_path / "flat.vmdk"
+    converted(make_image(tmp_path / "a.raw"), "vmdk", flat, subformat="monolithicFlat")
+    text = flat.read_text().replace("flat-flat.vmdk", "/source")  # the archive itself, as if it were the disk
+    flat.write_text(text.ljust(65536, "\n"))
+    with pytest.raises(ImageRefused):
+        qemu.copy("hostile", SourceDisk(str(make_ova(tmp_path / "vm.ova", [flat])), "ova", "vm-disk1.vmdk"))
 
 
 class Cancelled(Exception):

@@ -45,6 +45,7 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs tmpfs /run
 mount -o remount,rw /
+mount -a
 hostname -F /etc/hostname
 for module in virtio_net virtio_console $(cat /etc/modules /etc/modules-load.d/*.conf 2>/dev/null | grep -v '^#'); do
     modprobe "$module"
