@@ -17,6 +17,7 @@ urlpatterns = [
     path("migrations/<uuid:pk>/confirm/", commitment.run_confirm, name="run_confirm"),
     path("migrations/<uuid:pk>/rollback/", commitment.run_rollback, name="run_rollback"),
     path("migrations/<uuid:pk>/finalize/", commitment.run_finalize, name="run_finalize"),
+    path("migrations/<uuid:pk>/support/", runs.run_support, name="run_support"),
     path("waves/", waves.wave_list, name="wave_list"),
     path("waves/new/", waves.wave_create, name="wave_create"),
     path("waves/calendar/", waves.wave_calendar, name="wave_calendar"),

@@ -275,6 +275,7 @@ RULES: dict[str, Rule] = {
         "run",
         write="operator",
         receipt=read("run"),
+        support=Rule("run", get="operator", write=None),
         **{verb: act("run", "operator") for verb in ("cancel", "retry", "confirm", "rollback", "finalize")},
     ),
     **resource(
@@ -287,6 +288,8 @@ RULES: dict[str, Rule] = {
     **resource("target", "target", probe=read("target")),
     "plan": act("", "viewer"),
     "receipt-key": read(""),
+    "metrics": Rule(get=NOBODY, write=None),
+    "migrations_engine:run_support": Rule("run", get="operator", write=None),
     **pages(
         "migrations_engine",
         "wave",

@@ -1,5 +1,6 @@
 """`/api/v1/migrations/` and `/api/v1/plans/`: MigrateVM(TemplateID, VMID, PersonaID), its preview, its steering."""
 
+from django.http import HttpResponse
 from django.urls import reverse
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
@@ -20,8 +21,10 @@ from migrations_engine.services.launch import launch_arguments, terms_asked
 from migrations_engine.services.plan import plan_make
 from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
 from migrations_engine.services.receipt import receipt_key, receipt_of
+from migrations_engine.services.support_bundle import support_bundle
 from personas.models import Role
 from personas.models.token import Scope
+from personas.services.access import require
 from templates_app.permissions import AskPermission
 
 MAX_KEY_CHARACTERS = 200
@@ -281,6 +284,18 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         run = self.get_object()
         headers = {"Content-Disposition": f'attachment; filename="receipt-{run.pk}.json"'}
         return Response(receipt_of(run), headers=headers)
+
+    @extend_schema(
+        responses={(200, "application/zip"): OpenApiTypes.BINARY},
+        filters=False,
+        summary="What somebody else needs to understand it, without secrets, as ZIP",
+    )
+    @action(detail=True, filterset_class=None)
+    def support(self, request, pk=None):
+        run = self.get_object()
+        require(by=request.user, department=run.department, role=Role.OPERATOR)
+        headers = {"Content-Disposition": f'attachment; filename="support-{run.pk}.zip"'}
+        return HttpResponse(support_bundle(run), content_type="application/zip", headers=headers)
 
     @extend_schema(
         request=None,

@@ -1,4 +1,4 @@
-"""What a run leaves to show for itself: what was asked, who set it, what was done, what was found; hashed and signed."""
+"""What a run leaves to show for itself: what was asked, by whom, what was done and found; hashed and signed."""
 
 from typing import Any
 

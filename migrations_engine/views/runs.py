@@ -19,6 +19,7 @@ from migrations_engine.services.commitment import decisions
 from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
 from migrations_engine.services.receipt import receipt_of
 from migrations_engine.services.runs import CANCELLABLE
+from migrations_engine.services.support_bundle import support_bundle
 from migrations_engine.views.refusals import may_operate, refusals_as_messages, require_operator
 from personas.models import Department
 
@@ -60,6 +61,7 @@ def run_detail(request, pk):
         "view": request.GET.get("view", ""),
         "tabs": tabs(request, run),
         "tabs_label": "About this run",
+        "operates": may_operate(request.user, run.department),
     }
     return render(request, "migrations_engine/run_detail.html", context)
 
@@ -143,6 +145,16 @@ def run_receipt(request, pk):
     text = json.dumps(receipt_of(run), indent=2, ensure_ascii=False)
     headers = {"Content-Disposition": f'attachment; filename="receipt-{run.pk}.json"'}
     return HttpResponse(text, content_type="application/json", headers=headers)
+
+
+@login_required
+@require_GET
+def run_support(request, pk):
+    """The support bundle: what an operator may hand to somebody else."""
+    run = visible_run(request, pk)
+    require_operator(request.user, run.department)
+    headers = {"Content-Disposition": f'attachment; filename="support-{run.pk}.zip"'}
+    return HttpResponse(support_bundle(run), content_type="application/zip", headers=headers)
 
 
 @login_required

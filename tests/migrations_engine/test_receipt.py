@@ -92,7 +92,7 @@ def test_saved_receipt_verifies_offline(saved, django_db_blocker):
 def test_changed_receipt_does_not(saved, old, new):
     receipt, key = saved
     receipt.write_text(receipt.read_text().replace(old, new, 1))
-    with pytest.raises(CommandError, match="not the document|no JSON"):
+    with pytest.raises(CommandError, match=r"not the document|no JSON"):
         call_command("verify_receipt", str(receipt), key=key)
 
 
