@@ -18,6 +18,7 @@ from marketplace.models.moderation import ReportState
 from marketplace.models.order import ORDER_STATES
 from marketplace.models.submission import SubmissionState
 from personas.filters import DepartmentChoice, Searchable, ordered_by
+from personas.models import Department
 
 
 def _publishers(request):

@@ -6,7 +6,7 @@ from django import forms
 from pydantic import ValidationError as PydanticError
 
 from marketplace.domain.bundle import CHANGE_KINDS, PersonaTest
-from marketplace.models import Listing, Publisher
+from marketplace.models import AbuseReport, Listing, Publisher
 from personas.domain.yaml_text import UnreadableYaml, dump_yaml, load_yaml
 from personas.forms.fields import TextOf
 from personas.models import Department, Persona
@@ -200,3 +200,110 @@ class UpdateForm(Refusable, forms.Form):
 
 class YankForm(Refusable, forms.Form):
     reason = forms.CharField(max_length=200, help_text="Whoever has it installed will read it.")
+
+
+class PublisherForm(Refusable, forms.ModelForm):
+    class Meta:
+        model = Publisher
+        fields = ["name", "description", "needs_second_person"]
+
+    def _post_clean(self):
+        """The service sets the columns and checks them; the form only reads."""
+
+
+class KeyRevokeForm(Refusable, forms.Form):
+    key = forms.ChoiceField(help_text="Nothing that it has signed will be trusted any more.")
+    reason = forms.CharField(max_length=200, help_text="Whoever follows you reads it.")
+
+    def __init__(self, *args, keys: list[str], **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["key"].choices = [(key, f"{key[:32]}…") for key in keys]
+
+
+class CatalogueForm(Refusable, forms.Form):
+    name = forms.CharField(max_length=80)
+    url = forms.URLField(
+        max_length=400,
+        label="Address of the feed",
+        assume_scheme="https",
+        help_text="As in https://other.example/marketplace/feed.",
+    )
+    first_key = forms.CharField(
+        max_length=64,
+        required=False,
+        label="Its first key",
+        help_text="As the other side tells it by another way. Empty: what the first answer says is believed.",
+    )
+    department = forms.ModelChoiceField(
+        Department.objects.none(), required=False, help_text="Who sees what it offers."
+    )
+
+    def __init__(self, *args, user, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["department"].queryset = Department.objects.administered_by(user)
+        self.fields["department"].empty_label = "The whole organisation" if user.is_superuser else None
+        self.fields["department"].required = not user.is_superuser
+
+
+class BundleImportForm(Refusable, forms.Form):
+    file = forms.FileField(help_text="A signed bundle of another instance.")
+    public_key = forms.CharField(
+        max_length=64,
+        required=False,
+        label="Key to trust from now on",
+        help_text="Where no catalogue vouches for it.",
+    )
+    key_name = forms.CharField(
+        max_length=80, required=False, label="Whose key it is", help_text="And how you know."
+    )
+
+    def clean(self):
+        said = super().clean()
+        if said.get("public_key") and not said.get("key_name"):
+            self.add_error("key_name", "Say whose key it is.")
+        return said
+
+
+class DeprecateForm(Refusable, forms.Form):
+    reason = forms.CharField(max_length=200, help_text="Why not to begin with it, and what to do instead.")
+    successor = forms.ModelChoiceField(Listing.objects.none(), required=False, empty_label="None")
+
+    def __init__(self, *args, user, listing, **kwargs):
+        super().__init__(*args, **kwargs)
+        others = Listing.objects.visible_to(user).exclude(pk=listing.pk)
+        self.fields["successor"].queryset = others.filter(publisher__department=listing.department)
+
+
+class TakedownForm(Refusable, forms.Form):
+    reason = forms.CharField(max_length=300, help_text="Publisher and users read it.")
+
+
+class LiftForm(Refusable, forms.Form):
+    reason = forms.CharField(max_length=300, help_text="The publisher reads it.")
+
+
+class AppealForm(Refusable, forms.Form):
+    appeal = forms.CharField(
+        max_length=1000, widget=forms.Textarea, help_text="Why it should be lifted, or what you have changed."
+    )
+
+
+class ReportForm(Refusable, forms.ModelForm):
+    class Meta:
+        model = AbuseReport
+        fields = ["kind", "text"]
+        labels = {"kind": "What is wrong", "text": "In your words"}
+        widgets = {"text": forms.Textarea}
+
+    def _post_clean(self):
+        """The service makes the row and checks it; the form only reads."""
+
+
+class ReportDecideForm(Refusable, forms.Form):
+    upheld = forms.TypedChoiceField(
+        choices=[("yes", "Upheld"), ("no", "Dismissed")],
+        coerce=lambda value: value == "yes",
+        label="The report is",
+    )
+    outcome = forms.CharField(max_length=400, widget=forms.Textarea, help_text="The reporter reads it.")
+    take_down = forms.BooleanField(required=False, label="Take the listing down for this reason")

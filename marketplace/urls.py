@@ -1,6 +1,18 @@
 from django.urls import path
 
-from marketplace.views import accounts, installing, listings, publishing, selling, submissions, trying
+from marketplace.views import (
+    accounts,
+    catalogues,
+    feed,
+    installing,
+    listings,
+    moderation,
+    publishers,
+    publishing,
+    selling,
+    submissions,
+    trying,
+)
 
 app_name = "marketplace"
 urlpatterns = [
@@ -17,6 +29,31 @@ urlpatterns = [
     path("listings/<uuid:pk>/release/", publishing.ReleaseCreate.as_view(), name="release_create"),
     path("releases/<uuid:pk>/yank/", publishing.ReleaseYank.as_view(), name="release_yank"),
     path("releases/<uuid:pk>/install/", installing.Install.as_view(), name="release_install"),
+    path("listings/<uuid:pk>/deprecate/", moderation.ListingDeprecate.as_view(), name="listing_deprecate"),
+    path(
+        "listings/<uuid:pk>/undeprecate/", moderation.ListingUndeprecate.as_view(), name="listing_undeprecate"
+    ),
+    path("listings/<uuid:pk>/takedown/", moderation.TakedownCreate.as_view(), name="takedown_create"),
+    path("listings/<uuid:pk>/report/", moderation.ReportCreate.as_view(), name="report_create"),
+    path("takedowns/<uuid:pk>/appeal/", moderation.TakedownAppeal.as_view(), name="takedown_appeal"),
+    path("takedowns/<uuid:pk>/lift/", moderation.TakedownLift.as_view(), name="takedown_lift"),
+    path("reports/", moderation.ReportList.as_view(), name="report_list"),
+    path("reports/<uuid:pk>/decide/", moderation.ReportDecide.as_view(), name="report_decide"),
+    path("publishers/", publishers.PublisherList.as_view(), name="publisher_list"),
+    path("publishers/<uuid:pk>/", publishers.PublisherDetail.as_view(), name="publisher_detail"),
+    path("publishers/<uuid:pk>/edit/", publishers.PublisherEdit.as_view(), name="publisher_edit"),
+    path("publishers/<uuid:pk>/rotate/", publishers.KeyRotate.as_view(), name="key_rotate"),
+    path("publishers/<uuid:pk>/revoke/", publishers.KeyRevoke.as_view(), name="key_revoke"),
+    path("catalogues/", catalogues.CatalogueList.as_view(), name="catalogue_list"),
+    path("catalogues/new/", catalogues.CatalogueCreate.as_view(), name="catalogue_create"),
+    path("catalogues/<uuid:pk>/", catalogues.CatalogueDetail.as_view(), name="catalogue_detail"),
+    path("catalogues/<uuid:pk>/refresh/", catalogues.CatalogueRefresh.as_view(), name="catalogue_refresh"),
+    path("catalogues/<uuid:pk>/delete/", catalogues.CatalogueDelete.as_view(), name="catalogue_delete"),
+    path("import/", catalogues.BundleImport.as_view(), name="bundle_import"),
+    path("releases/<uuid:pk>/file/", catalogues.ReleaseFile.as_view(), name="release_file"),
+    path("feed", feed.Feed.as_view(), name="feed"),
+    path("feed/keys", feed.FeedKeys.as_view(), name="feed_keys"),
+    path("feed/bundles/<uuid:pk>", feed.FeedBundle.as_view(), name="feed_bundle"),
     path("installed/", installing.InstallationList.as_view(), name="installation_list"),
     path("installed/<uuid:pk>/update/", installing.Update.as_view(), name="installation_update"),
     path("installed/<uuid:pk>/uninstall/", installing.Uninstall.as_view(), name="installation_delete"),

@@ -336,12 +336,64 @@ RULES: dict[str, Rule] = {
     "marketplace:installation_list": read(""),
     "marketplace:installation_delete": ask("installation"),
     "marketplace:installation_update": ask("installation"),
-    **resource("publisher", "publisher"),
+    "marketplace:listing_deprecate": ask("listing"),
+    "marketplace:listing_undeprecate": act("listing"),
+    "marketplace:takedown_create": ask("listing", NOBODY),
+    "marketplace:report_create": ask("listing", "viewer"),
+    "marketplace:takedown_appeal": ask("takedown"),
+    "marketplace:takedown_lift": ask("takedown", NOBODY),
+    "marketplace:report_list": read(""),
+    "marketplace:report_decide": ask("abusereport", NOBODY, own=True),
+    "marketplace:publisher_list": read(""),
+    "marketplace:publisher_detail": read("publisher"),
+    **{f"marketplace:{page}": ask("publisher") for page in ("publisher_edit", "key_rotate", "key_revoke")},
+    "marketplace:catalogue_list": read(""),
+    "marketplace:catalogue_create": ask(""),
+    "marketplace:catalogue_detail": read("catalogue"),
+    "marketplace:catalogue_refresh": act("catalogue"),
+    "marketplace:catalogue_delete": ask("catalogue"),
+    "marketplace:bundle_import": ask("", NOBODY),
+    "marketplace:release_file": read("release"),
+    "marketplace:feed": Rule(public=True),
+    "marketplace:feed_keys": Rule(public=True),
+    "marketplace:feed_bundle": Rule("release", public=True),
+    **resource(
+        "publisher",
+        "publisher",
+        keys=read("publisher"),
+        rotate=act("publisher"),
+        revoke=act("publisher", body={"key": "0", "reason": "stolen"}),
+    ),
+    **resource("catalogue", "catalogue", detail=Rule("catalogue"), refresh=act("catalogue")),
+    "trustedkey-list": Rule(write=NOBODY),
+    "trustedkey-remove": act("", NOBODY, body={"public_key": "0"}),
+    **resource(
+        "takedown",
+        "takedown",
+        list=read(""),
+        detail=read("takedown"),
+        appeal=act("takedown", body={"appeal": "mended"}),
+        lift=act("takedown", NOBODY, body={"reason": "mended"}),
+    ),
+    **resource(
+        "abusereport",
+        "abusereport",
+        list=Rule(write="viewer"),
+        detail=Rule("abusereport", own=True, write=None),
+        decide=act("abusereport", NOBODY, own=True, body={"upheld": False, "outcome": "no"}),
+    ),
     **resource(
         "listing",
         "listing",
+        deprecate=act("listing", body={"reason": "old"}),
+        undeprecate=act("listing"),
+        takedown=act("listing", NOBODY, body={"reason": "bad"}),
         releases=Rule("listing"),
         check=act("listing", body={"version": "1.0.0", "licence": "MIT"}),
+        price=Rule("listing"),
+        trial=act("listing"),
+        forecast=act("listing"),
+        outcomes=read("listing"),
     ),
     **resource(
         "submission",
@@ -353,8 +405,39 @@ RULES: dict[str, Rule] = {
     ),
     "release-detail": read("release"),
     "release-bundle": read("release"),
+    "release-file": read("release"),
+    "release-import-": act("", NOBODY, media="application/octet-stream"),
     "release-yank": act("release", body={"reason": "broken"}),
     **resource("installation", "installation", update=act("installation")),
+    # --- selling
+    **{f"marketplace:{page}": ask("listing") for page in ("price_set", "order_create", "trial_start", "listing_try")},
+    "marketplace:order_list": read(""),
+    "marketplace:order_detail": read("order"),
+    **{f"marketplace:order_{page}": ask("order") for page in ("cancel", "refund")},
+    **{f"marketplace:{page}": ask("order", NOBODY) for page in ("order_confirm", "refund_done")},
+    "marketplace:account_list": read(""),
+    **{f"marketplace:account_{page}": read("account") for page in ("detail", "csv", "series")},
+    "marketplace:credits_transfer": ask(""),
+    "marketplace:payout_create": ask("account"),
+    "marketplace:desk": Rule(get=NOBODY, write=None),
+    **{f"marketplace:{page}": ask("", NOBODY) for page in ("fee_set", "credits_grant", "budget_set")},
+    "marketplace:payout_settle": ask("payout", NOBODY),
+    **resource(
+        "order",
+        "order",
+        cancel=act("order"),
+        refund=act("order"),
+        confirm=act("order", NOBODY),
+        refunded=act("order", NOBODY),
+    ),
+    **resource("entitlement", "entitlement", write=None),
+    **resource("account", "account", write=None, statement=read("account"), statement_csv=read("account")),
+    **resource("payout", "payout", settle=act("payout", NOBODY, body={"is_paid": True})),
+    "budget-list": Rule(write=NOBODY),
+    "credit-transfer": act(""),
+    "grant": act("", NOBODY),
+    "fee": Rule(write=NOBODY),
+    "payment-events": Rule(public=True, kwargs={"provider": "stripe"}),
 }
 
 
@@ -390,10 +473,6 @@ def methods_of(callback) -> tuple[tuple[str, ...], bool]:
     view = getattr(callback, "view_class", getattr(callback, "cls", None))
     if view is None:
         return ("get", "post", "put", "delete"), False
-        price=Rule("listing"),
-        trial=act("listing"),
-        forecast=act("listing"),
-        outcomes=read("listing"),
     return tuple(m for m in view.http_method_names if hasattr(view, m) and m not in UNTOLD), True
 
 
@@ -409,35 +488,6 @@ def test_every_rule_has_a_route():
 @pytest.fixture
 def world(db, monkeypatch):
     """A department with one row of everything, its people, and Charlie of another department."""
-    # --- selling
-    **{f"marketplace:{page}": ask("listing") for page in ("price_set", "order_create", "trial_start", "listing_try")},
-    "marketplace:order_list": read(""),
-    "marketplace:order_detail": read("order"),
-    **{f"marketplace:order_{page}": ask("order") for page in ("cancel", "refund")},
-    **{f"marketplace:{page}": ask("order", NOBODY) for page in ("order_confirm", "refund_done")},
-    "marketplace:account_list": read(""),
-    **{f"marketplace:account_{page}": read("account") for page in ("detail", "csv", "series")},
-    "marketplace:credits_transfer": ask(""),
-    "marketplace:payout_create": ask("account"),
-    "marketplace:desk": Rule(get=NOBODY, write=None),
-    **{f"marketplace:{page}": ask("", NOBODY) for page in ("fee_set", "credits_grant", "budget_set")},
-    "marketplace:payout_settle": ask("payout", NOBODY),
-    **resource(
-        "order",
-        "order",
-        cancel=act("order"),
-        refund=act("order"),
-        confirm=act("order", NOBODY),
-        refunded=act("order", NOBODY),
-    ),
-    **resource("entitlement", "entitlement", write=None),
-    **resource("account", "account", write=None, statement=read("account"), statement_csv=read("account")),
-    **resource("payout", "payout", settle=act("payout", NOBODY, body={"is_paid": True})),
-    "budget-list": Rule(write=NOBODY),
-    "credit-transfer": act(""),
-    "grant": act("", NOBODY),
-    "fee": Rule(write=NOBODY),
-    "payment-events": Rule(public=True, kwargs={"provider": "stripe"}),
     from analyzer.models import Feedback, Recommendation, VMPersona
     from migrations_engine.models import MigratedVM
     from migrations_engine.pipeline import run_start
@@ -478,6 +528,7 @@ def world(db, monkeypatch):
         "migrated": MigratedVM.objects.create(department=ours, run=run, name="web01", reference=made),
         "target": factories.make_target(department=ours),
         **offered(people["admin"], estate.persona),
+        **sold(people["admin"], ours),
         **waved(estate),
     }
     return rows, people
@@ -499,7 +550,10 @@ def waved(estate) -> dict:
 
 def offered(by, persona) -> dict:
     """A listing for the department only, its release, and an installation of it."""
-    from marketplace.models import Installation
+    from django.utils import timezone
+
+    from marketplace.models import Catalogue, Installation, Takedown
+    from marketplace.services.moderation import report_create
     from marketplace.services.publishing import listing_create, publisher_create, release_publish
     from marketplace.services.submissions import submission_create
 
@@ -520,7 +574,31 @@ def offered(by, persona) -> dict:
         "listing": listing,
         "release": release,
         "submission": submission,
+        "catalogue": Catalogue.objects.create(
+            department=department, name="Sister", url="http://127.0.0.1:9/marketplace/feed"
+        ),
+        "takedown": Takedown.objects.create(listing=listing, reason="bad", lifted_at=timezone.now()),
+        "abusereport": report_create(listing=listing, by=by, kind="other", text="odd"),
         "installation": Installation.objects.create(department=department, **installed),
+    }
+
+
+def sold(by, department) -> dict:
+    """The price of that listing, and what a department has that sells and buys."""
+    from marketplace.models import Entitlement, Listing, Order, Payout
+    from marketplace.services.ledger import account_ensure
+    from marketplace.services.prices import price_set
+    from personas.models import RunAllowance
+
+    listing = Listing.objects.get(slug="databaseadmin")
+    bought = {"department": department, "listing": listing}
+    order = {"number": "1", "amount": 5, "fee_basis_points": 0, "provider": "invoice", "kind": "one_off"}
+    return {
+        "price": price_set(listing=listing, by=by, kind="one_off", unit_amount=5, trial_runs=1),
+        "order": Order.objects.create(**bought, **order, unit_amount=5, ordered_by=by),
+        "entitlement": Entitlement.objects.create(**bought, allowance=RunAllowance.objects.create()),
+        "account": account_ensure(kind="earnings", unit="EUR", department=department),
+        "payout": Payout.objects.create(department=department, unit="EUR", amount=5),
     }
 
 
@@ -528,7 +606,6 @@ def url_of(route: Route, rule: Rule, rows: dict) -> str:
     kwargs = {name: rows[value].pk if value in rows else value for name, value in rule.kwargs.items()}
     if rule.obj:
         kwargs["pk"] = rows[rule.obj].pk
-        **sold(people["admin"], ours),
     return reverse(route.name, kwargs=kwargs) + (f"?{rule.query}" if rule.query else "")
 
 
@@ -583,25 +660,6 @@ def test_anonymous_is_sent_to_the_login(world):
         if rule.public:
             return "it is open to all" if status == 401 and route.name != "logout" else ""
         if status == 405 and not route.exact:
-def sold(by, department) -> dict:
-    """The price of that listing, and what a department has that sells and buys."""
-    from marketplace.models import Entitlement, Listing, Order, Payout
-    from marketplace.services.ledger import account_ensure
-    from marketplace.services.prices import price_set
-    from personas.models import RunAllowance
-
-    listing = Listing.objects.get(slug="databaseadmin")
-    bought = {"department": department, "listing": listing}
-    order = {"number": "1", "amount": 5, "fee_basis_points": 0, "provider": "invoice", "kind": "one_off"}
-    return {
-        "price": price_set(listing=listing, by=by, kind="one_off", unit_amount=5, trial_runs=1),
-        "order": Order.objects.create(**bought, **order, unit_amount=5, ordered_by=by),
-        "entitlement": Entitlement.objects.create(**bought, allowance=RunAllowance.objects.create()),
-        "account": account_ensure(kind="earnings", unit="EUR", department=department),
-        "payout": Payout.objects.create(department=department, unit="EUR", amount=5),
-    }
-
-
             return ""
         return "" if status == 401 else "nobody is logged in"
 
@@ -791,6 +849,12 @@ def own_listing(department):
     return Listing.objects.create(publisher=publisher, persona=persona, slug="mine", name="Mine")
 
 
+def own_publisher(department):
+    from marketplace.models import Publisher
+
+    return Publisher.objects.create(department=department, name="Mine", slug="mine")
+
+
 def own_wave(department):
     from migrations_engine.services.waves import wave_create
 
@@ -812,6 +876,7 @@ OWN_ROWS = {
     "vm-persona": own_vm_persona,
     "target": lambda department: factories.make_target(department=department),
     "listing": own_listing,
+    "publisher": own_publisher,
 }
 
 

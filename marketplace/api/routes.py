@@ -2,13 +2,17 @@
 
 from django.urls import path
 
-from marketplace.api import selling, viewsets
+from marketplace.api import catalogues, keys, moderation, selling, viewsets
 
 ROUTES: list = [
     ("publishers", viewsets.PublisherViewSet, "publisher"),
     ("listings", viewsets.ListingViewSet, "listing"),
     ("submissions", viewsets.SubmissionViewSet, "submission"),
     ("releases", viewsets.ReleaseViewSet, "release"),
+    ("catalogues", catalogues.CatalogueViewSet, "catalogue"),
+    ("trusted-keys", keys.TrustedKeyViewSet, "trustedkey"),
+    ("takedowns", moderation.TakedownViewSet, "takedown"),
+    ("abuse-reports", moderation.AbuseReportViewSet, "abusereport"),
     ("installations", viewsets.InstallationViewSet, "installation"),
     ("orders", selling.OrderViewSet, "order"),
     ("entitlements", selling.EntitlementViewSet, "entitlement"),

@@ -10,7 +10,7 @@ from marketplace.services import installing, publishing
 from marketplace.services.entitlements import may_read
 from personas.api.base import DepartmentField, ScopedRelatedField
 from personas.api.fields import department_for
-from personas.models import Persona
+from personas.models import Persona, Role
 
 
 class PublisherSerializer(serializers.ModelSerializer):
@@ -125,11 +125,16 @@ class PersonaTestsField(serializers.JSONField):
 
 
 class ListingSerializer(serializers.ModelSerializer):
-    publisher = ScopedRelatedField(queryset=Publisher.objects.all())
+    publisher = ScopedRelatedField(queryset=Publisher.objects.all(), role=Role.ADMIN)
     persona = ScopedRelatedField(
         queryset=Persona.objects.all(), help_text="PersonaID; its department publishes it."
     )
     tests = PersonaTestsField(required=False)
+    deprecated = serializers.SerializerMethodField(
+        help_text="Why not to begin with it; null where nothing is said."
+    )
+    successor = serializers.PrimaryKeyRelatedField(read_only=True)
+    taken_down = serializers.SerializerMethodField(help_text="Why nobody runs it; null where it may be run.")
     newest_version = serializers.CharField(source="newest.version", read_only=True, default=None)
     installed_in = serializers.IntegerField(read_only=True, default=0, help_text="Number of departments.")
 
@@ -148,6 +153,9 @@ class ListingSerializer(serializers.ModelSerializer):
             "visibility",
             "persona",
             "newest_version",
+            "deprecated",
+            "successor",
+            "taken_down",
             "installed_in",
             "created_at",
             "updated_at",
@@ -163,6 +171,12 @@ class ListingSerializer(serializers.ModelSerializer):
             if fixed in validated and validated.pop(fixed) != getattr(listing, fixed):
                 raise serializers.ValidationError({fixed: "It stays what it is; make another listing."})
         return publishing.listing_update(listing=listing, by=self.context["request"].user, **validated)
+
+    def get_deprecated(self, listing) -> str | None:
+        return listing.deprecation_reason if listing.deprecated_at else None
+
+    def get_taken_down(self, listing) -> str | None:
+        return listing.takedown.reason if listing.takedown else None
 
     def to_representation(self, listing):
         """The persona's id and its tests are for those who see the persona; a listing can be seen by more people."""

@@ -8,7 +8,9 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from marketplace.api import serializers
+from marketplace.api.keys import WithFiles, WithKeys
 from marketplace.api.listing_sales import ListingSales
+from marketplace.api.moderation import WithModeration
 from marketplace.api.scoped import Scoped
 from marketplace.filters import InstallationFilter, ListingFilter, SubmissionFilter
 from marketplace.models import Installation, Listing, Publisher, Release, Submission
@@ -18,6 +20,7 @@ from marketplace.services.entitlements import require_readable
 
 
 class PublisherViewSet(
+    WithKeys,
     mixins.CreateModelMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -33,6 +36,7 @@ class PublisherViewSet(
 
 class ListingViewSet(
     ListingSales,
+    WithModeration,
     mixins.CreateModelMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -113,7 +117,7 @@ class SubmissionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
         return Response(self.get_serializer(row).data)
 
 
-class ReleaseViewSet(mixins.RetrieveModelMixin, Scoped):
+class ReleaseViewSet(WithFiles, mixins.RetrieveModelMixin, Scoped):
     queryset = Release.objects.select_related("listing__publisher", "published_by")
     serializer_class = serializers.ReleaseSerializer
 

@@ -82,6 +82,12 @@ class ReleaseSignature(models.Model):
         return f"{self.release}: {self.public_key[:16]}…"
 
 
+class TrustedKeyQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """A public key is no secret: everybody may see whom we trust."""
+        return self if user.is_authenticated else self.none()
+
+
 class TrustedKey(models.Model):
     """A key whose bundles may be imported from files, although no catalogue vouches for it."""
 
@@ -90,6 +96,8 @@ class TrustedKey(models.Model):
     name = models.CharField(max_length=80, help_text="Whose it is, and how you know.")
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TrustedKeyQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]

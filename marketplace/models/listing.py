@@ -77,6 +77,7 @@ class Listing(models.Model):
         "personas.Persona",
         models.SET_NULL,
         null=True,
+        blank=True,
         related_name="listings",
         help_text="What it is made from.",
     )

@@ -19,13 +19,19 @@ class Takedown(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     listing = models.ForeignKey("marketplace.Listing", models.CASCADE, related_name="takedowns")
     reason = models.CharField(max_length=300)
-    taken_down_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    taken_down_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     taken_down_at = models.DateTimeField(auto_now_add=True)
     appeal = models.CharField(max_length=1000, blank=True)
-    appealed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    appealed_at = models.DateTimeField(null=True)
-    lifted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    lifted_at = models.DateTimeField(null=True)
+    appealed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    appealed_at = models.DateTimeField(null=True, blank=True)
+    lifted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    lifted_at = models.DateTimeField(null=True, blank=True)
     lift_reason = models.CharField(max_length=300, blank=True)
 
     objects = TakedownQuerySet.as_manager()
@@ -77,8 +83,10 @@ class AbuseReport(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=16, choices=ReportState, default=ReportState.OPEN)
     outcome = models.CharField(max_length=400, blank=True)
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
 
     objects = AbuseReportQuerySet.as_manager()
 

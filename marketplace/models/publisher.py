@@ -3,6 +3,7 @@
 from django.db import models
 from django.urls import reverse
 
+from marketplace.models.listing import Listing
 from personas.models.owned import OwnedQuerySet
 from personas.models.profile import Named
 
@@ -11,6 +12,13 @@ class Proof(models.TextChoices):
     ADMIN = "admin", "A superuser knows them"
     FILE = "file", "A file on the web server of the domain"
     DNS = "dns", "A TXT record of the domain"
+
+
+class PublisherQuerySet(OwnedQuerySet):
+    def visible_to(self, user):
+        """Those of one's own departments, and whoever lists something that one sees."""
+        listed = self.filter(listings__in=Listing.objects.visible_to(user))
+        return self.filter(models.Q(pk__in=super().visible_to(user)) | models.Q(pk__in=listed))
 
 
 class Publisher(Named):
@@ -41,7 +49,7 @@ class Publisher(Named):
         max_length=63, blank=True, editable=False, help_text="What it is called on its own instance."
     )
 
-    objects = OwnedQuerySet.as_manager()
+    objects = PublisherQuerySet.as_manager()
 
     class Meta(Named.Meta):
         constraints = [

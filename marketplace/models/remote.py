@@ -45,6 +45,11 @@ class Catalogue(Owned):
     def __str__(self):
         return self.name
 
+    @property
+    def is_files(self) -> bool:
+        """It stands for the bundles that came as files, and is never asked."""
+        return not self.url
+
     def get_absolute_url(self):
         return reverse("marketplace:catalogue_detail", args=[self.pk])
 

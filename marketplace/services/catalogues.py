@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from marketplace.domain.bundle import MOST_BYTES, UnreadableBundle, digest, unpack, version_key
-from marketplace.domain.envelope import Signed, Unverified, opened
+from marketplace.domain.envelope import Signed, opened
 from marketplace.domain.feed import (
     MOST_FEED_BYTES,
     Feed,
@@ -38,7 +39,16 @@ from personas.services.rows import checked_save, free_slug, locked, row_create, 
 
 MOST_KEY_BYTES = 512 * 1024
 ENVELOPE_BYTES = 512  # the header of a signed file
-NOT_TAKEN = (Unreachable, Unverified, UnusableFeed, BrokenLog, UnreadableBundle, InvalidSettings, ValueError)
+NOT_TAKEN = (
+    Unreachable,
+    Unverified,
+    UnusableFeed,
+    BrokenLog,
+    UnreadableBundle,
+    InvalidSettings,
+    ValueError,
+    ValidationError,
+)
 
 
 @dataclass(frozen=True)
@@ -198,7 +208,7 @@ def _listing_ensure(catalogue, publisher: Publisher, told: ToldListing, by) -> L
     listing.visibility = Visibility.DEPARTMENT if catalogue.department_id else Visibility.ORGANISATION
     checked_save(listing)
     deprecation_tell(listing=listing, reason=told.deprecated, successor=_successor(publisher, told), by=by)
-    takedown_follow(listing=listing, reason=told.taken_down, by=by)
+    takedown_follow(listing=listing, reason=told.taken_down)
     return listing
 
 

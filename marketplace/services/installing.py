@@ -129,7 +129,7 @@ def _require_trusted(release: Release) -> None:
         )
     if (
         catalogue
-        and catalogue.url
+        and not catalogue.is_files
         and (catalogue.expires_at is None or catalogue.expires_at <= timezone.now())
     ):
         raise Refused(f"The catalogue {catalogue} was last asked too long ago: refresh it first.")

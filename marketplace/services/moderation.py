@@ -88,13 +88,13 @@ def takedown_lift(*, takedown: Takedown, by, reason: str) -> Takedown:
     return _lifted(takedown, reason.strip()[:300], by)
 
 
-def takedown_follow(*, listing: Listing, reason: str | None, by) -> None:
-    """What another instance has taken down or restored among its own is followed here."""
+def takedown_follow(*, listing: Listing, reason: str | None) -> None:
+    """What another instance has taken down or restored among its own is followed here, by nobody of ours."""
     holds = listing.takedowns.filter(lifted_at__isnull=True).first()
     if reason is not None and holds is None:
-        _taken_down(listing, reason[:300], by)
+        _taken_down(listing, reason[:300], None)
     if reason is None and holds is not None and holds.taken_down_by_id is None:  # ours are lifted by ours
-        _lifted(holds, "restored where it comes from", by)
+        _lifted(holds, "restored where it comes from", None)
 
 
 def tell_persona(*, listing: Listing, persona: Persona, by) -> None:
@@ -107,11 +107,7 @@ def tell_persona(*, listing: Listing, persona: Persona, by) -> None:
     else:
         notice_clear(persona=persona, source=TAKEDOWN, by=by)
     if listing.deprecated_at:
-        successor = (
-            f"Its successor is “{listing.successor}” ({listing.successor.address})."
-            if listing.successor
-            else ""
-        )
+        successor = f"Its successor is {listing.successor.address}." if listing.successor else ""
         text = f"“{listing}” is deprecated: {listing.deprecation_reason}"
         notice_set(persona=persona, source=DEPRECATION, text=text, action=successor, by=by)
     else:

@@ -9,6 +9,7 @@ from marketplace.models import Entitlement, Installation, Listing
 from marketplace.services.catalogue import listings_told
 from marketplace.services.entitlements import may_read
 from marketplace.services.installing import bundle_in
+from marketplace.services.keys import signed_by
 from marketplace.services.outcomes import listing_record
 from marketplace.services.prices import price_of
 from personas.domain.labels import grouped
@@ -62,6 +63,7 @@ class ListingDetail(Market, DetailView):
             **selling_of(listing, user),
             permissions=told(bundle) if bundle else [],
             groups=grouped(bundle.persona.settings) if bundle else [],
+            signed=signed_by(newest) if newest else None,
             releases=listing.releases.select_related("published_by"),
             installations=self._installations(),
             may_publish=allows(by=user, department=listing.department, role=Role.ADMIN),

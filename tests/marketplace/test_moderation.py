@@ -1,0 +1,137 @@
+"""Deprecate, take down, report: by page and by API, with what a run is told."""
+
+import pytest
+
+from marketplace.models import Listing
+from marketplace.services.installing import installation_create
+from marketplace.services.moderation import (
+    listing_deprecate,
+    report_create,
+    report_decide,
+    takedown_appeal,
+    takedown_create,
+    takedown_lift,
+)
+from marketplace.services.publishing import listing_create
+from personas.errors import BadInput, NotAllowed, Refused
+from personas.models import AuditEntry
+from tests.factories import make_persona, make_user
+from tests.marketplace.conftest import WORDS
+from tests.marketplace.test_sharing import APPROVED
+from tests.personas.test_api import client_of
+
+
+@pytest.fixture
+def root(db):
+    return make_user("root", superuser=True)
+
+
+@pytest.fixture
+def installed(release, bob, buyer):
+    return installation_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
+
+
+def notices(installed) -> dict:
+    return {row.source: row for row in installed.persona.notices.all()}
+
+
+def test_deprecated_goes_on_and_names_its_successor(installed, listing, alice, bob, seller, release, root):
+    persona = make_persona("Better database", department=seller)
+    better = listing_create(by=alice, publisher=listing.publisher, persona=persona, **WORDS)
+    listing_deprecate(listing=listing, by=alice, reason="Use the new one", successor=better)
+    notice = notices(installed)["marketplace.deprecation"]
+    assert (notice.blocks, notice.action) == (False, "Its successor is dba-team/better-database.")
+    told = client_of(bob).get(f"/api/v1/listings/{listing.pk}/").json()
+    assert (told["deprecated"], told["successor"]) == ("Use the new one", str(better.pk))
+    other = installation_create(release=release, department=seller, by=root, approved_script_sha256=APPROVED)
+    assert notices(other)["marketplace.deprecation"]
+    client_of(alice).post(f"/api/v1/listings/{listing.pk}/undeprecate/")
+    assert notices(installed) == {}
+    with pytest.raises(BadInput):
+        listing_deprecate(listing=listing, by=alice, reason=" ")
+    with pytest.raises(NotAllowed):
+        listing_deprecate(listing=listing, by=bob, reason="mine is better")
+
+
+def test_taken_down_is_not_run_not_installed_and_can_be_restored(
+    installed, listing, release, alice, bob, root, seller
+):
+    with pytest.raises(NotAllowed):
+        takedown_create(listing=listing, by=alice, reason="no")
+    takedown = takedown_create(listing=listing, by=root, reason="It opens a back door")
+    assert notices(installed)["marketplace.takedown"].blocks
+    with pytest.raises(Refused, match="back door"):
+        installation_create(release=release, department=seller, by=root, approved_script_sha256=APPROVED)
+    assert Listing.objects.get(pk=listing.pk).newest is None
+    with pytest.raises(Refused, match="already"):
+        takedown_create(listing=listing, by=root, reason="again")
+    with pytest.raises(NotAllowed):
+        takedown_appeal(takedown=takedown, by=bob, appeal="?")
+    takedown_appeal(takedown=takedown, by=alice, appeal="It is mended in 1.0.1")
+    with pytest.raises(NotAllowed):
+        takedown_lift(takedown=takedown, by=alice, reason="?")
+    takedown_lift(takedown=takedown, by=root, reason="Mended")
+    assert notices(installed) == {}
+    actions = AuditEntry.objects.filter(action__startswith="takedown.").values_list("action", flat=True)
+    assert sorted(actions) == ["takedown.appeal", "takedown.create", "takedown.lift"]
+
+
+def test_a_report_reaches_a_moderator_and_its_outcome_the_reporter(listing, installed, bob, alice, root):
+    report = report_create(listing=listing, by=bob, kind="harmful", text="It opens port 22 to all")
+    with pytest.raises(Refused, match="looked at"):
+        report_create(listing=listing, by=bob, kind="other", text="again")
+    assert client_of(alice).get("/api/v1/abuse-reports/").json()["count"] == 0
+    assert client_of(root).get("/api/v1/abuse-reports/").json()["count"] == 1
+    with pytest.raises(NotAllowed):
+        report_decide(report=report, by=alice, upheld=False, outcome="no")
+    report_decide(report=report, by=root, upheld=True, outcome="It does", take_down=True)
+    told = client_of(bob).get(f"/api/v1/abuse-reports/{report.pk}/").json()
+    assert (told["state"], told["outcome"]) == ("upheld", "It does")
+    assert notices(installed)["marketplace.takedown"].text.endswith("It does")
+    with pytest.raises(Refused, match="decided"):
+        report_decide(report=report, by=root, upheld=False, outcome="no")
+
+
+def test_the_pages_of_it(client, listing, installed, alice, bob, root):
+    page = listing.get_absolute_url()
+    client.force_login(bob)
+    assert client.post(f"{page}report/", {"kind": "harmful", "text": "Odd"}).status_code == 302
+    assert "Odd" in client.get("/marketplace/reports/").content.decode()
+    client.force_login(root)
+    report = listing.reports.get()
+    assert "Decide" in client.get("/marketplace/reports/").content.decode()
+    said = {"upheld": "yes", "outcome": "It is", "take_down": "on"}
+    assert client.post(f"/marketplace/reports/{report.pk}/decide/", said).status_code == 302
+    client.force_login(alice)
+    assert "Taken down: It is" in client.get(page).content.decode()
+    takedown = listing.takedowns.get()
+    client.post(f"/marketplace/takedowns/{takedown.pk}/appeal/", {"appeal": "Mended"})
+    client.force_login(root)
+    assert "Appeal: Mended" in client.get(page).content.decode()
+    client.post(f"/marketplace/takedowns/{takedown.pk}/lift/", {"reason": "Mended"})
+    client.force_login(alice)
+    client.post(f"{page}deprecate/", {"reason": "Old"})
+    assert "Deprecated: Old" in client.get(page).content.decode()
+    client.force_login(bob)
+    assert "is deprecated: Old" in client.get(f"/personas/{installed.persona_id}/").content.decode()
+
+
+def test_keys_by_page(client, release, alice, bob):
+    publisher = release.listing.publisher
+    client.force_login(alice)
+    page = publisher.get_absolute_url()
+    before = client.get(page).context["ring"].current
+    assert client.post(f"{page}rotate/").status_code == 302
+    assert client.get(page).context["retired"] == [before]
+    assert "reason" in client.post(f"{page}revoke/", {"key": before}).context["form"].errors
+    client.post(f"{page}revoke/", {"key": before, "reason": "Lost"})
+    assert "Revoked: Lost" in client.get(page).content.decode()
+    file = client.get(f"/marketplace/releases/{release.pk}/file/")
+    assert file.content.startswith(b"migration-personas/signed@1\nkind bundle\n")
+    assert client.post(f"{page}edit/", {"name": "DBA team", "needs_second_person": "on"}).status_code == 302
+    publisher.refresh_from_db()
+    assert publisher.needs_second_person
+    client.force_login(bob)
+    seen = client.get(page).content.decode()
+    assert "Signs now" in seen and "Rotate" not in seen
+    assert client.post(f"{page}rotate/").status_code == 403
