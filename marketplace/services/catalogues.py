@@ -39,16 +39,7 @@ from personas.services.rows import checked_save, free_slug, locked, row_create, 
 
 MOST_KEY_BYTES = 512 * 1024
 ENVELOPE_BYTES = 512  # the header of a signed file
-NOT_TAKEN = (
-    Unreachable,
-    Unverified,
-    UnusableFeed,
-    BrokenLog,
-    UnreadableBundle,
-    InvalidSettings,
-    ValueError,
-    ValidationError,
-)
+NOT_TAKEN = (Unreachable, InvalidSettings, ValidationError, ValueError)  # what does not hold is a ValueError
 
 
 @dataclass(frozen=True)
