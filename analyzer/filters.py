@@ -9,7 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from analyzer.domain.recommend import QUIET_SECTIONS, TRADES
 from analyzer.models import (
     Feedback,
+    Fingerprint,
     Package,
+    PersonaDraft,
     Recommendation,
     Scan,
     Service,
@@ -18,6 +20,7 @@ from analyzer.models import (
     VirtualMachine,
     VMPersona,
 )
+from analyzer.models.fleet import DraftState
 from analyzer.models.recommendation import RecommendationState, Verdict
 from analyzer.models.scan import ScanState
 from analyzer.models.usage import Metric
@@ -172,4 +175,24 @@ class UsageFilter(df.FilterSet):
 
     class Meta:
         model = UsageSeries
+        fields: list = []
+
+
+class FingerprintFilter(df.FilterSet):
+    search = df.CharFilter(field_name="vm__name", lookup_expr="icontains", label="Search", help_text="Name.")
+    persona = df.ModelChoiceFilter(queryset=seen(Persona), label="Says", empty_label="Any")
+    ordering = df.OrderingFilter(fields=[("vm__name", "name"), ("score", "score")], label="Order")
+
+    class Meta:
+        model = Fingerprint
+        fields: list = []
+
+
+class PersonaDraftFilter(df.FilterSet):
+    state = df.ChoiceFilter(choices=DraftState, label="State", empty_label="Any")
+    department = df.ModelChoiceFilter(queryset=seen(Department), empty_label="Any")
+    ordering = df.OrderingFilter(fields=[("key", "kind"), ("member_count", "member_count")], label="Order")
+
+    class Meta:
+        model = PersonaDraft
         fields: list = []

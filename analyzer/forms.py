@@ -149,6 +149,17 @@ class TickedForm(forms.Form):
         self.fields["vm"].choices = [(value, value) for value in data.getlist("vm")]
 
 
+class ManyForm(TickedForm):
+    """One persona for those ticked; `confirmed` once the preview has been seen."""
+
+    persona = forms.ModelChoiceField(queryset=Persona.objects.none())
+    confirmed = forms.BooleanField(required=False)
+
+    def __init__(self, data, *, personas):
+        super().__init__(data)
+        self.fields["persona"].queryset = personas
+
+
 class MachineForm(forms.ModelForm):
     tags = TagsField(required=False, help_text="One a line, as in cost-centre=4711.")
 
@@ -180,6 +191,10 @@ class AnswerForm(forms.Form):
 
 class DismissForm(forms.Form):
     reason = forms.CharField(max_length=400, required=False, help_text="Why it does not fit.")
+
+
+class NoneFitsForm(forms.Form):
+    reason = forms.CharField(max_length=400, required=False, help_text="What it is for, if you can say.")
 
 
 class AssignForm(forms.ModelForm):

@@ -18,6 +18,7 @@ GROUPS = [
             ("Migrations", "migrations_engine:run_list", "route"),
             ("Waves", "migrations_engine:wave_list", "versions"),
             ("Machines", "analyzer:vm_list", "server-2"),
+            ("Estate map", "analyzer:estate", "map-pin"),
             ("Migrated machines", "migrations_engine:migratedvm_list", "device-desktop"),
         ],
     ),
@@ -25,6 +26,7 @@ GROUPS = [
         "Decide",
         [
             ("Personas", "personas:persona_list", "masks-theater"),
+            ("Drafted personas", "analyzer:draft_list", "wand"),
             ("Templates", "templates_app:template_list", "stack-2"),
             ("Marketplace", "marketplace:listing_list", "building-store"),
         ],

@@ -120,6 +120,15 @@ def make_scan(vm=None, *, facts=None, **columns):
     return scan
 
 
+def make_draft(department=None, key="astronomy", **columns):
+    """A persona that a group of machines suggests, without members."""
+    from analyzer.models import PersonaDraft
+
+    document = {"name": "Sky watchers", "description": "", "hints": ["stellarium"], "settings": {"schema_version": 1}}
+    columns = {"document": document, "common": [["stellarium", 1.0]]} | columns
+    return PersonaDraft.objects.create(department=department, key=key, **columns)
+
+
 # --- migrations_engine -----------------------------------------------------------------------------------------------
 
 

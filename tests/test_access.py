@@ -198,6 +198,25 @@ RULES: dict[str, Rule] = {
     "analyzer:recommendation_accept": act("recommendation", "operator"),
     "analyzer:recommendation_choose": ask("recommendation", "operator"),
     "analyzer:recommendation_dismiss": ask("recommendation", "operator"),
+    "analyzer:recommendation_none_fits": ask("recommendation", "operator"),
+    "analyzer:recommender_detail": Rule("department"),
+    "analyzer:estate": read(""),
+    "analyzer:estate_cell": read("", kwargs={"x": 1, "y": 1}),
+    "analyzer:vms_assign": act("", "viewer"),  # of those ticked it takes what the reader operates
+    "analyzer:outgrown_list": read(""),
+    "analyzer:draft_list": read(""),
+    "analyzer:draft_detail": read("draft"),
+    "analyzer:draft_approve": ask("draft"),
+    "analyzer:draft_dismiss": ask("draft"),
+    "analyzer:drafts_refresh": act(""),
+    **resource("draft", "draft", write=None, approve=act("draft"), dismiss=act("draft")),
+    "department-recommender": Rule("department"),
+    **{
+        f"department-recommender-{deed}": act("department")
+        for deed in ("promote", "reset", "revert")
+    },
+    "department-drafts": act("department"),
+    "estate-cells": read(""),
     "analyzer:scan_detail": read("scan"),
     **pages(
         "analyzer",
@@ -521,6 +540,7 @@ def world(db, monkeypatch):
         "source": estate.vm.source,
         "inventory": factories.make_inventory(ours),
         "scan": estate.scan,
+        "draft": factories.make_draft(ours),
         "recommendation": suggestion,
         "feedback": Feedback.objects.create(**feedback),
         "vm_persona": VMPersona.objects.create(vm=estate.vm, persona=estate.persona, use_case="default"),

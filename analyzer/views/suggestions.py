@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_POST
 
-from analyzer.forms import AnswerForm, AssignForm, DismissForm, PersonaDraftForm
+from analyzer.forms import AnswerForm, AssignForm, DismissForm, NoneFitsForm, PersonaDraftForm
 from analyzer.models import Recommendation, VMPersona
 from analyzer.permissions import may
 from analyzer.services.machines import persona_create_from_vm, persona_from_vm
@@ -17,6 +17,7 @@ from analyzer.services.recommendations import (
     recommendation_accept,
     recommendation_choose_other,
     recommendation_dismiss,
+    recommendation_none_fits,
     recommendation_refresh,
 )
 from analyzer.services.scans import facts_of, newest_readable
@@ -84,6 +85,26 @@ def recommendation_dismiss_view(request, pk):
         "question": f"Dismiss the suggestion for {suggestion.vm}?",
         "form": form,
         "submit_label": "Dismiss",
+        "cancel_url": suggestion.vm.get_absolute_url(),
+    }
+    return render(request, "components/confirm_page.html", context)
+
+
+@login_required
+def recommendation_none_fits_view(request, pk):
+    suggestion = suggestion_or_404(request, pk)
+    _operator_or_403(request, suggestion.vm)
+    form = NoneFitsForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        reason = form.cleaned_data["reason"]
+        act = lambda: recommendation_none_fits(recommendation=suggestion, by=request.user, reason=reason)  # noqa: E731
+        if saved(request, form, act):
+            messages.success(request, "Noted. Machines like this one are no longer taken for one of the personas.")
+            return redirect("analyzer:vm_detail", pk=suggestion.vm_id)
+    context = {
+        "question": f"Is none of the personas for {suggestion.vm}?",
+        "form": form,
+        "submit_label": "None fits",
         "cancel_url": suggestion.vm.get_absolute_url(),
     }
     return render(request, "components/confirm_page.html", context)

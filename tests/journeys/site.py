@@ -100,6 +100,7 @@ def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:
         "sources": estate.vm.source,
         "suggestions": estate.vm.recommendations.get(),
         "machine-personas": VMPersona.objects.create(vm=estate.vm, persona=estate.persona),
+        "drafts": factories.make_draft(**owner),
         "migrations": run,
         "migrated": run.migrated_vm,
         "targets": estate.target,

@@ -1,0 +1,158 @@
+"""The pages and endpoints of the estate: map, bulk assignment, drafts, and the recommender of a department."""
+
+import pytest
+from django.urls import reverse
+
+from analyzer.domain.map_picture import circles
+from analyzer.models import PersonaDraft, Recommendation, VMPersona
+from analyzer.services.drafts import drafts_refresh
+from analyzer.services.learning import model_of, recommender_of
+from analyzer.services.vm_personas import vm_persona_assign
+from personas.models import Persona
+from tests.factories import (
+    make_department,
+    make_draft,
+    make_facts,
+    make_member,
+    make_package,
+    make_persona,
+    make_scan,
+    make_vm,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def team():
+    return make_department()
+
+
+@pytest.fixture
+def boss(team, client):
+    boss = make_member(team, "admin")
+    client.force_login(boss)
+    return boss
+
+
+def scanned(department, *names):
+    return make_scan(make_vm(department), facts=make_facts(packages=tuple(map(make_package, names)))).vm
+
+
+def cell_page(vm):
+    return reverse("analyzer:estate_cell", args=[vm.fingerprint.cell_x, vm.fingerprint.cell_y])
+
+
+def test_the_map_shows_what_the_reader_may_see(client, team, boss):
+    web = make_persona("WebDev", department=team)
+    ours, foreign = scanned(team, "nginx"), scanned(make_department("Strangers"), "stellarium", "kstars")
+    page = client.get(reverse("analyzer:estate"))
+    assert cell_page(ours) in page.text
+    assert cell_page(foreign) not in page.text
+    cells = client.get("/api/v1/estate/cells/").json()
+    assert [(cell["count"], cell["persona"], cell["name"]) for cell in cells] == [(1, str(web.pk), "WebDev")]
+
+
+def test_the_most_common_persona_has_the_first_colour():
+    cells = [
+        {"x": 1, "y": 1, "count": 9, "persona": 1, "name": "WebDev"},
+        {"x": 2, "y": 1, "count": 1, "persona": None, "name": ""},
+    ]
+    drawn, legend = circles(cells)
+    assert legend == [("WebDev", 0, 9), ("No good fit", 10, 1)]
+    assert drawn[0].r > drawn[1].r
+    assert drawn[1].label == "1 machine, mostly no good fit"
+
+
+def test_many_machines_get_a_persona_after_a_preview(client, team, boss):
+    web, other = make_persona("WebDev", department=team), make_persona("Editor", department=team)
+    machines = [scanned(team, "nginx") for _ in range(3)]
+    vm_persona_assign(vm=machines[2], persona=other, by=boss)
+    asked = {"vm": [str(vm.pk) for vm in machines], "persona": str(other.pk)}
+    preview = client.post(reverse("analyzer:vms_assign"), asked)
+    assert "Give Editor to these 2 machines?" in preview.text
+    assert "It carries it already." in preview.text
+    assert VMPersona.objects.count() == 1
+    client.post(reverse("analyzer:vms_assign"), {**asked, "confirmed": "on"})
+    assert {row.persona for row in VMPersona.objects.all()} == {other}
+    assert VMPersona.objects.count() == 3
+    assert web.vm_personas.count() == 0
+
+
+def test_a_viewer_assigns_nothing(client, team):
+    persona, vm = make_persona("WebDev", department=team), scanned(team, "nginx")
+    client.force_login(make_member(team, "viewer"))
+    asked = {"vm": [str(vm.pk)], "persona": str(persona.pk), "confirmed": "on"}
+    assert client.post(reverse("analyzer:vms_assign"), asked).status_code == 403
+    assert not VMPersona.objects.exists()
+
+
+def test_a_machine_that_outgrew_its_persona_is_listed(client, team, boss):
+    web, data = make_persona("WebDev", department=team), make_persona("DatabaseAdmin", department=team)
+    vm = scanned(team, "postgresql-15", "pgbadger", "pgtop")
+    vm_persona_assign(vm=vm, persona=web, by=boss)
+    page = client.get(reverse("analyzer:outgrown_list")).text
+    assert vm.name in page
+    assert data.name in page
+
+
+def test_a_draft_is_named_and_approved_on_its_page(client, team, boss):
+    make_persona("WebDev", department=team)
+    machines = [scanned(team, "stellarium", "kstars") for _ in range(3)]
+    client.post(reverse("analyzer:drafts_refresh"))
+    draft = PersonaDraft.objects.get()
+    page = client.get(draft.get_absolute_url()).text
+    assert all(vm.name in page for vm in machines)
+    form = client.get(reverse("analyzer:draft_approve", args=[draft.pk])).context["form"]
+    mended = {**form.initial, "hints": "\n".join(form.initial["hints"]), "name": "Star gazers"}
+    assert client.post(reverse("analyzer:draft_approve", args=[draft.pk]), mended).status_code == 302
+    assert Persona.objects.get(name="Star gazers").department == team
+
+
+def test_drafts_are_answered_over_the_api(client, team, boss):
+    first, second = make_draft(team), make_draft(team, key="games", document={"name": "G", "settings": {}})
+    approved = client.post(f"/api/v1/drafts/{first.pk}/approve/", {}, "application/json")
+    assert approved.status_code == 201
+    assert approved.json()["persona"] == str(Persona.objects.get(name="Sky watchers").pk)
+    assert client.post(f"/api/v1/drafts/{second.pk}/dismiss/").json()["state"] == "dismissed"
+    assert client.post(f"/api/v1/drafts/{second.pk}/approve/", {}, "application/json").status_code == 409
+    assert client.post(f"/api/v1/departments/{team.pk}/drafts/").json() == {"open": 0}
+
+
+def test_a_persona_that_is_not_valid_leaves_the_draft_open(client, team, boss):
+    draft = make_draft(team)
+    wrong = {"document": {"name": "X", "settings": {"resources": {"vcpus": "many"}}}}
+    refused = client.post(f"/api/v1/drafts/{draft.pk}/approve/", wrong, "application/json")
+    assert refused.status_code == 400
+    draft.refresh_from_db()
+    assert draft.state == "open"
+    assert not Persona.objects.exists()
+
+
+def test_none_fits_is_answered_on_the_page(client, team, boss):
+    make_persona("WebDev", department=team)
+    vm = scanned(team, "nginx")
+    suggestion = Recommendation.objects.get(vm=vm)
+    address = reverse("analyzer:recommendation_none_fits", args=[suggestion.pk])
+    assert address in client.get(vm.get_absolute_url()).text
+    client.post(address, {"reason": "a phone system"})
+    assert suggestion.feedback.get().verdict == "none_fits"
+
+
+def test_the_recommender_is_switched_on_its_page_and_over_the_api(client, team, boss):
+    page = reverse("analyzer:recommender_detail", args=[team.pk])
+    client.post(page, {"deed": "shadow"})
+    assert "In the shadow" in client.get(page).text
+    address = f"/api/v1/departments/{team.pk}/recommender/"
+    told = client.patch(address, {"shadow": False, "shares": True}, "application/json").json()
+    assert (told["shadow"], told["shares"], told["enabled"]) == (False, True, True)
+    assert client.post(f"{address}promote/").status_code == 409
+    assert client.post(f"{address}reset/").json()["version"] == 0
+    assert model_of(recommender_of(team)).version == 0
+
+
+def test_a_machine_that_was_answered_is_no_longer_drafted(client, team, boss):
+    make_persona("WebDev", department=team)
+    machines = [scanned(team, "stellarium", "kstars") for _ in range(3)]
+    vm_persona_assign(vm=machines[0], persona=make_persona("Anything", department=team), by=boss)
+    assert drafts_refresh(department=team) == 0
