@@ -155,6 +155,7 @@ CELERY_BEAT_SCHEDULE = {
     "marketplace-settle": {"task": "marketplace.settle", "schedule": 15.0, "options": {"expires": 30}},
     "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
     "analyzer-rescan": {"task": "analyzer.rescan", "schedule": 600.0, "options": {"expires": 600}},
+    "analyzer-fleet": {"task": "analyzer.fleet", "schedule": 900.0, "options": {"expires": 900}},
     "analyzer-roll-up": {"task": "analyzer.roll_up", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
 }
 
