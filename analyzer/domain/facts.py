@@ -182,6 +182,62 @@ class UsageSeries(_Frozen):
     samples: Annotated[tuple[tuple[int, float], ...], Field(max_length=20_000)]
 
 
+class BootSpan(_Frozen):
+    """First and last second that the journal tells of one boot, since 1970 UTC. `cpu_percent` is a floor of the mean
+    use of all processors in it (what stopped units had used), None where it is not known."""
+
+    started_s: Count
+    ended_s: Count
+    cpu_percent: float | None = None
+
+
+class UnitUse(_Frozen):
+    """What a unit used from its start (None: not told) to its stop, summed over that time."""
+
+    unit: Text
+    started_s: Count | None = None
+    ended_s: Count
+    cpu_s: Annotated[float, Field(ge=0)] | None = None
+    memory_peak_bytes: Count | None = None
+    read_bytes: Count | None = None
+    write_bytes: Count | None = None
+
+
+class UnitRestarts(_Frozen):
+    """How often systemd had to start a unit again."""
+
+    unit: Text
+    count: Count
+
+
+class OutOfMemory(_Frozen):
+    at_s: Count
+    process: Text
+
+
+class Journal(_Frozen):
+    """What the journal of a machine tells of its use: sums and means, no samples. `processors`: at the last boot."""
+
+    files: Count
+    processors: Count | None = None
+    boots: Annotated[tuple[BootSpan, ...], Field(max_length=500)] = ()
+    units: Annotated[tuple[UnitUse, ...], Field(max_length=500)] = ()  # those that used most processor time
+    restarts: Annotated[tuple[UnitRestarts, ...], Field(max_length=100)] = ()
+    out_of_memory: Annotated[tuple[OutOfMemory, ...], Field(max_length=500)] = ()
+
+    @property
+    def up_percent(self) -> float | None:
+        """Of the time from the first boot to the last word the share in which it was on."""
+        if not self.boots:
+            return None
+        whole = self.boots[-1].ended_s - self.boots[0].started_s
+        return (
+            round(100 * sum(each.ended_s - each.started_s for each in self.boots) / whole, 1)
+            if whole
+            else None
+        )
+
+
 class Directory(_Frozen):
     """Something put beside the package manager: a directory of /opt, /srv or /var/www."""
 
@@ -271,6 +327,7 @@ class Facts(_Frozen):
     has_nft: bool = False
     has_tc: bool = False
     usage: Annotated[tuple[UsageSeries, ...], Field(max_length=32)] = ()
+    journal: Journal | None = None
     extras: Extras = Extras()
     running: Running | None = None
     coverage: Annotated[tuple[Coverage, ...], Field(max_length=len(AREAS))] = ()

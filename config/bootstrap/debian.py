@@ -33,9 +33,12 @@ PACKAGES = (
     Package("test", "chromium", "the browser of the journeys"),
     Package("test", "openssh-server", "the running machines that the tests look into"),
     Package("test", "postgresql", "the second database that everything is tested on"),
+    Package("test", "prometheus", "the monitoring that usage is asked of"),
+    Package("test", "prometheus-node-exporter", "what that monitoring asks"),
     Package("test", "redis-server", "the second broker that everything is tested on"),
     Package("test", "rpm", "makes the rpm databases that the scanner must read"),
     Package("test", "systemd", "systemd-analyze: checks the units of deploy/"),
+    Package("test", "systemd-journal-remote", "makes the journals that the scanner must read"),
     Package("test", "xfsprogs", "makes the XFS disks that the scanner must read"),
 )
 

@@ -7,6 +7,7 @@ Inode numbers, not paths, so that nobody but `tree` follows a link.
 """
 
 import stat
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from analyzer.scanner.child.disk import Unreadable, Window
@@ -14,6 +15,9 @@ from analyzer.scanner.child.disk import Unreadable, Window
 MOST_CHILDREN = 200_000  # of one directory; more is a trap, or a mail spool that nobody here reads
 MOST_LOST = 1_000  # damaged entries; then the file system is not worth more time
 LONGEST_LINK = 4096
+
+
+Reader = Callable[[int, int], bytes]  # (offset, length) -> bytes of a file, shorter at its end
 
 
 class Child(NamedTuple):
@@ -28,6 +32,7 @@ class Filesystem(Protocol):
     def children(self, inode: int) -> dict[str, Child]: ...
     def size(self, inode: int) -> int: ...
     def read(self, inode: int, limit: int) -> bytes: ...
+    def opened(self, inode: int) -> Reader: ...
     def link(self, inode: int) -> str: ...
 
 
@@ -103,6 +108,12 @@ class _TskFilesystem:
         length = min(file.info.meta.size, limit)
         return file.read_random(0, length) if length > 0 else b""
 
+    def opened(self, inode: int) -> Reader:
+        file = self._filesystem.open_meta(inode=inode)
+        return lambda offset, length: file.read_random(
+            offset, min(length, max(file.info.meta.size - offset, 0))
+        )
+
     def link(self, inode: int) -> str:
         target = self._filesystem.open_meta(inode=inode).info.meta.link or b""
         return target[:LONGEST_LINK].decode("utf-8", "backslashreplace")
@@ -139,6 +150,13 @@ class _LibyalFilesystem:
         entry = self._entry(inode)
         length = min(entry.get_size(), limit)
         return entry.read_buffer_at_offset(length, 0) if length > 0 else b""
+
+    def opened(self, inode: int) -> Reader:
+        entry = self._entry(inode)
+        size = entry.get_size()
+        return lambda offset, length: (
+            entry.read_buffer_at_offset(min(length, size - offset), offset) if offset < size else b""
+        )
 
     def link(self, inode: int) -> str:
         return (self._entry(inode).get_symbolic_link_target() or "")[:LONGEST_LINK]

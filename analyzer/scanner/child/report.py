@@ -21,6 +21,7 @@ LIST_LIMITS = {
     "users": 10_000, "listening": 1_000, "partitions": 256, "filesystems": 512, "nics": 256, "addresses": 64,
     "nameservers": 16, "usage": 32, "samples": 20_000, "directories": 256, "compose_files": 64, "containers": 512,
     "coverage": 10, "concerns": 256, "modules": 1_000, "pci": 256, "processes": 2_000, "cron": 500,
+    "boots": 500, "units": 500, "restarts": 100, "out_of_memory": 500,
 }  # fmt: skip
 
 

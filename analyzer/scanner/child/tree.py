@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from analyzer.scanner.child.disk import Unreadable
-from analyzer.scanner.child.filesystems import Child, Filesystem
+from analyzer.scanner.child.filesystems import Child, Filesystem, Reader
 
 MOST_LINKS = 40
 MOST_STEPS = 500  # components walked for one path, those of its links included
@@ -119,6 +119,11 @@ class Tree:
         if len(data) >= limit and place.filesystem.size(place.inode) > limit:
             self.cut.add(path)
         return data
+
+    def opened(self, path: str) -> Reader | None:
+        """Random access to a regular file, for those that are too large to be read whole."""
+        place = self.find(path)
+        return place.filesystem.opened(place.inode) if place and place.kind == "file" else None
 
     def text(self, path: str, limit: int = TEXT_LIMIT) -> str | None:
         data = self.read(path, limit)

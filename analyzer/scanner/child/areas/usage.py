@@ -1,4 +1,4 @@
-"""Usage history that the machine itself recorded: sysstat's daily files, read by sysstat's own `sadf`."""
+"""Usage history that the machine itself recorded: sysstat files, read by its own `sadf`, and the journal."""
 
 import json
 import subprocess
@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from analyzer.domain import sysstat
+from analyzer.scanner.child.areas import journal
 from analyzer.scanner.child.notes import Notes
 from analyzer.scanner.child.tree import Tree
 
@@ -19,17 +20,23 @@ _FILE_TIMEOUT_S = 10
 
 
 def read(tree: Tree, facts: dict, notes: Notes) -> None:
+    told = journal.read(tree, facts, notes)
+    _read_sysstat(tree, facts, notes, told)
+
+
+def _read_sysstat(tree: Tree, facts: dict, notes: Notes, told: str) -> None:
+    """`told`: what the journal gives in its place, or why it gives nothing."""
     folders = ("/var/log/sysstat", "/var/log/sa")
     paths = [path for folder in folders for path in tree.glob(f"{folder}/sa[0-9]*", most=1000)]
     paths = [path for path in paths if tree.is_file(path)]
     if not paths:
-        notes.none("usage", "the disk holds no sysstat files")
+        tell = notes.partial if "journal" in facts else notes.none
+        tell("usage", f"the disk holds no sysstat files; {told}")
         return
     sadf = next((path for path in SADF if Path(path).is_file()), None)
     if sadf is None:
-        notes.none(
-            "usage", "sysstat is not installed on this machine (package sysstat): its files were not read"
-        )
+        tell = notes.partial if "journal" in facts else notes.none
+        tell("usage", f"sysstat is not installed here (package sysstat): its files were not read; {told}")
         return
     series = _all(tree, sadf, paths, notes)
     facts["usage"] = [
