@@ -17,6 +17,7 @@ from analyzer.services.scan_changes import scan_before, scan_changes
 from analyzer.services.scans import facts_of
 from analyzer.services.sizing import sizes_shown
 from analyzer.services.usage import usage_rhythms, usage_summary, utc
+from analyzer.views.journal import journal_shown
 from analyzer.views.lists import VisibleList
 from personas.models import Department, Role
 
@@ -121,6 +122,7 @@ def vm_usage(request, pk, form=None):
     form = form or UsageUploadForm()
     rhythms = usage_rhythms(vm) if metrics else {}
     context = {
+        "journal": journal_shown(facts_of(Scan.objects.readable().filter(vm=vm).first())),
         "metrics": metrics,
         "form": form,
         "sizes": sizes_shown(vm) if metrics else [],

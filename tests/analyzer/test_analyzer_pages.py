@@ -4,7 +4,19 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from analyzer.domain.facts import Concern, Filesystem, Kernel, Listening, Nic, Service, User
+from analyzer.domain.facts import (
+    BootSpan,
+    Concern,
+    Filesystem,
+    Journal,
+    Kernel,
+    Listening,
+    Nic,
+    OutOfMemory,
+    Service,
+    UnitUse,
+    User,
+)
 from analyzer.models import Feedback, Scan, SourceEndpoint, UsageSeries, VirtualMachine, VMPersona
 from analyzer.models.scan import ScanState
 from personas.models import Persona
@@ -215,7 +227,9 @@ def test_another_persona_is_chosen_with_a_reason(operator, vm, scanned):
     url = reverse("analyzer:recommendation_choose", args=[suggestion.pk])
     wrong = operator.post(url, {"persona": "", "use_case": "default", "reason": "kept words"})
     assert "kept words" in wrong.content.decode()
-    assert operator.post(url, {"persona": other.pk, "use_case": "default", "reason": "dumps"}).status_code == 302
+    assert (
+        operator.post(url, {"persona": other.pk, "use_case": "default", "reason": "dumps"}).status_code == 302
+    )
     assert Feedback.objects.get().reason == "dumps"
 
 
@@ -231,7 +245,12 @@ def test_a_suggestion_is_dismissed_and_asked_for_again(operator, vm, scanned):
 def test_a_persona_is_drafted_from_a_machine_mended_and_kept(admin, vm, scanned):
     form = page(admin, "vm_persona_create", vm.pk).context["form"]
     assert form.initial["hints"] == ["nginx"]
-    data = {"name": "WebTier", "description": "", "hints": "nginx\ncaddy", "settings": form.initial["settings"]}
+    data = {
+        "name": "WebTier",
+        "description": "",
+        "hints": "nginx\ncaddy",
+        "settings": form.initial["settings"],
+    }
     response = admin.post(reverse("analyzer:vm_persona_create", args=[vm.pk]), data)
     assert response.status_code == 302
     made = Persona.objects.get(name="WebTier")
@@ -323,15 +342,18 @@ def test_a_source_is_made_discovered_edited_and_deleted(admin, department, tmp_p
     assert 'value="/etc"' in wrong.content.decode()
     admin.post(url, {"name": "lab", "location": str(tmp_path), "department": department.pk})
     source = SourceEndpoint.objects.get()
-    assert "Looking for machines" in admin.post(
-        reverse("analyzer:source_discover", args=[source.pk]), follow=True
-    ).content.decode()
+    assert (
+        "Looking for machines"
+        in admin.post(reverse("analyzer:source_discover", args=[source.pk]), follow=True).content.decode()
+    )
     assert page(admin, "source_progress", source.pk).status_code == 200
     SourceEndpoint.objects.update(discovery_requested_at=None)
     assert page(admin, "source_progress", source.pk).status_code == 286
     checked = admin.post(reverse("analyzer:source_check", args=[source.pk]), follow=True)
     assert "answers" in checked.content.decode()
-    admin.post(reverse("analyzer:source_edit", args=[source.pk]), {"name": "lab 2", "location": str(tmp_path)})
+    admin.post(
+        reverse("analyzer:source_edit", args=[source.pk]), {"name": "lab 2", "location": str(tmp_path)}
+    )
     source.refresh_from_db()
     assert source.name == "lab 2"
     assert page(admin, "source_list").status_code == 200
@@ -345,3 +367,14 @@ def test_a_source_is_never_made_in_a_foreign_department(admin, tmp_path, setting
     body = {"name": "lab", "location": str(tmp_path), "department": make_department().pk}
     assert "department" in admin.post(reverse("analyzer:source_create"), body).context["form"].errors
     assert not SourceEndpoint.objects.exists()
+
+
+def test_the_usage_page_tells_what_the_journal_told(vm, operator):
+    boots = (BootSpan(started_s=1_700_000_000, ended_s=1_700_003_600, cpu_percent=12.5),)
+    use = UnitUse(unit="db.service", started_s=1_700_000_000, ended_s=1_700_000_200, cpu_s=50.0)
+    killed = (OutOfMemory(at_s=1_700_000_100, process="postgres"),)
+    told = Journal(files=1, processors=2, boots=boots, units=(use,), out_of_memory=killed)
+    make_scan(vm, facts=make_facts(journal=told))
+    text = page(operator, "vm_usage", vm.pk).content.decode()
+    for words in ("db.service", "25.0 %", "at least 12.5 % of 2", "1 process killed, the last: postgres"):
+        assert words in text
