@@ -65,10 +65,16 @@ class SourceAdmin(ByService):
 
     def save_model(self, request, obj, form, change):
         if change:
-            saved = source_update(source=obj, by=request.user, name=obj.name, location=obj.location)
+            values = {"name": obj.name, "location": obj.location, "rescan": obj.rescan}
+            saved = source_update(source=obj, by=request.user, **values)
         else:
             saved = source_create(
-                name=obj.name, location=obj.location, department=obj.department, kind=obj.kind, by=request.user
+                name=obj.name,
+                location=obj.location,
+                department=obj.department,
+                kind=obj.kind,
+                rescan=obj.rescan,
+                by=request.user,
             )
         obj.pk, obj.location = saved.pk, saved.location
 

@@ -75,6 +75,10 @@ def run_create(
     accepted = _acknowledged(plan, acknowledged or {})
     try:
         with transaction.atomic():
+            # locked until the commit, so that of two launches at once one comes second
+            VirtualMachine.objects.select_for_update().get(pk=vm.pk)
+            if earlier := _replayed(by, idempotency_key, body):
+                return earlier
             _require_free(vm)
             run = _write(plan, template, vm, overrides or {}, by, idempotency_key, body, terms, accepted)
             if then is not None:
@@ -97,8 +101,6 @@ def _body_sha256(
 
 
 def _require_free(vm: VirtualMachine) -> None:
-    """The machine's row is locked until the commit, so that of two launches at once one comes second."""
-    VirtualMachine.objects.select_for_update().get(pk=vm.pk)
     other = MigrationRun.objects.alive().filter(vm=vm).first()
     if other is not None:
         words = str(other.state).replace("_", " ")

@@ -76,11 +76,13 @@ def test_the_admin_writes_sources_through_the_service(client, tmp_path, settings
     client.force_login(make_user(superuser=True))
     add = reverse("admin:analyzer_sourceendpoint_add")
     department = make_department()
-    body = {"name": "lab", "kind": "images", "location": "/etc", "department": str(department.pk)}
+    body = {"name": "lab", "kind": "images", "location": "/etc", "rescan": "daily"}
+    body["department"] = str(department.pk)
     assert "IMAGE_ROOTS" in client.post(add, body, follow=True).content.decode()
     assert not SourceEndpoint.objects.exists()
     client.post(add, body | {"location": str(tmp_path)})
     source = SourceEndpoint.objects.get()
+    assert source.rescan == "daily"
     assert AuditEntry.objects.filter(action="source.create", object_id=str(source.pk)).exists()
     client.post(reverse("admin:analyzer_sourceendpoint_delete", args=[source.pk]), {"post": "yes"})
     assert not SourceEndpoint.objects.exists()
