@@ -156,6 +156,7 @@ CELERY_BEAT_SCHEDULE = {
     "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
     "analyzer-rescan": {"task": "analyzer.rescan", "schedule": 600.0, "options": {"expires": 600}},
     "analyzer-fleet": {"task": "analyzer.fleet", "schedule": 900.0, "options": {"expires": 900}},
+    "analyzer-collect-usage": {"task": "analyzer.collect_usage", "schedule": 900.0, "options": {"expires": 900}},
     "analyzer-roll-up": {"task": "analyzer.roll_up", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
 }
 
@@ -255,22 +256,22 @@ SPECTACULAR_SETTINGS = {
         "RunStateEnum": "migrations_engine.models.run.RUN_STATES",
         "WaveStateEnum": "migrations_engine.models.wave.WAVE_STATES",
         "WaveMemberStateEnum": "migrations_engine.models.wave.MEMBER_STATES",
-        "TargetKindEnum": "templates_app.models.template.TargetKind",
         "OrderStateEnum": "marketplace.models.order.ORDER_STATES",
         "PriceKindEnum": "marketplace.models.order.PRICE_KINDS",
         "AccountKindEnum": "marketplace.models.ledger.AccountKind",
+        "TargetKindEnum": "templates_app.models.template.TargetKind",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
 
-LOGGING = logging_settings(level=os.environ.get("LOG_LEVEL", "INFO"))
-DJANGO_STRUCTLOG_CELERY_ENABLED = True
-# --- money: without these, orders are paid by credits or by invoice -----------------------------------------------------
+# --- money: without these, orders are paid by credits or by invoice --------------------------------------------------
 
 STRIPE_SECRET_KEY = os.environ.get("STRIPE_SECRET_KEY", "")
 STRIPE_WEBHOOK_SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
 STRIPE_API_BASE = os.environ.get("STRIPE_API_BASE", "")  # empty: Stripe itself; else a server that plays it
 
+LOGGING = logging_settings(level=os.environ.get("LOG_LEVEL", "INFO"))
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
 
 # --- the marketplace: other instances ---------------------------------------------------------------------------------
 
