@@ -45,6 +45,7 @@ GROUPS = [
         [
             ("Sources", "analyzer:source_list", "database-export"),
             ("Targets", "migrations_engine:target_list", "target"),
+            ("Webhooks", "migrations_engine:webhook_list", "link"),
         ],
     ),
     (

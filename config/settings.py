@@ -151,6 +151,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "migrations_engine.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "webhooks": {"task": "migrations_engine.send_webhooks", "schedule": 5.0, "options": {"expires": 10}},
     "waves": {"task": "migrations_engine.dispatch_waves", "schedule": 5.0, "options": {"expires": 10}},
     "marketplace-settle": {"task": "marketplace.settle", "schedule": 15.0, "options": {"expires": 30}},
     "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
@@ -254,6 +255,8 @@ SPECTACULAR_SETTINGS = {
         "ScanStateEnum": "analyzer.models.scan.ScanState",
         "StepStateEnum": "migrations_engine.domain.states.StepState",
         "RunStateEnum": "migrations_engine.models.run.RUN_STATES",
+        "WebhookEventEnum": "migrations_engine.models.webhook.EVENTS",
+        "DeliveryStateEnum": "migrations_engine.models.webhook.DELIVERY_STATES",
         "WaveStateEnum": "migrations_engine.models.wave.WAVE_STATES",
         "WaveMemberStateEnum": "migrations_engine.models.wave.MEMBER_STATES",
         "OrderStateEnum": "marketplace.models.order.ORDER_STATES",

@@ -16,6 +16,7 @@ STATES = {
     "running": Look("busy", "refresh", "Running"),
     "cancelling": Look("warn", "hourglass", "Cancelling"),
     "refused": Look("bad", "hand-stop", "Refused"),
+    "delivered": Look("good", "circle-check", "Delivered"),
     "approval": Look("warn", "user-check", "Waits for approval"),
     "paused": Look("warn", "player-pause", "Paused"),
     "stopped": Look("bad", "hand-stop", "Stopped"),

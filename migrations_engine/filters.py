@@ -5,7 +5,7 @@ from django import forms
 
 from migrations_engine.domain.states import RunState
 from migrations_engine.domain.waves import WaveState
-from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint, Wave
+from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint, Wave, Webhook
 from migrations_engine.models.run import MODES
 from personas.filters import DepartmentChoice, Searchable, ordered_by
 from personas.models import Persona
@@ -69,3 +69,14 @@ class WaveFilter(Searchable):
     class Meta:
         model = Wave
         fields = ["state", "department"]
+
+
+class WebhookFilter(Searchable):
+    search_fields = ("name", "url")
+    department = DepartmentChoice()
+    is_enabled = filters.BooleanFilter(label="Enabled")
+    ordering = ordered_by("name", "created_at")
+
+    class Meta:
+        model = Webhook
+        fields = ["department", "is_enabled"]

@@ -5,8 +5,9 @@ from django.db import models
 
 from analyzer.models import VirtualMachine
 from migrations_engine.domain.terms import LONGEST_MINUTES, TermsError, terms_of
-from migrations_engine.models import TargetEndpoint, Wave
+from migrations_engine.models import TargetEndpoint, Wave, Webhook
 from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
+from migrations_engine.models.webhook import EVENTS
 from migrations_engine.services.waves import COLUMNS as WAVE_COLUMNS
 from personas.domain.yaml_text import UnreadableYaml, load_yaml
 from personas.models import Department, Persona
@@ -186,6 +187,32 @@ class WindowForm(forms.Form):
         label="To (UTC)", widget=forms.DateTimeInput(attrs={"type": "datetime-local"})
     )
     weekly = forms.BooleanField(required=False, label="Every week")
+
+    def told_refused(self, errors: dict[str, list[str]]) -> None:
+        for name, told in errors.items():
+            self.add_error(name if name in self.fields else None, told)
+
+
+class WebhookForm(forms.ModelForm):
+    events = forms.MultipleChoiceField(
+        choices=EVENTS, required=False, widget=forms.CheckboxSelectMultiple, help_text="None ticked: all of them."
+    )
+
+    class Meta:
+        model = Webhook
+        fields = ["department", "name", "url", "events", "is_enabled"]
+        labels = {"url": "Address", "is_enabled": "Enabled"}
+
+    def __init__(self, *args, by, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["department"].queryset = Department.objects.administered_by(by)
+        self.fields["department"].required = not by.is_superuser
+        everybody = "The organisation: told of every department"
+        self.fields["department"].empty_label = everybody if by.is_superuser else None
+        if self.instance._state.adding:
+            del self.fields["is_enabled"]
+        else:
+            del self.fields["department"]
 
     def told_refused(self, errors: dict[str, list[str]]) -> None:
         for name, told in errors.items():

@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError
 from migrations_engine import tasks
 from migrations_engine.domain.states import RunState, StepName, StepState
 from migrations_engine.models import MigratedVM, MigrationRun, StepRun
-from migrations_engine.services import claims, cleanup, commitment, power, runs, wave_dispatch
+from migrations_engine.services import claims, cleanup, commitment, power, runs, wave_dispatch, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -108,3 +108,9 @@ def dispatch_waves() -> None:
     """Every few seconds, by any number of clocks: starts the machines of waves whose turn it is."""
     if started := wave_dispatch.dispatch(now=timezone.now(), then=start):
         log.info("wave_members_started", count=started)
+
+
+@shared_task(name="migrations_engine.send_webhooks")
+def send_webhooks() -> None:
+    """Every few seconds, by any number of clocks: sends what is due, each by one sender."""
+    webhooks.send_due(now=timezone.now())

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from migrations_engine.views import commitment, machines, runs, targets, wave_members, waves, wizard
+from migrations_engine.views import commitment, machines, runs, targets, wave_members, waves, webhooks, wizard
 
 app_name = "migrations_engine"
 urlpatterns = [
@@ -31,6 +31,13 @@ urlpatterns = [
     path("waves/<uuid:pk>/report/", wave_members.wave_report, name="wave_report"),
     path("waves/<uuid:pk>/report/<str:file_format>/", wave_members.wave_report_file, name="wave_report_file"),
     path("waves/<uuid:pk>/do/<str:verb>/", waves.wave_act, name="wave_act"),
+    path("webhooks/", webhooks.webhook_list, name="webhook_list"),
+    path("webhooks/new/", webhooks.webhook_create, name="webhook_create"),
+    path("webhooks/<uuid:pk>/", webhooks.webhook_detail, name="webhook_detail"),
+    path("webhooks/<uuid:pk>/edit/", webhooks.webhook_edit, name="webhook_edit"),
+    path("webhooks/<uuid:pk>/delete/", webhooks.webhook_delete, name="webhook_delete"),
+    path("webhooks/<uuid:pk>/test/", webhooks.webhook_test, name="webhook_test"),
+    path("webhook-deliveries/<uuid:pk>/replay/", webhooks.delivery_replay, name="delivery_replay"),
     path("wave-members/<uuid:pk>/", wave_members.member_edit, name="member_edit"),
     path("wave-members/<uuid:pk>/remove/", wave_members.member_remove, name="member_remove"),
     path("wave-windows/<uuid:pk>/remove/", wave_members.window_remove, name="window_remove"),

@@ -306,6 +306,11 @@ RULES: dict[str, Rule] = {
     ),
     **resource("target", "target", probe=read("target")),
     "plan": act("", "viewer"),
+    **pages("migrations_engine", "webhook", "webhook", test=act("webhook")),
+    "migrations_engine:delivery_replay": act("webhook_delivery"),
+    **resource("webhook", "webhook", deliveries=read("webhook"), test=act("webhook"), replay=act(
+        "webhook", kwargs={"delivery": "webhook_delivery"}
+    )),
     "receipt-key": read(""),
     "metrics": Rule(get=NOBODY, write=None),
     "migrations_engine:run_support": Rule("run", get="operator", write=None),
@@ -550,8 +555,17 @@ def world(db, monkeypatch):
         **offered(people["admin"], estate.persona),
         **sold(people["admin"], ours),
         **waved(estate),
+        **hooked(people["admin"], ours),
     }
     return rows, people
+
+
+def hooked(by, department) -> dict:
+    """A webhook and what it was told."""
+    from migrations_engine.services.webhooks import webhook_create, webhook_test
+
+    webhook, _ = webhook_create(department=department, name="Chat", url="https://chat.example/hook", by=by)
+    return {"webhook": webhook, "webhook_delivery": webhook_test(webhook=webhook, by=by)}
 
 
 def waved(estate) -> dict:
@@ -884,7 +898,14 @@ def own_wave(department):
     )
 
 
+def own_webhook(department):
+    from migrations_engine.models import Webhook
+
+    return Webhook.objects.create(department=department, name="Mine", url="https://mine.example/", secret="-")
+
+
 OWN_ROWS = {
+    "webhook": own_webhook,
     "wave": own_wave,
     "persona": lambda department: factories.make_persona(department=department),
     "driverset": lambda department: factories.make_driver_set(department=department),

@@ -5,6 +5,7 @@ from django.urls import path
 from migrations_engine.api.machines import MigratedVMViewSet, TargetViewSet
 from migrations_engine.api.runs import PlanView, ReceiptKeyView, RunViewSet
 from migrations_engine.api.waves import WaveMemberViewSet, WaveViewSet, WaveWindowViewSet
+from migrations_engine.api.webhooks import WebhookViewSet
 
 ROUTES: list = [
     ("migrations", RunViewSet, "migration"),
@@ -13,6 +14,7 @@ ROUTES: list = [
     ("waves", WaveViewSet, "wave"),
     ("wave-members", WaveMemberViewSet, "wave-member"),
     ("wave-windows", WaveWindowViewSet, "wave-window"),
+    ("webhooks", WebhookViewSet, "webhook"),
 ]
 PATHS: list = [
     path("plans/", PlanView.as_view(), name="plan"),

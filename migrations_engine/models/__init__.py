@@ -2,6 +2,7 @@ from migrations_engine.models.migrated import CreatedResource, MigratedVM
 from migrations_engine.models.run import MigrationRun, RunEvent, StepRun
 from migrations_engine.models.target import TargetEndpoint
 from migrations_engine.models.wave import Dispatcher, Wave, WaveMember, WavePolicy, WaveWindow
+from migrations_engine.models.webhook import Webhook, WebhookDelivery
 
 __all__ = [
     "CreatedResource",
@@ -15,4 +16,6 @@ __all__ = [
     "WaveMember",
     "WavePolicy",
     "WaveWindow",
+    "Webhook",
+    "WebhookDelivery",
 ]

@@ -17,9 +17,11 @@ from django.utils import timezone
 
 from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
 from migrations_engine.domain.terms import confirm_by, needs_confirmation
+from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import MigrationRun, StepRun
 from migrations_engine.services.events import tell
 from migrations_engine.services.outcome import run_ended
+from migrations_engine.services.webhooks import run_happened
 
 MAX_ATTEMPTS = 6  # the first worker and five that took over: what kills six workers will kill the next
 
@@ -128,6 +130,8 @@ def _finish(run: MigrationRun, checks: list[dict[str, Any]], now) -> None:
     deadline = confirm_by(run.terms, now)
     running = MigrationRun.objects.filter(pk=run.pk, state=RunState.RUNNING)
     if running.update(state=RunState.CONFIRMING, confirm_by=deadline):
+        run.state = RunState.CONFIRMING
+        run_happened(run, Event.RUN_CONFIRMING)
         until = f" until {deadline:%Y-%m-%d %H:%M:%S} UTC, or it is rolled back" if deadline else ""
         tell(run.pk, f"The machine is up. The run waits for somebody to confirm it{until}.", level="warning")
 

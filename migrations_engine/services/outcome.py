@@ -8,7 +8,9 @@ from django.utils import timezone
 from analyzer.models import Recommendation
 from analyzer.models.recommendation import RecommendationState
 from migrations_engine.domain.states import RunState, StepName, StepState
+from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import MigrationRun
+from migrations_engine.services.webhooks import run_happened
 from personas.models.track_record import Outcome
 from personas.services.allowances import runs_return
 from personas.services.audit import record
@@ -23,6 +25,7 @@ def run_ended(run_id: uuid.UUID) -> None:
     not succeed takes nothing of what was bought."""
     run = MigrationRun.objects.select_related("vm", "department").get(pk=run_id)
     record(by=None, action=f"migration.{run.state}", obj=run, after={"state": run.state, "root_cause": run.root_cause})
+    run_happened(run, Event(f"run.{run.state}"))
     if run.state in TELLING and run.persona_id:
         followed = Recommendation.objects.filter(vm=run.vm, persona_id=run.persona_id, state__in=OPEN)
         followed.update(state=TELLING[RunState(run.state)])

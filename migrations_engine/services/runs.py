@@ -12,9 +12,11 @@ from analyzer.models import VirtualMachine
 from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.states import STEPS, RunState, StepState
 from migrations_engine.domain.terms import DEFAULT_TERMS, Terms
+from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import MigrationRun, StepRun, TargetEndpoint
 from migrations_engine.services.events import tell
 from migrations_engine.services.plan import Plan, plan_make
+from migrations_engine.services.webhooks import run_happened
 from personas.domain.canonical import sha256_of
 from personas.errors import BadInput, Refused, Stale
 from personas.models import Persona, Role
@@ -162,6 +164,7 @@ def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged) ->
     for row in acknowledged:
         tell(run.pk, f"{by.get_username()} accepts: {row['text']} Reason: {row['reason']}", level="warning")
     _count(run)
+    run_happened(run, Event.RUN_STARTED)
     told = {"plan_sha256": plan.sha256, "vm": str(vm.pk), "acknowledged": acknowledged}
     record(by=by, action="migration.start", obj=run, after=told | terms.as_dict())
     return run

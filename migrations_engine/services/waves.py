@@ -11,6 +11,7 @@ from django.utils import timezone
 from migrations_engine.domain.states import RUN_ALIVE, RunState
 from migrations_engine.domain.terms import TermsError
 from migrations_engine.domain.waves import WAVE_TRANSITIONS, MemberState, WaveState
+from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import Wave, WavePolicy, WaveWindow
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Department, Role
@@ -25,6 +26,11 @@ COLUMNS = (
 FAILED = Q(state=MemberState.REFUSED) | Q(
     state=MemberState.STARTED, run__state__in=[RunState.FAILED, RunState.ROLLED_BACK]
 )
+TOLD = {
+    WaveState.APPROVAL: Event.WAVE_APPROVAL,
+    WaveState.STOPPED: Event.WAVE_STOPPED,
+    WaveState.FINISHED: Event.WAVE_FINISHED,
+}
 AGAIN = FAILED | Q(state=MemberState.STARTED, run__state=RunState.CANCELLED)
 
 

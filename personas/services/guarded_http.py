@@ -9,6 +9,8 @@ import http.client
 import socket
 import ssl
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -27,6 +29,15 @@ class Unreachable(Refused):
 
 def fetch(url: str, *, most_bytes: int, timeout_s: float = TIMEOUT_S) -> bytes:
     """The body of a GET. Raises Unreachable with the reason."""
+    return _guarded(url, timeout_s, lambda wire, parts: _asked(wire, parts, most_bytes))
+
+
+def send(url: str, *, body: bytes, headers: Mapping[str, str], timeout_s: float = TIMEOUT_S) -> int:
+    """The status that a POST is answered with, whatever it is; the answer's body is not read. Raises Unreachable."""
+    return _guarded(url, timeout_s, lambda wire, parts: _answered(wire, parts, "POST", body, headers).status)
+
+
+def _guarded(url: str, timeout_s: float, talk: Callable) -> Any:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise Unreachable(f"{url[:200]!r} is no address of the form https://host/path.")
@@ -35,7 +46,7 @@ def fetch(url: str, *, most_bytes: int, timeout_s: float = TIMEOUT_S) -> bytes:
         ends = threading.Timer(timeout_s, _cut, [wire])  # a slow drip of headers or body ends as well
         ends.start()
         try:
-            content = _asked(wire, parts, most_bytes)
+            outcome = talk(wire, parts)
         finally:
             is_cut = ends.finished.is_set()
             ends.cancel()
@@ -44,7 +55,7 @@ def fetch(url: str, *, most_bytes: int, timeout_s: float = TIMEOUT_S) -> bytes:
         raise Unreachable(f"{parts.hostname} does not answer: {error or type(error).__name__}.") from None
     if is_cut:
         raise Unreachable(f"{parts.hostname} takes longer than {timeout_s:.0f} s.")
-    return content
+    return outcome
 
 
 def _connected(parts, timeout_s: float) -> socket.socket:
@@ -60,16 +71,25 @@ def _connected(parts, timeout_s: float) -> socket.socket:
     return context.wrap_socket(plain, server_hostname=parts.hostname, do_handshake_on_connect=False)
 
 
-def _asked(wire: socket.socket, parts, most_bytes: int) -> bytes:
+def _answered(
+    wire: socket.socket,
+    parts,
+    method: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> http.client.HTTPResponse:
     if isinstance(wire, ssl.SSLSocket):
         wire.do_handshake()
     connection = http.client.HTTPConnection(parts.netloc)
     connection.sock = wire
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection.request(
-        "GET", path, headers={"Accept-Encoding": "identity", "User-Agent": "migration-personas"}
-    )
-    response = connection.getresponse()
+    ours = {"Accept-Encoding": "identity", "User-Agent": "migration-personas"}
+    connection.request(method, path, body=body, headers=ours | dict(headers or {}))
+    return connection.getresponse()
+
+
+def _asked(wire: socket.socket, parts, most_bytes: int) -> bytes:
+    response, path = _answered(wire, parts, "GET"), parts.path or "/"
     if response.status != 200:
         raise Unreachable(f"{parts.hostname} answers {response.status} instead of 200 for {path}.")
     if response.headers.get("Content-Encoding", "identity") != "identity":

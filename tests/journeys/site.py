@@ -19,6 +19,7 @@ from migrations_engine.domain.machine import Result
 from migrations_engine.models import MigrationRun
 from migrations_engine.services.wave_members import member_update, members_add
 from migrations_engine.services.waves import wave_create, window_add
+from migrations_engine.services.webhooks import webhook_create, webhook_test
 from personas.models import ApiToken, NetworkProfile, Persona, ResourceProfile
 from personas.services.catalogue import catalogue_install
 from templates_app.services.starter_templates import starter_templates_install
@@ -105,6 +106,7 @@ def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:
         "migrated": run.migrated_vm,
         "targets": estate.target,
         **_wave(estate),
+        "webhooks": _webhook(admin, estate),
         "personas": Persona.objects.get(name="DatabaseAdmin", department=None),
         "scripts": estate.persona.post_migration_script,
         "departments": estate.department,
@@ -129,6 +131,13 @@ def _wave(estate: Estate) -> dict[str, object]:
         wave=wave, starts_at=now, ends_at=now + timedelta(hours=3), weekly=True, by=estate.operator
     )
     return {"waves": wave, "wave-members": member, "wave-windows": window}
+
+
+def _webhook(admin, estate: Estate):
+    """With a delivery that waits."""
+    webhook, _ = webhook_create(department=estate.department, name="Chat", url="https://chat.example/h", by=admin)
+    webhook_test(webhook=webhook, by=admin)
+    return webhook
 
 
 def _disk_full():
