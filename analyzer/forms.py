@@ -5,7 +5,7 @@ import uuid
 import yaml
 from django import forms
 
-from analyzer.models import SizingSettings, SourceEndpoint, VirtualMachine, VMPersona
+from analyzer.models import SizingSettings, SourceEndpoint, UsageProvider, VirtualMachine, VMPersona
 from analyzer.models.source import IMAGES
 from analyzer.services.sizing_settings import SETTINGS, standard_values
 from personas.models import Department, Persona
@@ -76,6 +76,26 @@ class SizingSettingsForm(forms.ModelForm):
         for name, value in standard_values().items():
             field = self.fields[name]
             field.help_text = f"{field.help_text} Empty: {value:g}.".strip()
+
+    def _post_clean(self):
+        """The service checks the row."""
+
+
+class UsageProviderForm(forms.ModelForm):
+    class Meta:
+        model = UsageProvider
+        fields = ["url", "exporter", "label", "part"]
+        labels = {"url": "Address", "part": "Of the label counts"}
+        help_texts = {
+            "url": "As in http://prometheus.example.org:9090. An operator allows addresses of your own network "
+            "(OUTBOUND_PRIVATE_NETWORKS).",
+            "label": "The label that tells the machines apart. Empty: instance, or domain of libvirt.",
+            "part": "It is compared with the machine's name and host name.",
+        }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["label"].required = False
 
     def _post_clean(self):
         """The service checks the row."""

@@ -5,6 +5,7 @@ from celery import shared_task
 from analyzer.services.discovery import discoveries_sweep, source_discover_queued
 from analyzer.services.drafts import drafts_refresh_all
 from analyzer.services.fleet import fleet_rescore
+from analyzer.services.prometheus import usage_collect_all
 from analyzer.services.rescans import rescans_queue
 from analyzer.services.scans import running_scan_work, scan_work, scans_sweep
 from analyzer.services.usage_retention import usage_roll_up
@@ -46,3 +47,8 @@ def fleet() -> None:
     """Scores what changed, then groups what fits nothing."""
     fleet_rescore()
     drafts_refresh_all()
+
+
+@shared_task(name="analyzer.collect_usage")
+def collect_usage() -> None:
+    usage_collect_all()

@@ -231,6 +231,8 @@ RULES: dict[str, Rule] = {
         export=read("source", kwargs={"file_format": "csv"}),
         ssh=ask("source"),
         ssh_confirm=act("source"),
+        prometheus=ask("source"),
+        prometheus_collect=act("source", "operator"),
     ),
     "analyzer:sizing_settings": ask("department"),
     "department-sizing": Rule("department"),
@@ -244,6 +246,8 @@ RULES: dict[str, Rule] = {
         export=read("source"),
         ssh=Rule("source", body={"hosts": ["web1"], "username": "scan"}),
         ssh_confirm=act("source", body={"fingerprints": {"1": "SHA256:x"}}),
+        prometheus=Rule("watched", body={"url": "http://p:9090"}, delete="admin"),
+        prometheus_collect=act("source", "operator"),
     ),
     **resource(
         "machine",
@@ -512,7 +516,7 @@ def test_every_rule_has_a_route():
 @pytest.fixture
 def world(db, monkeypatch):
     """A department with one row of everything, its people, and Charlie of another department."""
-    from analyzer.models import Feedback, Recommendation, VMPersona
+    from analyzer.models import Feedback, Recommendation, UsageProvider, VMPersona
     from migrations_engine.models import MigratedVM
     from migrations_engine.pipeline import run_start
     from personas.models import NetworkProfile, ResourceProfile
@@ -528,6 +532,8 @@ def world(db, monkeypatch):
     people["charlie"] = factories.make_member(factories.make_department("Strangers"), "admin", "charlie")
     run = run_start(**estate.launch())
     made = {"kind": "qemu", "key": "made", "name": "web01"}
+    watched = factories.make_source(ours)
+    UsageProvider.objects.create(source=watched, url="http://192.0.2.1")
     suggestion = Recommendation.objects.filter(vm=estate.vm).first()
     feedback = {"vm": estate.vm, "recommendation": suggestion, "verdict": "accepted", "by": estate.operator}
     rows = {
@@ -543,6 +549,7 @@ def world(db, monkeypatch):
         "template": estate.template,
         "vm": estate.vm,
         "source": estate.vm.source,
+        "watched": watched,
         "inventory": factories.make_inventory(ours),
         "scan": estate.scan,
         "draft": factories.make_draft(ours),

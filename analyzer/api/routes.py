@@ -5,6 +5,7 @@ from django.urls import path
 from analyzer.api.drafts import DraftsOfDepartment, DraftViewSet
 from analyzer.api.machines import MachineViewSet
 from analyzer.api.of_machine import PackagesOfMachine, RecommendationsOfMachine, ServicesOfMachine
+from analyzer.api.prometheus import PrometheusCollect, PrometheusOfSource
 from analyzer.api.recommendations import FeedbackViewSet, RecommendationViewSet, VMPersonaViewSet
 from analyzer.api.recommender import (
     EstateCells,
@@ -30,6 +31,10 @@ ROUTES: list = [
 ]
 RECOMMENDER = "departments/<uuid:pk>/recommender/"
 PATHS: list = [
+    path("sources/<uuid:pk>/prometheus/", PrometheusOfSource.as_view(), name="source-prometheus"),
+    path(
+        "sources/<uuid:pk>/prometheus/collect/", PrometheusCollect.as_view(), name="source-prometheus-collect"
+    ),
     path(RECOMMENDER, RecommenderOfDepartment.as_view(), name="department-recommender"),
     path(f"{RECOMMENDER}promote/", PromoteRecommender.as_view(), name="department-recommender-promote"),
     path(f"{RECOMMENDER}reset/", ResetRecommender.as_view(), name="department-recommender-reset"),

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from analyzer.filters import SourceFilter
 from analyzer.forms import SourceForm
-from analyzer.models import SourceEndpoint, SshAccess
+from analyzer.models import SourceEndpoint, SshAccess, UsageProvider
 from analyzer.permissions import may
 from analyzer.services.discovery import source_discover_request
 from analyzer.services.inventory_export import EXPORT_NAMES
@@ -59,6 +59,7 @@ def source_detail(request, pk):
         "may_operate": may(request.user, source.department, Role.OPERATOR),
         "may_admin": may(request.user, source.department, Role.ADMIN),
         "ssh": SshAccess.objects.filter(source=source).first(),
+        "provider": UsageProvider.objects.filter(source=source).first(),
         **_doors(request, source),
     }
     return render(request, "analyzer/source_detail.html", context | {"exports": EXPORT_NAMES})
