@@ -301,3 +301,19 @@ def test_what_is_no_file_is_unreadable(tmp_path, kind):
         os.mkfifo(path)
     with pytest.raises(UnreadableImage):
         scan_image(path, "zip" if kind == "unknown format" else "raw")
+
+
+def test_units_replace_no_script_where_systemd_is_not_what_starts(tmp_path):
+    """Debian's packages bring both; of a machine that busybox starts only the scripts count."""
+    wants = "etc/systemd/system/multi-user.target.wants/nginx.service"
+    files = {name: text for name, text in DEBIAN.items() if name not in (wants, "sbin/init")}
+    files |= {
+        "sbin/init": "-> /bin/busybox",
+        "bin/busybox": "\x7fELF",
+        "etc/inittab": "::sysinit:/etc/init.d/rcS\n",
+    }
+    files |= {"etc/init.d/nginx": "#!/bin/sh\n", "etc/rc2.d/S01nginx": "-> ../init.d/nginx"}
+    facts = scan_image(make_disk(tmp_path / "d", lay_out(tmp_path / "tree", files)), "raw")
+    assert facts.init_system == "busybox"
+    assert [(each.name, each.kind) for each in facts.services if each.enabled] == [("nginx", "sysv")]
+    assert [(each.port, each.service) for each in facts.listening] == [(8080, "nginx")]

@@ -15,7 +15,8 @@ def read(tree: Tree, facts: dict, notes: Notes) -> None:
     units = unit_files(tree)
     found = unit_states(units, _linked(tree))
     # a script that a unit of its name replaces; systemd-sysv-generator drops the .sh as well
-    native = {name.removesuffix(".service") for name in units}
+    by_systemd = facts.get("init_system", "unknown") in ("systemd", "unknown")
+    native = {name.removesuffix(".service") for name in units} if by_systemd else set()
     found += [each for each in _openrc(tree) + _sysv(tree) if each["name"].removesuffix(".sh") not in native]
     facts["services"] = found[:MOST_UNITS]
     if len(found) > MOST_UNITS:
