@@ -48,6 +48,7 @@ GENERIC_WORDS = frozenset(
     with a an in on to by from general internal company department standard default management application
     applications apps other like such tools tool software package packages""".split()
 )
+NEGATED = re.compile(r"(?i)\b(?:nothing|no|not|never|without)\b[^.,;:]*")  # "serves nothing to the network"
 TRADES = tuple(trades())
 TRADE_AT = {trade: index for index, trade in enumerate(TRADES)}
 WIDTH = len(TRADES) + BUCKETS + 1
@@ -71,6 +72,7 @@ def profile(*, id: str, name: str, description: str = "", hints: Sequence[str] =
 def affinity(text: str, hints: tuple[str, ...] = ()) -> Mapping[str, float]:
     """Trade → 0..1, the strongest 1; empty where the words say nothing."""
     found: dict[str, float] = {}
+    text = NEGATED.sub("", text)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)  # WebDev, DataScientist
     whole = {word.strip(".,;:()") for word in text.lower().split()}
     words = whole | set(re.findall(r"[a-z0-9+]+", spaced.lower()))

@@ -1,7 +1,7 @@
 """The map of the estate as circles on a plane, ready to be drawn."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from analyzer.domain.estate_map import HEIGHT, WIDTH, anchors
@@ -9,6 +9,7 @@ from analyzer.domain.kinds import families
 from analyzer.knowledge.trades import trades
 
 CELL = 20  # pixels from circle to circle
+RIM = 200  # pixels left and right for the names of the trades
 COLOURS = 11  # of the palette; the last is for what fits nothing
 
 
@@ -52,22 +53,23 @@ def _circle(cell: dict, colour: int, most: int) -> Circle:
     radius = 4 + 12 * math.sqrt(cell["count"] / most)
     machines = "1 machine" if cell["count"] == 1 else f"{cell['count']} machines"
     label = f"{machines}, mostly {cell['name'] or 'no good fit'}"
-    at = ((cell["x"] + 1) * CELL, (cell["y"] + 1) * CELL)
-    return Circle(cell["x"], cell["y"], *at, round(radius, 1), colour, label)
+    return Circle(cell["x"], cell["y"], *_at(cell["x"], cell["y"]), round(radius, 1), colour, label)
 
 
-def places() -> list[Place]:
+def _at(column: float, row: float) -> tuple[int, int]:
+    return round(RIM + (column + 1) * CELL), round((row + 2) * CELL)
+
+
+def places(kinds: Collection[str]) -> list[Place]:
+    """Where the trades stand that machines here are for: `kinds` as analyzer.domain.kinds.family_of names them."""
     found = []
-    for family in sorted(set(families().values())):
+    for family in sorted(set(families().values()) & set(kinds)):
         x, y = anchors()[family]
-        anchor = "middle" if abs(x) < 0.3 else ("end" if x > 0 else "start")
-        across, down = (
-            round((x + 1) / 2 * (WIDTH - 1) + 1) * CELL,
-            round((y + 1) / 2 * (HEIGHT - 1) + 1) * CELL,
-        )
-        found.append(Place(across, down, anchor, trades()[family].title))
+        column, row = (x * 1.05 + 1) / 2 * (WIDTH - 1), (y * 1.1 + 1) / 2 * (HEIGHT - 1)
+        anchor = "start" if x >= 0 else "end"
+        found.append(Place(*_at(column, row), anchor, trades()[family].title))
     return found
 
 
 def size() -> tuple[int, int]:
-    return (WIDTH + 1) * CELL, (HEIGHT + 1) * CELL
+    return (WIDTH + 1) * CELL + 2 * RIM, (HEIGHT + 3) * CELL

@@ -31,6 +31,10 @@ def estate_cells(user) -> list[dict[str, Any]]:
     return [cell | {"name": names.get(cell["persona"], "")} for _, cell in sorted(cells.items())]
 
 
+def estate_kinds(user) -> set[str]:
+    return set(Fingerprint.objects.visible_to(user).order_by().values_list("kind", flat=True).distinct())
+
+
 def machines_in(user, *, x: int, y: int):
     rows = VirtualMachine.objects.visible_to(user).filter(fingerprint__cell_x=x, fingerprint__cell_y=y)
     rows = rows.filter(missing_since__isnull=True).select_related("fingerprint__persona")

@@ -11,7 +11,14 @@ from analyzer.domain.map_picture import circles, places, size
 from analyzer.filters import FingerprintFilter
 from analyzer.forms import ManyForm
 from analyzer.models import Fingerprint, VirtualMachine
-from analyzer.services.estate import MOST_AT_ONCE, assign_preview, estate_cells, machines_in, vms_assign
+from analyzer.services.estate import (
+    MOST_AT_ONCE,
+    assign_preview,
+    estate_cells,
+    estate_kinds,
+    machines_in,
+    vms_assign,
+)
 from analyzer.views.lists import VisibleList
 from personas.errors import BadInput, NotAllowed
 from personas.models import Persona
@@ -21,7 +28,8 @@ from personas.models import Persona
 def estate(request):
     drawn, legend = circles(estate_cells(request.user))
     width, height = size()
-    context = {"circles": drawn, "legend": legend, "places": places(), "width": width, "height": height}
+    kinds = estate_kinds(request.user)
+    context = {"circles": drawn, "legend": legend, "places": places(kinds), "width": width, "height": height}
     return render(request, "analyzer/estate.html", context)
 
 

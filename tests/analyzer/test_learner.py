@@ -158,3 +158,8 @@ def test_after_the_first_comes_who_explains_the_rest():
     row = scorer.probabilities([both])[0]
     assert {scorer.ids[at] for at in np.argsort(-row[:3])[:2]} == {"sci", "an"}
     assert [scorer.ids[at] for at in in_order(scorer, both, row)][1] == "db"
+
+
+def test_what_a_persona_says_it_is_not_names_no_trade():
+    assert "dns" in affinity("A desktop for the network.")
+    assert "dns" not in affinity("A desktop that serves nothing to the network.")
