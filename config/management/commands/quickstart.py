@@ -19,11 +19,13 @@ from config.quickstart.instance import AlreadyRunning, only_instance
 from config.quickstart.machines import power_off_machines, power_on_machines
 from config.settings import private_dir
 
+# SIGINT too: a shell that started us in the background has made us ignore it
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 PLAIN_WIDTH = 110  # of a file or a pipe, which has none of its own
 
 
 class Stop(Exception):
-    """SIGTERM or SIGHUP arrived."""
+    """One of SIGNALS arrived."""
 
 
 class Command(BaseCommand):
@@ -41,9 +43,8 @@ class Command(BaseCommand):
     def handle(self, *, port, no_demo, **options):
         self.console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
         log_to_file()
-        for name in ("SIGTERM", "SIGHUP", "SIGINT"):
-            # SIGINT too: a shell that started us in the background has made us ignore it
-            signal.signal(getattr(signal, name), self._stop)
+        for number in SIGNALS:
+            signal.signal(number, self._stop)
         try:
             debian.ensure(["run"])
             with only_instance(settings.VAR_DIR), Children(free_port(port), settings.VAR_DIR) as children:
@@ -87,6 +88,8 @@ class Command(BaseCommand):
 
     @staticmethod
     def _stop(number, frame):
+        for number in SIGNALS:  # a second Ctrl-C would leave machines running that the first one powers off
+            signal.signal(number, signal.SIG_IGN)
         raise Stop
 
 
