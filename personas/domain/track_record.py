@@ -49,6 +49,11 @@ class Rate:
     def value(self) -> float:
         return self.count / self.n
 
+    @property
+    def percents(self) -> tuple[int, int, int]:
+        """The value and the ends of its interval, rounded."""
+        return round(100 * self.value), round(100 * self.low), round(100 * self.high)
+
 
 def rate(count: int, n: int) -> Rate | None:
     """None under `ENOUGH`."""

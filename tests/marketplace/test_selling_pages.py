@@ -8,7 +8,7 @@ from django.urls import reverse
 from marketplace.models import Account, Budget, Entitlement, Order, Payout
 from marketplace.services.prices import fee_rate, price_of
 from tests.factories import make_target, make_template, make_vm
-from tests.marketplace.shop import buy, grant, held, make_price, superuser
+from tests.marketplace.shop import buy, grant, held, install, make_price, run_ended, superuser
 
 pytestmark = pytest.mark.django_db
 
@@ -189,6 +189,15 @@ def test_a_trial_begins_with_a_click(buys, listing, release, alice, buyer):
     buys.post(url("trial_start", listing), {"department": buyer.pk})
     assert Entitlement.objects.get().is_trial
     assert "tries it" in text(buys.get(listing.get_absolute_url()))
+
+
+def test_outcomes_are_shown_with_their_interval(buys, listing, release, buyer, bob):
+    assert "not enough data" in text(buys.get(listing.get_absolute_url()))
+    own = install(release, buyer, bob).persona
+    for outcome in ("succeeded", "succeeded", "succeeded", "succeeded", "failed"):
+        run_ended(own, outcome)
+    page = text(buys.get(listing.get_absolute_url()))
+    assert '80 % <span class="muted">(38 % to 96 %, n = 5)</span>' in page
 
 
 def test_would_it_fit_tells_names_and_no_values(buys, listing, release, alice, buyer):

@@ -1,0 +1,268 @@
+"""The ledger and the entitlements against a model of a few lines: whatever is done in whatever order, they agree."""
+
+import uuid
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from marketplace.domain.money import fee_of
+from marketplace.models import Entitlement, Order
+from marketplace.models.ledger import AccountKind
+from marketplace.services.accounts import credits_transfer, credits_withdraw, payout_request
+from marketplace.services.entitlements import PaymentRequired, entitled
+from marketplace.services.ledger import NotEnough
+from marketplace.services.refunds import order_refund, orders_settle
+from personas.errors import Refused
+from personas.models import Persona, RunAllowance
+from personas.services.allowances import NotAllowedToRun, runs_return, runs_spend
+from tests.factories import make_department, make_member, make_persona
+from tests.marketplace.shop import (
+    buy,
+    grant,
+    held,
+    ledger_is_balanced,
+    make_price,
+    run_ended,
+    superuser,
+    take_fee,
+)
+
+UNLIMITED = None
+
+
+class Market(RuleBasedStateMachine):
+    """Two buyers and a publisher. `wallet`, `earned`, `fee`, `escrow` and `runs` are the model."""
+
+    def __init__(self):
+        super().__init__()
+        self.back = transaction.atomic()
+        self.back.__enter__()
+        self.seller = make_department()
+        self.admin = make_member(self.seller)
+        self.listing = self._listing()
+        self.buyers = [make_department(), make_department()]
+        self.people = [make_member(each) for each in self.buyers]
+        self.personas = [make_persona(department=each) for each in self.buyers]
+        self.wallet, self.earned, self.fee, self.escrow = [0, 0], 0, 0, 0
+        self.sellers_wallet = 0
+        self.runs: list = [0, 0]
+        self.entitled = [False, False]
+        self.before: list[list] = [
+            [],
+            [],
+        ]  # (kind, quantity, what an unlimited order replaced) of live orders
+        self.price_is(kind="per_run", amount=10, promised=False)
+        for who in (0, 1):
+            self.granted(who=who, amount=300)
+
+    def teardown(self):
+        transaction.set_rollback(True)
+        self.back.__exit__(None, None, None)
+
+    def _listing(self):
+        from marketplace.services.publishing import listing_create, publisher_create
+
+        persona = make_persona(department=self.seller)
+        publisher = publisher_create(by=self.admin, department=self.seller, name=f"P {uuid.uuid4().hex[:8]}")
+        return listing_create(by=self.admin, publisher=publisher, persona=persona, summary="x")
+
+    who = st.integers(0, 1)
+
+    @rule(who=who, amount=st.integers(1, 500))
+    def granted(self, who, amount):
+        grant(self.buyers[who], amount)
+        self.wallet[who] += amount
+
+    @rule(who=who, amount=st.integers(1, 500))
+    def withdrawn(self, who, amount):
+        if amount > self.wallet[who]:
+            with pytest.raises(NotEnough):
+                credits_withdraw(department=self.buyers[who], amount=amount, by=superuser())
+            return
+        credits_withdraw(department=self.buyers[who], amount=amount, by=superuser())
+        self.wallet[who] -= amount
+
+    @rule(who=who, amount=st.integers(1, 300))
+    def passed_on(self, who, amount):
+        said = {
+            "source": self.buyers[who],
+            "destination": self.buyers[1 - who],
+            "by": self.people[who],
+            "memo": "x",
+        }
+        if amount > self.wallet[who]:
+            with pytest.raises(NotEnough):
+                credits_transfer(amount=amount, **said)
+            return
+        credits_transfer(amount=amount, **said)
+        self.wallet[who] -= amount
+        self.wallet[1 - who] += amount
+
+    @rule(rate=st.sampled_from([0, 250, 3333]))
+    def fee_is(self, rate):
+        take_fee(rate)
+
+    @rule(kind=st.sampled_from(["per_run", "one_off"]), amount=st.integers(1, 120), promised=st.booleans())
+    def price_is(self, kind, amount, promised):
+        promise = {"promised_runs": 2, "promised_percent": 100} if promised else {}
+        self.price = make_price(self.listing, self.admin, kind=kind, unit_amount=amount, **promise)
+
+    @rule(who=who, quantity=st.integers(1, 4))
+    def bought(self, who, quantity):
+        quantity = quantity if self.price.kind == "per_run" else 1
+        cost = quantity * self.price.unit_amount
+        owns = any(kind == "one_off" for kind, *_ in self.before[who])
+        try:
+            order = buy(self.listing, self.buyers[who], self.people[who], quantity=quantity)
+        except NotEnough:
+            assert cost > self.wallet[who]
+            return
+        except Refused:
+            assert owns
+            return
+        assert cost <= self.wallet[who] and not owns
+        self.wallet[who] -= cost
+        if self.price.promised_runs:
+            self.escrow += cost
+        else:
+            self._earn(order)
+        had = self.runs[who]
+        self.runs[who] = had + quantity if self.price.kind == "per_run" else UNLIMITED
+        self.before[who].append((self.price.kind, order.pk, had))
+        self.entitled[who] = True
+        persona = self.personas[who]
+        Persona.objects.filter(pk=persona.pk).update(allowance=order.entitlement.allowance)
+        persona.allowance = order.entitlement.allowance
+
+    def _earn(self, order):
+        fee = fee_of(order.amount, order.fee_basis_points)
+        self.earned += order.amount - fee
+        self.fee += fee
+
+    @precondition(lambda self: any(self.before))
+    @rule(who=who, newest=st.booleans())
+    def given_back(self, who, newest):
+        who = who if self.before[who] else 1 - who
+        index = -1 if newest else 0
+        kind, pk, had = self.before[who][index]
+        order = Order.objects.get(pk=pk)
+        state = order.state
+        unused = order.quantity if self.runs[who] is UNLIMITED else min(order.quantity, self.runs[who])
+        amount = order.amount if kind == "one_off" else order.unit_amount * unused
+        if not amount:
+            with pytest.raises(Refused, match="used"):
+                order_refund(order=order, by=self.people[who])
+            return
+        order_refund(order=order, by=self.people[who])
+        self.before[who].pop(index)
+        if state == "held" and amount < order.amount:
+            self.escrow -= order.amount
+            self._earn(order)
+            state = "paid"
+        if state == "held":
+            self.escrow -= amount
+        else:
+            fee = fee_of(amount, order.fee_basis_points)
+            self.earned -= amount - fee
+            self.fee -= fee
+        self.wallet[who] += amount
+        self._without(who, kind, order.quantity, had)
+
+    def _without(self, who, kind, quantity, had):
+        left = {each for each, *_ in self.before[who]}
+        if "one_off" not in left:
+            self.runs[who] = had if kind == "one_off" else max(0, (self.runs[who] or 0) - quantity)
+        self.entitled[who] = bool(left)
+
+    @precondition(lambda self: any(persona.allowance_id for persona in self.personas))
+    @rule(who=who, outcome=st.sampled_from(["succeeded", "failed"]))
+    def run(self, who, outcome):
+        """Spends one, gives it back where it failed, and lets the clock look at the promises."""
+        who = who if self.personas[who].allowance_id else 1 - who
+        persona, run_id = self.personas[who], uuid.uuid4()
+        spend = {"personas": [persona], "run_id": run_id, "machine_id": uuid.uuid4(), "now": timezone.now()}
+        if not self.entitled[who] or self.runs[who] == 0:
+            with pytest.raises(NotAllowedToRun), transaction.atomic():
+                runs_spend(**spend)
+            return
+        runs_spend(**spend)
+        if outcome == "failed":
+            runs_return(run_id=run_id, now=timezone.now())
+        elif self.runs[who] is not UNLIMITED:
+            self.runs[who] -= 1
+        run_ended(persona, outcome)
+        watched = list(Order.objects.live().filter(promised_runs__gt=0, promise_settled_at__isnull=True))
+        states = {order.pk: order.state for order in watched}
+        orders_settle()
+        for order in watched:
+            self._settled(order, states[order.pk])
+
+    def _settled(self, order, was):
+        order.refresh_from_db()
+        who = self.buyers.index(order.department)
+        if was == "held" and order.state == "paid":
+            self.escrow -= order.amount
+            self._earn(order)
+        if order.state == "refunded":
+            row = next(row for row in self.before[who] if row[1] == order.pk)
+            self.before[who].remove(row)
+            if was == "held" and order.refunded_amount == order.amount:
+                self.escrow -= order.amount
+            else:
+                if was == "held":
+                    self.escrow -= order.amount
+                    self._earn(order)
+                fee = fee_of(order.refunded_amount, order.fee_basis_points)
+                self.earned -= order.refunded_amount - fee
+                self.fee -= fee
+            self.wallet[who] += order.refunded_amount
+            self._without(who, row[0], order.quantity, row[2])
+
+    @rule(amount=st.integers(1, 200))
+    def paid_out(self, amount):
+        said = {"department": self.seller, "unit": "credits", "amount": amount, "by": self.admin}
+        if amount > self.earned:
+            with pytest.raises(NotEnough):
+                payout_request(**said)
+            return
+        payout_request(**said)
+        self.earned -= amount
+        self.sellers_wallet += amount
+
+    @invariant()
+    def the_ledger_says_the_same(self):
+        assert [held(AccountKind.WALLET, each) for each in self.buyers] == self.wallet
+        assert held(AccountKind.EARNINGS, self.seller) == self.earned
+        assert held(AccountKind.WALLET, self.seller) == self.sellers_wallet
+        assert held(AccountKind.FEE) == self.fee
+        assert held(AccountKind.ESCROW) == self.escrow
+        assert ledger_is_balanced()
+
+    @invariant()
+    def who_is_entitled_may_install_and_nobody_else(self):
+        for who, department in enumerate(self.buyers):
+            mine = Entitlement.objects.filter(department=department, listing=self.listing).first()
+            if mine is not None:
+                allowance = RunAllowance.objects.get(pk=mine.allowance_id)
+                assert (allowance.runs_left, allowance.refusal == "") == (self.runs[who], self.entitled[who])
+            if self.entitled[who]:
+                assert entitled(listing=self.listing, department=department) is not None
+            else:
+                with pytest.raises(PaymentRequired):
+                    entitled(listing=self.listing, department=department)
+
+
+@pytest.mark.django_db
+def test_the_ledger_and_the_entitlements_agree_with_the_model():
+    few = settings(max_examples=15, stateful_step_count=20, deadline=None)
+    run_state_machine_as_test(Market, settings=few)

@@ -1,0 +1,94 @@
+"""Many at once, each with a connection of its own: one charge for one wish, and no wallet below zero."""
+
+import threading
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from marketplace.models import Account, Entitlement, Movement, Order
+from marketplace.services.ledger import NotEnough, balances
+from marketplace.services.orders import order_confirm
+from marketplace.services.refunds import order_refund
+from personas.errors import Refused
+from personas.models import RunAllowance
+from tests.factories import make_department, make_member
+from tests.marketplace.shop import buy, grant, held, ledger_is_balanced, make_price, superuser, total_moved
+
+pytestmark = pytest.mark.django_db(transaction=True)
+AT_ONCE = 16
+
+
+def together(calls) -> Counter:
+    """Outcomes of the calls, begun at once by AT_ONCE threads: the class of what was raised, or 'done'."""
+    ready = threading.Barrier(min(AT_ONCE, len(calls)))
+
+    def one(index):
+        try:
+            if index < ready.parties:
+                ready.wait()
+            calls[index]()
+            return "done"
+        except Refused as refusal:
+            return type(refusal).__name__
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return Counter(pool.map(one, range(len(calls))))
+
+
+def test_200_orders_at_once_lose_nothing_and_charge_nothing_twice(listing, alice, seller):
+    requests = 200 if connection.vendor == "postgresql" else 64  # SQLite writes one after the other
+    departments, each = 4, requests // 8
+    make_price(listing, alice, kind="per_run", unit_amount=10)
+    buyers = [make_department() for _ in range(departments)]
+    admins = [make_member(department) for department in buyers]
+    enough = each - 5
+    for department in buyers:
+        grant(department, 10 * enough)
+    wishes = [(n, str(uuid.uuid4())) for n in range(departments) for _ in range(each)]
+    calls = [
+        lambda n=n, key=key: buy(listing, buyers[n], admins[n], idempotency_key=key)
+        for _ in range(2)  # each wish is sent twice
+        for n, key in wishes
+    ]
+    told = together(calls)
+    sold = departments * enough
+    assert Order.objects.count() == Movement.objects.filter(kind="payment").count() == sold
+    assert told == {"done": 2 * sold, "NotEnough": len(calls) - 2 * sold}
+    wallets = balances(Account.objects.filter(kind="wallet"))
+    assert set(wallets.values()) == {0}
+    assert held("earnings", seller) == 10 * sold
+    assert set(RunAllowance.objects.values_list("runs_left", flat=True)) == {enough}
+    assert ledger_is_balanced()
+
+
+def test_clicks_at_once_buy_once(listing, alice, bob, buyer):
+    make_price(listing, alice)
+    grant(buyer, 1000)
+    told = together([lambda: buy(listing, buyer, bob) for _ in range(8)])
+    assert told == {"done": 1, "Refused": 7}
+    assert (total_moved("payment"), Entitlement.objects.count()) == (100, 1)
+
+
+def test_refunds_and_confirmations_at_once_count_once(listing, alice, bob, buyer):
+    make_price(listing, alice, unit="EUR", unit_amount=1250)
+    order, root = buy(listing, buyer, bob), superuser()
+    assert together([lambda: order_confirm(order=order, by=root) for _ in range(8)]) == {"done": 8}
+    assert total_moved("payment") == 1250
+    assert together([lambda: order_refund(order=order, by=bob) for _ in range(8)]) == {"done": 8}
+    assert total_moved("reversal") == 1250
+    assert ledger_is_balanced()
+
+
+def test_what_two_spend_at_once_is_spent_once(listing, alice, bob, buyer, seller):
+    from marketplace.services.accounts import credits_transfer
+
+    grant(buyer, 10)
+    spend = {"source": buyer, "destination": seller, "amount": 10, "by": bob, "memo": "x"}
+    told = together([lambda: credits_transfer(**spend) for _ in range(8)])
+    assert told == {"done": 1, NotEnough.__name__: 7}
+    assert (held("wallet", buyer), held("wallet", seller)) == (0, 10)

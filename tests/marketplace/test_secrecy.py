@@ -1,0 +1,153 @@
+"""What is not bought is not read: a canary in every value and in the script, looked for in every answer there is.
+
+The routes are those of tests/test_access.py, so that a new one is asked as soon as it has its rule there.
+"""
+
+import json
+
+import pytest
+from rest_framework.test import APIClient
+
+from marketplace.models.listing import Visibility
+from marketplace.services.publishing import release_publish
+from marketplace.services.refunds import order_refund
+from marketplace.services.submissions import submission_create
+from personas.models import AuditEntry, DriverSet, NetworkProfile
+from personas.services.parts import part_create
+from personas.services.personas import persona_update
+from personas.services.scripts import script_create
+from tests.factories import make_member, make_target, make_template, make_vm
+from tests.marketplace.shop import buy, grant, make_price
+from tests.test_access import RULES, routes, url_of, world
+
+__all__ = ["world"]  # the fixture
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.once,  # what an answer holds does not depend on the database
+]
+CANARY = "kanarie7f3a"
+
+
+@pytest.fixture
+def hidden(world):
+    """(rows with a priced listing for the whole organisation, its seller, an admin of another department)."""
+    rows, people = world
+    seller, listing = people["admin"], rows["listing"]
+    own = {"by": seller, "department": rows["department"]}
+    drivers = [{"name": CANARY, "kernel_modules": [CANARY], "packages": [f"{CANARY}-driver"]}]
+    groups = [
+        {
+            "name": CANARY,
+            "rules": [{"protocol": "tcp", "port_from": 47113, "port_to": 47113, "cidr": "10.0.0.0/8"}],
+        }
+    ]
+    persona_update(
+        persona=rows["persona"],
+        by=seller,
+        description=f"of {CANARY}",
+        default_kernel_version=f"6.1.0-{CANARY}",
+        default_driver_set=part_create(model=DriverSet, name=CANARY, drivers=drivers, **own),
+        network_profile=part_create(model=NetworkProfile, name=CANARY, security_groups=groups, **own),
+        post_migration_script=script_create(name=CANARY, body=f"#!/bin/sh\necho {CANARY}\n", **own),
+        packages=[CANARY],
+        kernel_modules=[CANARY],
+        monitoring_tags={CANARY: CANARY},
+        hints=[CANARY],
+        acceptance_checks=[{"kind": "systemd_unit", "unit": f"{CANARY}.service"}],
+    )
+    listing.visibility = Visibility.PUBLIC
+    listing.tests = [{"name": "own", "template": {}, "expect": {f"monitoring_tags.{CANARY}": CANARY}}]
+    listing.save()
+    listing.refresh_from_db()
+    rows["release"] = release_publish(listing=listing, by=seller, version="2.0.0", licence="MIT")
+    author = make_member(rows["department"])
+    rows["submission"] = submission_create(listing=listing, by=author, version="2.1.0", licence="MIT")
+    return rows, seller, people["charlie"]
+
+
+def test_nobody_who_has_not_bought_reads_a_value_or_the_script(hidden, caplog):
+    rows, seller, stranger = hidden
+    shown = ("release-bundle", "marketplace:listing_detail", "marketplace:release_install", "persona-detail")
+    assert sorted(hunt(rows, seller, only=shown)) == sorted(
+        f"GET {name}" for name in shown
+    )  # there is one to find
+    make_price(rows["listing"], seller, unit_amount=10)
+    for user in (None, stranger):
+        assert hunt(rows, user) == [], user
+    assert CANARY not in caplog.text
+    audit = AuditEntry.objects.visible_to(stranger).values_list("before", "after", "object_name")
+    assert CANARY not in json.dumps([[str(cell) for cell in row] for row in audit])
+
+
+def test_who_gave_it_back_reads_what_comes_later_no_more(hidden):
+    rows, seller, stranger = hidden
+    department, listing = stranger.departments.get(), rows["listing"]
+    make_price(listing, seller, unit_amount=10)
+    grant(department, 10)
+    order = buy(listing, department, stranger)
+    asked_for = [
+        route.name for route in routes() if route.name.startswith(("release", "listing", "marketplace:"))
+    ]
+    assert "GET release-bundle" in hunt(rows, stranger, only=asked_for)
+    order_refund(order=order, by=stranger)
+    assert hunt(rows, stranger, only=asked_for) == []
+
+
+def hunt(rows, user, *, only=()) -> list[str]:
+    """`METHOD route` of every answer that holds the canary."""
+    client = APIClient(raise_request_exception=False)
+    if user:
+        client.force_login(user)
+    found, bodies = [], asked(rows, user)
+    for route in routes():
+        rule = RULES.get(route.name)
+        if rule is None or route.name == "logout" or (only and route.name not in only):
+            continue
+        for method in route.methods:
+            if method == "get" or (method == "post" and rule.write):
+                body = {**rule.body, **bodies.get(route.name, {})} if method == "post" else {}
+                if CANARY in answer(client, route, method, url_of(route, rule, rows), rule, body):
+                    found.append(f"{method.upper()} {route.name}")
+    return found
+
+
+def answer(client, route, method, url, rule, body) -> str:
+    from django.db import transaction
+
+    with transaction.atomic():
+        if method == "get":
+            response = client.get(url)
+        elif route.api and rule.media == "application/json":
+            response = client.post(url, body, format="json")
+        elif route.api:
+            response = client.generic("POST", url, b"", content_type=rule.media)
+        else:
+            response = client.post(url, body, format="multipart")
+        transaction.set_rollback(True)
+    content = b"".join(response.streaming_content) if response.streaming else response.content
+    return content.decode(errors="replace") + json.dumps(dict(response.headers))
+
+
+def asked(rows, user) -> dict[str, dict]:
+    """Bodies that get as far as the content: who only sends nonsense is refused for that."""
+    if user is None:
+        return {}
+    department = user.departments.get()
+    vm, template = make_vm(department, vcpus=1, memory_mib=512), make_template(department=department)
+    make_target()
+    ids = {"vm": str(vm.pk), "template": str(template.pk), "department": str(department.pk)}
+    return {
+        "listing-forecast": {"vm": ids["vm"], "template": ids["template"]},
+        "marketplace:listing_try": {"machines": [ids["vm"]], "template": ids["template"]},
+        "marketplace:release_install": {
+            "department": ids["department"],
+            "name": "mine",
+            "approved_script_sha256": "on",
+        },
+        "installation-list": {"release": str(rows["release"].pk), "department": ids["department"]},
+        "listing-releases": {"version": "3.0.0", "licence": "MIT"},
+        "merge": {"template": ids["template"], "personas": [str(rows["persona"].pk)]},
+        "plan": {"template": ids["template"], "vm": ids["vm"], "persona": str(rows["persona"].pk)},
+        "migration-list": {"template": ids["template"], "vm": ids["vm"], "persona": str(rows["persona"].pk)},
+    }

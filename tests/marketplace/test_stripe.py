@@ -1,0 +1,217 @@
+"""Stripe Checkout: events signed by the SDK itself, in any order and more than once, and a server that plays Stripe."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pytest
+import stripe
+
+from marketplace.models import Order, PaymentEvent
+from marketplace.payments.base import PaymentError, WrongSignature
+from marketplace.payments.registry import provider_of, providers_for
+from marketplace.services.orders import NotPaid, order_cancel
+from marketplace.services.refunds import order_refund, orders_settle
+from tests.marketplace.shop import buy, held, ledger_is_balanced, make_price, total_moved
+
+SECRET = "whsec_of_this_test"
+EVENTS = "/api/v1/payments/stripe/events/"
+
+
+class Played(BaseHTTPRequestHandler):
+    """Sessions and refunds, each once per Idempotency-Key, as Stripe promises it."""
+
+    def do_POST(self):
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.server.asked.append((self.path, {name: values[0] for name, values in form.items()}))
+        if self.server.refuses:
+            return self._say(402, {"error": {"message": "No.", "type": "invalid_request_error"}})
+        made = self.server.made.setdefault(self.headers["Idempotency-Key"], f"id_{len(self.server.made)}")
+        if self.path == "/v1/refunds":
+            return self._say(200, {"id": made, "object": "refund", "status": "succeeded"})
+        page = {"id": made, "object": "checkout.session", "url": f"https://pay.example/{made}"}
+        return self._say(200, page)
+
+    def do_GET(self):
+        self._say(200, {"id": "cs", "object": "checkout.session", "payment_intent": "pi_1"})
+
+    def _say(self, status, body):
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def played(settings):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Played)
+    server.asked, server.made, server.refuses = [], {}, False
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_1", SECRET
+    settings.STRIPE_API_BASE = f"http://127.0.0.1:{server.server_port}"
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def order(db, played, listing, alice, bob, buyer):
+    make_price(listing, alice, unit="EUR", unit_amount=1250)
+    return buy(listing, buyer, bob, provider="stripe", return_url="https://personas.example.org/")
+
+
+def event_of(order, kind="checkout.session.completed", *, id="evt_1", **data):
+    whole = {"id": order.reference, "metadata": {"order": str(order.pk)}, "currency": "eur",
+             "amount_total": order.amount, "payment_status": "paid"}  # fmt: skip
+    return json.dumps({"id": id, "type": kind, "data": {"object": whole | data}})
+
+
+def refunded(order, *, id="evt_9", amount=None):
+    amount = order.amount if amount is None else amount
+    return event_of(order, "charge.refunded", id=id, amount_refunded=amount)
+
+
+def signed(body: str, *, secret=SECRET, age_s=0) -> str:
+    at = int(time.time()) - age_s
+    return f"t={at},v1={stripe.WebhookSignature._compute_signature(f'{at}.{body}', secret)}"
+
+
+def send(client, body: str, signature: str | None = None):
+    headers = {"Stripe-Signature": signed(body) if signature is None else signature}
+    return client.post(EVENTS, body, content_type="application/json", headers=headers)
+
+
+def state(order) -> str:
+    order.refresh_from_db()
+    return order.state
+
+
+def test_without_its_keys_it_is_not_offered_and_believes_nobody(settings):
+    settings.STRIPE_SECRET_KEY = settings.STRIPE_WEBHOOK_SECRET = ""
+    assert providers_for("EUR") == ["invoice"]
+    body = json.dumps({"id": "evt_1", "type": "x", "data": {"object": {}}})
+    with pytest.raises(PaymentError, match="not set up"):
+        provider_of("stripe").event(body.encode(), {"Stripe-Signature": signed(body, secret="")})
+
+
+def test_the_buyer_pays_on_their_page(order, played):
+    assert (order.state, order.pay_url) == ("pending", f"https://pay.example/{order.reference}")
+    path, form = played.asked[0]
+    assert path == "/v1/checkout/sessions"
+    assert form["line_items[0][price_data][unit_amount]"] == "1250"
+    assert (form["line_items[0][price_data][currency]"], form["metadata[order]"]) == ("eur", str(order.pk))
+
+
+def test_a_payment_is_taken_once_however_often_it_is_told(client, order, seller):
+    for _ in range(3):
+        assert send(client, event_of(order)).status_code == 204
+    assert send(client, event_of(order, id="evt_2")).status_code == 204
+    assert state(order) == "paid"
+    assert (total_moved("payment"), held("earnings", seller, "EUR")) == (1250, 1250)
+    assert PaymentEvent.objects.filter(order=order).count() == 2
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        lambda body: "",
+        lambda body: signed(body, secret="whsec_of_another"),
+        lambda body: signed(body, age_s=301),
+        lambda body: signed(body + " "),
+        lambda body: "t=1,v1=00",
+        lambda body: "nonsense",
+    ],
+)
+def test_what_stripe_did_not_sign_is_refused(client, order, forged):
+    body = event_of(order)
+    assert send(client, body, forged(body)).status_code == 400
+    assert (state(order), PaymentEvent.objects.count()) == ("pending", 0)
+    with pytest.raises(WrongSignature):
+        provider_of("stripe").event(body.encode(), {"Stripe-Signature": forged(body)})
+
+
+@pytest.mark.parametrize("wrong", [{"amount_total": 1}, {"currency": "usd"}])
+def test_another_sum_does_not_pay_it(client, order, wrong):
+    assert send(client, event_of(order, **wrong)).status_code == 400
+    assert state(order) == "pending"
+
+
+def test_what_is_not_ours_or_says_nothing_changes_nothing(client, order):
+    assert send(client, event_of(order, "customer.created")).status_code == 204
+    assert send(client, event_of(order, payment_status="unpaid")).status_code == 204
+    assert send(client, event_of(order, metadata={"order": "nobody"})).status_code == 404
+    assert send(client, json.dumps({"id": "evt_1"})).status_code == 400
+    assert state(order) == "pending"
+
+
+def test_a_slow_way_of_paying_pays_when_the_money_is_there(client, order):
+    send(client, event_of(order, payment_status="unpaid"))
+    send(client, event_of(order, "checkout.session.async_payment_succeeded", id="evt_2"))
+    assert state(order) == "paid"
+
+
+def test_an_expired_page_gives_the_order_up_but_not_a_paid_one(client, order):
+    send(client, event_of(order))
+    send(client, event_of(order, "checkout.session.expired", id="evt_2"))
+    assert state(order) == "paid"
+    Order.objects.filter(pk=order.pk).update(state="pending")
+    send(client, event_of(order, "checkout.session.expired", id="evt_3"))
+    assert state(order) == "cancelled"
+
+
+def test_money_that_comes_after_the_order_was_given_up_goes_back(client, order, bob, played):
+    order_cancel(order=order, by=bob)
+    send(client, event_of(order))
+    assert state(order) == "refunded"
+    assert played.asked[-1] == (
+        "/v1/refunds",
+        {"payment_intent": "pi_1", "amount": "1250", "metadata[order]": str(order.pk)},
+    )
+    assert ledger_is_balanced() and held("external", unit="EUR") == 0
+
+
+def test_a_refund_that_is_told_before_its_payment_is_asked_for_again(client, order):
+    assert send(client, refunded(order)).status_code == 409
+    send(client, event_of(order))
+    assert send(client, refunded(order)).status_code == 204
+    assert state(order) == "refunded"
+    assert total_moved("refund") == 1250
+
+
+def test_a_part_that_is_given_back_there_leaves_the_order(client, order):
+    send(client, event_of(order))
+    assert send(client, refunded(order, amount=5)).status_code == 204
+    assert state(order) == "paid"
+
+
+def test_what_stripe_does_not_take_now_is_sent_later_and_once(client, order, bob, played):
+    send(client, event_of(order))
+    played.refuses = True
+    assert order_refund(order=order, by=bob).state == "refunding"
+    played.refuses = False
+    orders_settle()
+    assert state(order) == "refunded"
+    send(client, refunded(order))
+    assert total_moved("refund") == 1250
+
+
+@pytest.mark.django_db
+def test_a_page_that_could_not_be_opened_is_tried_again_for_the_same_order(
+    played, listing, alice, bob, buyer
+):
+    make_price(listing, alice, unit="EUR", unit_amount=1250)
+    played.refuses = True
+    with pytest.raises(NotPaid, match="try again"):
+        buy(listing, buyer, bob, provider="stripe", idempotency_key="k")
+    played.refuses = False
+    assert buy(listing, buyer, bob, provider="stripe", idempotency_key="k").pay_url
+    assert Order.objects.count() == 1
