@@ -20,6 +20,7 @@ from tests.real.estate import real_estate, sha256
 
 BOOT_S = 600  # an idle machine needs 40
 SCRIPT = f"dpkg-query --show --showformat='${{Package}} ${{Status}}\\n' {AGENT} liburing2; cat /etc/hostname; exit 7"
+OVERRIDES = {"network": {"bandwidth_mbps": 100}, "resources": {"vcpus": 2}}
 ROOT = "?offset=2097152"
 FINISHED = (
     "while :; do case $(systemctl is-system-running) in running|degraded) break ;; esac; sleep 1; done\n"
@@ -38,7 +39,7 @@ def test_guest_without_agent_is_moved_and_its_script_is_run(own_machines):
     persona = {"script_must_pass": False, "kernel_modules": ["virtio_balloon"]}
     estate = real_estate("full-agentless", script=SCRIPT, template={}, persona=persona)
     before = sha256(estate.disk)
-    run = run_create(**estate.launch(overrides={"network": {"bandwidth_mbps": 100}}))
+    run = run_create(**estate.launch(overrides=OVERRIDES))
     for name in STEPS:
         runner.execute(run_id=run.pk, name=name)
     run.refresh_from_db()

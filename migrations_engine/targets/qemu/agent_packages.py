@@ -17,21 +17,20 @@ from migrations_engine.targets.qemu.host_apt import NotOffered
 AGENT = "qemu-guest-agent"
 FOLDER = "/var/lib/migration-personas/agent"
 PLAN_FETCH_S = 60  # somebody waits for the plan
-FAILED = (
-    "migration-personas: the guest agent was not installed"  # on the console, for whoever waits for the agent
-)
+# on the console, for whoever waits for the agent
+FAILED = "migration-personas: the guest agent was not installed"
 
 # dpkg waits for nobody: whoever else installs at this boot (cloud-init, unattended-upgrades) is let finish
 INSTALL = f"""\
 #!/bin/sh
 cd {FOLDER} || exit 1
-export DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 set -- ./*.deb
 if [ -e "$1" ]; then
     tries=0
     until dpkg --force-confdef --force-confold --install "$@" </dev/null >log 2>&1; do
         tries=$((tries + 1))
-        if ! grep -q 'lock' log || [ "$tries" -gt 60 ]; then
+        if ! grep -q 'locked by another process' log || [ "$tries" -gt 60 ]; then
             for console in /dev/console /dev/ttyS0; do
                 echo "{FAILED}: $(grep -m 2 error log | tr '\\n' ' ')" >"$console"
             done 2>/dev/null

@@ -28,16 +28,16 @@ ExecStart=/bin/sh -c 'touch {ONCE}/started; {ONCE}/script >{ONCE}/stdout 2>{ONCE
 [Install]
 WantedBy=multi-user.target
 """
-# begun again where the guest was reset in the middle: dpkg can be told the same thing twice
+# until the packages are installed, which takes their files away: dpkg can be told the same thing twice
 AGENT_UNIT = f"""\
 [Unit]
 Description=Guest agent after migration
-ConditionPathExists=!{AGENT_FOLDER}/exit_code
+ConditionPathExistsGlob={AGENT_FOLDER}/*.deb
 
 [Service]
 Type=oneshot
 TimeoutStartSec=infinity
-ExecStart=/bin/sh -c '{AGENT_FOLDER}/install; echo $$? >{AGENT_FOLDER}/exit_code'
+ExecStart={AGENT_FOLDER}/install
 
 [Install]
 WantedBy=multi-user.target
@@ -158,7 +158,7 @@ def _dhcp(change: Change, name: str | None, mac: str) -> str:
 def _agent(change: Change, packages: Mapping[str, Path]) -> str:
     if not _has_systemd(change.disk):
         raise PrepareRefused("no service manager in the guest would install the guest agent")
-    if change.disk.kind(f"{AGENT_FOLDER}/exit_code") is not None:
+    if change.disk.kind("/usr/sbin/qemu-ga") is not None:  # a kernel was installed before, which needed it
         return "the guest agent is installed already"
     for name, path in packages.items():
         change.write(f"{AGENT_FOLDER}/{name}", path.read_bytes())
