@@ -153,6 +153,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "migrations_engine.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "webhooks": {"task": "migrations_engine.send_webhooks", "schedule": 5.0, "options": {"expires": 10}},
     "waves": {"task": "migrations_engine.dispatch_waves", "schedule": 5.0, "options": {"expires": 10}},
+    "marketplace-catalogues": {"task": "marketplace.catalogues", "schedule": 3600.0, "options": {"expires": 1800}},
     "marketplace-settle": {"task": "marketplace.settle", "schedule": 15.0, "options": {"expires": 30}},
     "analyzer-sweep": {"task": "analyzer.sweep", "schedule": 10.0, "options": {"expires": 20}},
     "analyzer-rescan": {"task": "analyzer.rescan", "schedule": 600.0, "options": {"expires": 600}},

@@ -205,7 +205,7 @@ class YankForm(Refusable, forms.Form):
 class PublisherForm(Refusable, forms.ModelForm):
     class Meta:
         model = Publisher
-        fields = ["name", "description", "needs_second_person"]
+        fields = ["description", "needs_second_person"]
 
     def _post_clean(self):
         """The service sets the columns and checks them; the form only reads."""
@@ -307,3 +307,46 @@ class ReportDecideForm(Refusable, forms.Form):
     )
     outcome = forms.CharField(max_length=400, widget=forms.Textarea, help_text="The reporter reads it.")
     take_down = forms.BooleanField(required=False, label="Take the listing down for this reason")
+
+
+class ForkUpdateForm(UpdateForm):
+    """One question for each setting that both have changed."""
+
+    def __init__(self, *args, conflicts, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.paths = {f"conflict_{n}": conflict.path for n, conflict in enumerate(conflicts)}
+        for name, conflict in zip(self.paths, conflicts, strict=True):
+            told = f"Yours: {conflict.ours!s:.200} · Upstream: {conflict.theirs!s:.200}"
+            self.fields[name] = forms.ChoiceField(
+                choices=[("", "Choose"), ("ours", "Keep ours"), ("theirs", "Take upstream's")],
+                label=conflict.path,
+                help_text=told,
+            )
+
+    def choices(self) -> dict[str, str]:
+        return {path: self.cleaned_data[name] for name, path in self.paths.items()}
+
+
+class ReviewForm(Refusable, forms.Form):
+    department = forms.ModelChoiceField(
+        Department.objects.none(), empty_label=None, help_text="For whom you speak."
+    )
+    stars = forms.TypedChoiceField(choices=[(n, f"{n} of 5") for n in range(5, 0, -1)], coerce=int)
+    text = forms.CharField(max_length=2000, required=False, widget=forms.Textarea)
+
+    def __init__(self, *args, departments, listing, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["department"].queryset = Department.objects.filter(
+            pk__in=[each.pk for each in departments]
+        )
+        written = listing.reviews.filter(department__in=departments).first()
+        if written:
+            self.initial |= {"department": written.department, "stars": written.stars, "text": written.text}
+
+
+class ReplyForm(Refusable, forms.Form):
+    reply = forms.CharField(max_length=2000, widget=forms.Textarea)
+
+
+class ProofBeginForm(Refusable, forms.Form):
+    domain = forms.CharField(max_length=253, help_text="As in example.org.")

@@ -2,9 +2,15 @@
 
 from celery import shared_task
 
+from marketplace.services.catalogues import catalogues_refresh
 from marketplace.services.refunds import orders_settle
 
 
 @shared_task(name="marketplace.settle")
 def settle() -> None:
     orders_settle()
+
+
+@shared_task(name="marketplace.catalogues")
+def catalogues() -> None:
+    catalogues_refresh()

@@ -375,6 +375,14 @@ RULES: dict[str, Rule] = {
     "marketplace:publisher_list": read(""),
     "marketplace:publisher_detail": read("publisher"),
     **{f"marketplace:{page}": ask("publisher") for page in ("publisher_edit", "key_rotate", "key_revoke")},
+    "marketplace:proof_begin": ask("publisher"),
+    "marketplace:proof_check": act("publisher"),
+    "marketplace:publisher_vouch": act("publisher", NOBODY),
+    "marketplace:publisher_let_through": act("publisher", NOBODY),
+    "marketplace:release_fork": ask("release"),
+    "marketplace:fork_update": ask("installation"),
+    "marketplace:review_write": ask("listing", NOBODY),  # of those who ran it, and are not the publisher
+    "marketplace:review_reply": ask("review"),
     "marketplace:catalogue_list": read(""),
     "marketplace:catalogue_create": ask(""),
     "marketplace:catalogue_detail": read("catalogue"),
@@ -390,11 +398,22 @@ RULES: dict[str, Rule] = {
         "publisher",
         keys=read("publisher"),
         rotate=act("publisher"),
+        prove=act("publisher", body={"domain": "example.org"}),
+        check_proof=act("publisher", body={"how": "file"}),
+        vouch=act("publisher", NOBODY),
+        let_through=act("publisher", NOBODY),
         revoke=act("publisher", body={"key": "0", "reason": "stolen"}),
     ),
     **resource("catalogue", "catalogue", detail=Rule("catalogue"), refresh=act("catalogue")),
     "trustedkey-list": Rule(write=NOBODY),
     "trustedkey-remove": act("", NOBODY, body={"public_key": "0"}),
+    **resource(
+        "review",
+        "review",
+        write="operator",
+        detail=read("review"),
+        reply=act("review", body={"reply": "Thanks"}),
+    ),
     **resource(
         "takedown",
         "takedown",
@@ -436,7 +455,7 @@ RULES: dict[str, Rule] = {
     "release-file": read("release"),
     "release-import-": act("", NOBODY, media="application/octet-stream"),
     "release-yank": act("release", body={"reason": "broken"}),
-    **resource("installation", "installation", update=act("installation")),
+    **resource("installation", "installation", update=act("installation"), merge=act("installation")),
     # --- selling
     **{f"marketplace:{page}": ask("listing") for page in ("price_set", "order_create", "trial_start", "listing_try")},
     "marketplace:order_list": read(""),
@@ -593,7 +612,7 @@ def offered(by, persona) -> dict:
     """A listing for the department only, its release, and an installation of it."""
     from django.utils import timezone
 
-    from marketplace.models import Catalogue, Installation, Takedown
+    from marketplace.models import Catalogue, Installation, Review, Takedown
     from marketplace.services.moderation import report_create
     from marketplace.services.publishing import listing_create, publisher_create, release_publish
     from marketplace.services.submissions import submission_create
@@ -618,6 +637,7 @@ def offered(by, persona) -> dict:
         "catalogue": Catalogue.objects.create(
             department=department, name="Sister", url="http://127.0.0.1:9/marketplace/feed"
         ),
+        "review": Review.objects.create(listing=listing, release=release, department=department, stars=4),
         "takedown": Takedown.objects.create(listing=listing, reason="bad", lifted_at=timezone.now()),
         "abusereport": report_create(listing=listing, by=by, kind="other", text="odd"),
         "installation": Installation.objects.create(department=department, **installed),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from marketplace.api import catalogues, keys, moderation, selling, viewsets
+from marketplace.api import catalogues, keys, moderation, reviews, selling, viewsets
 
 ROUTES: list = [
     ("publishers", viewsets.PublisherViewSet, "publisher"),
@@ -11,6 +11,7 @@ ROUTES: list = [
     ("releases", viewsets.ReleaseViewSet, "release"),
     ("catalogues", catalogues.CatalogueViewSet, "catalogue"),
     ("trusted-keys", keys.TrustedKeyViewSet, "trustedkey"),
+    ("reviews", reviews.ReviewViewSet, "review"),
     ("takedowns", moderation.TakedownViewSet, "takedown"),
     ("abuse-reports", moderation.AbuseReportViewSet, "abusereport"),
     ("installations", viewsets.InstallationViewSet, "installation"),

@@ -6,7 +6,7 @@ from rest_framework import serializers
 from marketplace.domain.bundle import CHANGE_KINDS
 from marketplace.domain.manifest import manifest, manifest_hidden
 from marketplace.models import Installation, Listing, Publisher, Release, Submission
-from marketplace.services import installing, publishing
+from marketplace.services import forks, installing, publishing
 from marketplace.services.entitlements import may_read
 from personas.api.base import DepartmentField, ScopedRelatedField
 from personas.api.fields import department_for
@@ -18,7 +18,11 @@ class PublisherSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Publisher
-        fields = ["id", "slug", "name", "description", "department", "needs_second_person", "created_at"]
+        fields = [
+            "id", "slug", "name", "description", "department", "needs_second_person", "domain", "verified_how",
+            "verified_at", "held_reason", "created_at",
+        ]  # fmt: skip
+        read_only_fields = ["domain", "verified_how", "verified_at", "held_reason"]
         validators: list = []
         extra_kwargs = {"slug": {"validators": []}}
 
@@ -193,8 +197,23 @@ class YankSerializer(serializers.Serializer):
 
 class InstallationUpdateSerializer(serializers.Serializer):
     release = ScopedRelatedField(queryset=Release.objects.all())
+    choices = serializers.DictField(
+        child=serializers.ChoiceField(choices=["ours", "theirs"]),
+        required=False,
+        help_text="Of a fork: whose value holds where both changed it, by path.",
+    )
     approved_script_sha256 = serializers.CharField(
         required=False, allow_blank=True, max_length=64, help_text="Needed when the script's text is another."
+    )
+
+
+class MergePreviewSerializer(serializers.Serializer):
+    taken = serializers.ListField(child=serializers.CharField(), help_text="Paths taken over from upstream.")
+    kept = serializers.ListField(
+        child=serializers.CharField(), help_text="Paths that the department changed."
+    )
+    conflicts = serializers.ListField(
+        child=serializers.DictField(), help_text="Changed by both: path, base, ours, theirs."
     )
 
 
@@ -212,6 +231,10 @@ class InstallationSerializer(serializers.ModelSerializer):
         help_text="Of the script that you read (`script_sha256`).",
     )
 
+    is_fork = serializers.BooleanField(
+        required=False, help_text="Go one's own way with it; where the licence allows it, else 403."
+    )
+
     class Meta:
         model = Installation
         fields = [
@@ -223,6 +246,7 @@ class InstallationSerializer(serializers.ModelSerializer):
             "persona",
             "name",
             "approved_script_sha256",
+            "is_fork",
             "installed_at",
         ]
         read_only_fields = ["listing", "persona"]
@@ -233,4 +257,5 @@ class InstallationSerializer(serializers.ModelSerializer):
         department = department_for(user, validated)
         if department is None:
             raise serializers.ValidationError({"department": "Name the department that it is installed in."})
-        return installing.installation_create(by=user, department=department, **validated)
+        make = forks.fork_create if validated.pop("is_fork", False) else installing.installation_create
+        return make(by=user, department=department, **validated)

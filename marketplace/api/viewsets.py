@@ -11,16 +11,18 @@ from marketplace.api import serializers
 from marketplace.api.keys import WithFiles, WithKeys
 from marketplace.api.listing_sales import ListingSales
 from marketplace.api.moderation import WithModeration
+from marketplace.api.proof import WithProof
 from marketplace.api.scoped import Scoped
 from marketplace.filters import InstallationFilter, ListingFilter, SubmissionFilter
 from marketplace.models import Installation, Listing, Publisher, Release, Submission
-from marketplace.services import installing, publishing, submissions
+from marketplace.services import forks, installing, publishing, submissions
 from marketplace.services.catalogue import listings_told
 from marketplace.services.entitlements import require_readable
 
 
 class PublisherViewSet(
     WithKeys,
+    WithProof,
     mixins.CreateModelMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -170,7 +172,31 @@ class InstallationViewSet(
             data=request.data, context=self.get_serializer_context()
         )
         asked.is_valid(raise_exception=True)
-        row = installing.installation_update(
-            installation=installation, by=request.user, **asked.validated_data
-        )
+        said = dict(asked.validated_data)
+        if installation.is_fork:
+            row = forks.fork_update(installation=installation, by=request.user, **said)
+        else:
+            said.pop("choices", None)
+            row = installing.installation_update(installation=installation, by=request.user, **said)
         return Response(self.get_serializer(row).data)
+
+    @extend_schema(
+        request=serializers.InstallationUpdateSerializer, responses=serializers.MergePreviewSerializer
+    )
+    @action(detail=True, methods=["post"])
+    def merge(self, request, pk=None):
+        """What updating a fork would take over, keep, and where both changed the same; nothing is written."""
+        installation = self.get_object()
+        asked = serializers.InstallationUpdateSerializer(
+            data=request.data, context=self.get_serializer_context()
+        )
+        asked.is_valid(raise_exception=True)
+        release = asked.validated_data["release"]
+        require_readable(listing=release.listing, user=request.user)
+        merge = forks.fork_merge(installation=installation, release=release)
+        told = {
+            "taken": merge.taken,
+            "kept": merge.kept,
+            "conflicts": [each._asdict() for each in merge.conflicts],
+        }
+        return Response(told)

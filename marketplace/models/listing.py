@@ -81,6 +81,14 @@ class Listing(models.Model):
         related_name="listings",
         help_text="What it is made from.",
     )
+    licence = models.CharField(max_length=120, blank=True, editable=False, help_text="Of the newest release.")
+    distribution = models.CharField(
+        max_length=32, blank=True, editable=False, help_text="os-release ID that the newest release is for."
+    )
+    search_text = models.TextField(blank=True, editable=False, help_text="What the search looks in.")
+    told_outcomes = models.JSONField(
+        default=dict, editable=False, help_text="What the instance that it comes from has counted."
+    )
     deprecated_at = models.DateTimeField(null=True, editable=False)
     deprecation_reason = models.CharField(max_length=200, blank=True, editable=False)
     successor = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="+")

@@ -1,5 +1,6 @@
 """Catalogues of other instances, and what our own feed has said."""
 
+from django.core.validators import URLValidator
 from django.db import models
 from django.urls import reverse
 
@@ -13,7 +14,11 @@ class Catalogue(Owned):
     `sha256` are those of the newest feed that was taken: an older one is never taken again."""
 
     name = models.CharField(max_length=80)
-    url = models.URLField(max_length=400, help_text="As in https://other.example/marketplace/feed.")
+    url = models.CharField(
+        max_length=400,
+        validators=[URLValidator(["http", "https"])],
+        help_text="As in https://other.example/marketplace/feed.",
+    )
     first_key = models.CharField(
         max_length=64,
         blank=True,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 
+import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -27,6 +28,7 @@ from marketplace.domain.feed import (
 from marketplace.domain.key_log import BrokenLog, KeyRing, continued, replay
 from marketplace.models import Catalogue, KeyStatement, Listing, Publisher, Release
 from marketplace.models.listing import Category, Icon, Visibility
+from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import FEED, chain_from, chain_lines, chain_of
 from marketplace.services.moderation import deprecation_tell, takedown_follow
 from personas.domain.settings import InvalidSettings
@@ -37,6 +39,7 @@ from personas.services.audit import record
 from personas.services.guarded_http import Unreachable, fetch
 from personas.services.rows import checked_save, free_slug, locked, row_create, snapshot
 
+log = structlog.get_logger(__name__)
 MOST_KEY_BYTES = 512 * 1024
 ENVELOPE_BYTES = 512  # the header of a signed file
 NOT_TAKEN = (Unreachable, InvalidSettings, ValidationError, ValueError)  # what does not hold is a ValueError
@@ -96,6 +99,15 @@ def catalogue_refresh(*, catalogue: Catalogue, by=None) -> Catalogue:
             refused += _listing_taken(catalogue, rings[listing.publisher], listing, by)
     Catalogue.objects.filter(pk=catalogue.pk).update(refused=refused[:200])
     return Catalogue.objects.get(pk=catalogue.pk)
+
+
+def catalogues_refresh() -> None:
+    """Asks every catalogue; what went wrong with one stands on its page and keeps no other one from being asked."""
+    for catalogue in Catalogue.objects.exclude(url=""):
+        try:
+            catalogue_refresh(catalogue=catalogue)
+        except Refused as error:
+            log.warning("catalogue_not_taken", catalogue=str(catalogue.pk), reason=error.message)
 
 
 def _arrived(catalogue: Catalogue, now: datetime) -> Arrived:
@@ -197,7 +209,9 @@ def _listing_ensure(catalogue, publisher: Publisher, told: ToldListing, by) -> L
     listing.name, listing.summary = told.name, told.summary[:200]
     listing.category = told.category if told.category in Category.values else Category.OTHER
     listing.visibility = Visibility.DEPARTMENT if catalogue.department_id else Visibility.ORGANISATION
+    listing.told_outcomes = told.outcomes
     checked_save(listing)
+    listing_reindex(listing)
     deprecation_tell(listing=listing, reason=told.deprecated, successor=_successor(publisher, told), by=by)
     takedown_follow(listing=listing, reason=told.taken_down)
     return listing
@@ -256,6 +270,7 @@ def release_take(*, listing: Listing, signed: Signed, by) -> Release:
             persona_revision=0,
         )
         release.save()
+        listing_reindex(listing)
         told = {"version": bundle.version, "sha256": sha256, "key": signed.key}
         record(by=by, action="release.take", obj=release, after=told)
     release.signatures.get_or_create(public_key=signed.key, defaults={"signature": signed.signature})

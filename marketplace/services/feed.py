@@ -1,5 +1,6 @@
 """Our own feed: what is public here, signed, for other instances."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -10,8 +11,10 @@ from marketplace.domain.orders import PriceKind
 from marketplace.models import FeedIssue, KeyStatement, Listing, Price, Publisher, Release
 from marketplace.models.listing import Visibility
 from marketplace.services.keys import chain_lines, release_file, seal_with_feed_key
+from marketplace.services.outcomes import listing_record
 from personas.domain.canonical import canonical_json, sha256_of
 from personas.errors import Missing
+from personas.models import RunOutcome
 
 
 def public_listings():
@@ -63,9 +66,10 @@ def _content() -> dict[str, Any]:
     listings = list(
         public_listings().select_related("publisher", "successor__publisher").prefetch_related("takedowns")
     )
+    ran = _ran()
     return {
         "publishers": _publishers({listing.publisher_id for listing in listings}),
-        "listings": [_listing(listing, releases) for listing, releases in _with_releases(listings)],
+        "listings": [_listing(listing, releases, ran) for listing, releases in _with_releases(listings)],
     }
 
 
@@ -87,6 +91,12 @@ def _publishers(ids: set) -> list[dict[str, Any]]:
     ]
 
 
+def _ran() -> set:
+    """Ids of the listings of which anything has been run: most of a large catalogue has not."""
+    origins = RunOutcome.objects.exclude(origin="").values_list("origin", flat=True).distinct()
+    return set(Release.objects.filter(pk__in=list(origins)).values_list("listing", flat=True))
+
+
 def _with_releases(listings):
     columns = ("id", "listing_id", "version", "sha256", "licence", "published_at", "yanked_at", "yank_reason")
     found: dict[Any, list[dict]] = {listing.pk: [] for listing in listings}
@@ -96,7 +106,7 @@ def _with_releases(listings):
     return [(listing, found[listing.pk]) for listing in listings]
 
 
-def _listing(listing: Listing, releases: list[dict]) -> dict[str, Any]:
+def _listing(listing: Listing, releases: list[dict], ran: set) -> dict[str, Any]:
     takedown = listing.takedown
     return {
         "publisher": listing.publisher.slug,
@@ -107,6 +117,7 @@ def _listing(listing: Listing, releases: list[dict]) -> dict[str, Any]:
         "deprecated": listing.deprecation_reason if listing.deprecated_at else None,
         "successor": listing.successor.address if listing.successor else "",
         "taken_down": takedown.reason if takedown else None,
+        "outcomes": asdict(listing_record(listing)) if listing.pk in ran else {},
         "releases": [_release(row) for row in releases],
     }
 

@@ -73,15 +73,30 @@ def installation_update(
     """The same persona, now as `release` (newer or older) has it; what the department changed in it is replaced, its
     name and slug stay. A script that has not been let in before needs its hash. Runs that are under way keep what they
     started with. Raises as `installation_create`."""
+    installation = locked(installation)
+    if installation.is_fork:
+        raise Refused("It is a fork: an update is merged into what the department has changed.")
+    return installation_move(
+        installation=installation,
+        release=release,
+        bundle=bundle_in(release),
+        by=by,
+        approved_script_sha256=approved_script_sha256 or installation.approved_script_sha256,
+    )
+
+
+def installation_move(
+    *, installation: Installation, release: Release, bundle: Bundle, by, approved_script_sha256: str
+) -> Installation:
+    """The persona as `bundle` says it, pinned to `release`. Call it with the row locked, in the transaction that has
+    decided."""
     _require_usable(release, by)
     require(by=by, department=installation.department, role=Role.ADMIN)
-    installation = locked(installation)
     if release.listing_id != installation.listing_id:
         raise BadInput({"release": ["It is a release of another listing."]})
     allowance = entitled(listing=release.listing, department=installation.department)
-    bundle = bundle_in(release)
     _require_trusted(release)
-    _require_approved(bundle, approved_script_sha256 or installation.approved_script_sha256)
+    _require_approved(bundle, approved_script_sha256)
     before, old_parts = _told(installation), _parts_there(installation)
     own = {"department": installation.department, "by": by, "author": release.published_by}
     parts = parts_made(bundle, replacing=old_parts, **own)

@@ -9,7 +9,9 @@ from django.utils import timezone
 from marketplace.domain.bundle import Bundle, bundle_of, digest, pack
 from marketplace.domain.finding import Finding, errors_by_place
 from marketplace.domain.lint import findings
+from marketplace.domain.look_alike import looks_like
 from marketplace.models import Listing, Publisher, Release
+from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import key_ensure, release_sign, require_ours
 from marketplace.services.shellcheck import script_findings
 from personas.domain.settings import InvalidSettings
@@ -24,14 +26,21 @@ ABOUT = ("name", "summary", "readme", "category", "icon")
 
 
 def publisher_create(*, by, department: Department | None, **fields: Any) -> Publisher:
-    """Raises NotAllowed, ValidationError when the namespace is taken."""
-    return row_create(row=Publisher(department=department, **fields), by=by)
+    """A name that could be taken for another publisher's is held until a moderator has looked. Raises NotAllowed,
+    ValidationError when the namespace is taken."""
+    publisher = Publisher(department=department, **fields)
+    others = Publisher.objects.exclude(department=department) if department else Publisher.objects.none()
+    if like := looks_like(publisher.name, others.values_list("name", flat=True)):
+        publisher.held_reason = f"its name could be taken for “{like}”"
+    return row_create(row=publisher, by=by)
 
 
 @transaction.atomic
 def publisher_update(*, publisher: Publisher, by, **fields: Any) -> Publisher:
     """Four eyes are asked for by an admin, and given up by a superuser: else an author could do so on his own."""
     require_ours(publisher)
+    if fields.get("name", publisher.name) != publisher.name:
+        raise BadInput({"name": ["A publisher keeps its name: others know it by it."]})
     if publisher.needs_second_person and not fields.get("needs_second_person", True) and not by.is_superuser:
         raise NotAllowed("Only a superuser gives up four eyes.")
     return row_update(row=publisher, by=by, values=fields)
@@ -48,14 +57,18 @@ def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any)
         publisher=publisher, persona=persona, **{"name": persona.name, "slug": persona.slug, **fields}
     )
     checked_save(listing)
+    listing_reindex(listing)
     record(by=by, action="listing.create", obj=listing, after=snapshot(listing))
     return listing
 
 
+@transaction.atomic
 def listing_update(*, listing: Listing, by, **fields: Any) -> Listing:
     """Words, category, visibility; releases stay what they are."""
     require_ours(listing.publisher)
-    return row_update(row=listing, by=by, values=fields)
+    row = row_update(row=listing, by=by, values=fields)
+    listing_reindex(row)
+    return row
 
 
 @transaction.atomic
@@ -131,6 +144,7 @@ def release_write(
             release.save()
     except IntegrityError:
         raise Refused(f"Version {bundle.version} was published at the same moment.") from None
+    listing_reindex(listing)
     release_sign(release=release, ring=key_ensure(publisher=listing.publisher, by=by))
     told = {"version": release.version, "licence": release.licence, "sha256": release.sha256}
     record(by=by, action="release.publish", obj=release, after=told)
@@ -163,7 +177,7 @@ def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict])
                 "changelog": changelog,
                 "about": {name: getattr(listing, name) for name in ABOUT},
                 "tests": listing.tests or None,
-                **_content(listing.persona),
+                **persona_content(listing.persona),
             }
         )
     except InvalidSettings as error:
@@ -177,7 +191,7 @@ def _told(error: InvalidSettings) -> dict[str, list[str]]:
     return told
 
 
-def _content(persona: Persona) -> dict[str, Any]:
+def persona_content(persona: Persona) -> dict[str, Any]:
     """The persona and the rows that it points to, as a bundle says them."""
     drivers, resources = persona.default_driver_set, persona.resource_allocation_profile
     network, script = persona.network_profile, persona.post_migration_script

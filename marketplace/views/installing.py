@@ -79,11 +79,15 @@ class Update(Market, FormPage):
     model, entity = Installation, "installation"
     form_class = UpdateForm
     template_name = "marketplace/update.html"
+    of_forks = False
 
     def dispatch(self, request, *args, **kwargs):
         if request.user.is_authenticated:
             self.installation = get_object_or_404(self.get_queryset(), pk=kwargs["pk"])
             require_here(request.user, self.installation)
+            if self.installation.is_fork != self.of_forks:
+                page = "installation_update" if self.of_forks else "fork_update"
+                return redirect(f"marketplace:{page}", pk=self.installation.pk)
             self.release = self.installation.listing.newest
             if self.release is None or self.release == self.installation.release:
                 messages.info(request, f"{self.installation.release} is the newest version.")

@@ -1,8 +1,10 @@
 """The catalogue: what is offered, and what one listing holds."""
 
+from django.db.models import Avg, Count
 from django.utils import timezone
 from django.views.generic import DetailView
 
+from marketplace.domain.licences import allows_derivatives
 from marketplace.domain.manifest import manifest, manifest_hidden
 from marketplace.filters import ListingFilter
 from marketplace.models import Entitlement, Installation, Listing
@@ -12,6 +14,7 @@ from marketplace.services.installing import bundle_in
 from marketplace.services.keys import signed_by
 from marketplace.services.outcomes import listing_record
 from marketplace.services.prices import price_of
+from marketplace.services.reviews import may_review
 from personas.domain.labels import grouped
 from personas.models import Department, Role
 from personas.services.access import allows
@@ -42,6 +45,16 @@ def selling_of(listing: Listing, user) -> dict:
     }
 
 
+def _rated(listing: Listing, user) -> dict:
+    """What departments that ran it say of it."""
+    reviews = list(listing.reviews.select_related("department", "release")[:50])
+    return {
+        "reviews": reviews,
+        "rating": listing.reviews.aggregate(mean=Avg("stars"), n=Count("pk")),
+        "may_review": bool(may_review(listing=listing, by=user)),
+    }
+
+
 class ListingDetail(Market, DetailView):
     model, entity = Listing, "listing"
     template_name = "marketplace/listing_detail.html"
@@ -63,6 +76,8 @@ class ListingDetail(Market, DetailView):
             **selling_of(listing, user),
             permissions=told(bundle) if bundle else [],
             groups=grouped(bundle.persona.settings) if bundle else [],
+            may_fork=newest is not None and allows_derivatives(newest.licence),
+            **_rated(listing, user),
             signed=signed_by(newest) if newest else None,
             releases=listing.releases.select_related("published_by"),
             installations=self._installations(),

@@ -4,15 +4,24 @@ from django.shortcuts import get_object_or_404
 from django.views.generic import DetailView
 
 from marketplace.filters import PublisherFilter
-from marketplace.forms import KeyRevokeForm, PublisherForm
+from marketplace.forms import KeyRevokeForm, ProofBeginForm, PublisherForm
 from marketplace.models import Listing, Publisher
 from marketplace.services.keys import key_revoke, key_rotate, ring_of
+from marketplace.services.proof import (
+    FILE,
+    RECORD,
+    hold_release,
+    proof_begin,
+    proof_by_admin,
+    proof_check,
+    proof_line,
+)
 from marketplace.services.publishing import publisher_update
 from marketplace.views.listings import Market
 from marketplace.views.rows import OwnRowForm
 from personas.models import Role
 from personas.services.access import allows
-from personas.views.base import ConfirmPage, ListPage
+from personas.views.base import ActPage, ConfirmPage, ListPage
 
 
 class Publishers(Market):
@@ -38,10 +47,46 @@ class PublisherDetail(Publishers, DetailView):
             ring=ring,
             retired=sorted(ring.trusted - {ring.current}),
             listings=Listing.objects.visible_to(user).filter(publisher=publisher),
+            proof_line=proof_line(publisher),
+            proof_file=f"https://{publisher.domain}/{FILE}",
+            proof_record=f"{RECORD}.{publisher.domain}",
             may_write=not publisher.catalogue_id
             and allows(by=user, department=publisher.department, role=Role.ADMIN),
             **context,
         )
+
+
+class ProofBegin(Publishers, OwnRowForm):
+    form_class = ProofBeginForm
+    question = "Which domain does “{row}” control?"
+    submit_label = "Begin the proof"
+
+    def save(self, form):
+        return proof_begin(publisher=self.row, by=self.request.user, **form.cleaned_data)
+
+    def success_message(self, row):
+        return "Put the line where the page says, then let it be checked."
+
+
+class ProofCheck(Publishers, ActPage):
+    done = "It is there: “{row}” controls its domain."
+
+    def act(self):
+        proof_check(publisher=self.object, how=self.request.POST.get("how", ""), by=self.request.user)
+
+
+class Vouch(Publishers, ActPage):
+    done = "You vouch for “{row}”."
+
+    def act(self):
+        proof_by_admin(publisher=self.object, by=self.request.user)
+
+
+class LetThrough(Publishers, ActPage):
+    done = "Others see “{row}” from now on."
+
+    def act(self):
+        hold_release(publisher=self.object, by=self.request.user)
 
 
 class PublisherEdit(Publishers, OwnRowForm):

@@ -1,0 +1,67 @@
+"""Reviews: of who has run it, one each, answered by who published it."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from marketplace.models import Listing, Release, Review
+from personas.errors import BadInput, Missing, NotAllowed
+from personas.models import Department, Role, RunOutcome
+from personas.models.track_record import Outcome
+from personas.services.access import allows, require
+from personas.services.audit import record
+from personas.services.rows import checked_save, locked
+
+FINISHED = (Outcome.SUCCEEDED, Outcome.FAILED)
+
+
+def release_run_by(*, listing: Listing, department: Department) -> Release | None:
+    """The release of which the department finished a run last."""
+    by_id = {str(release.pk): release for release in listing.releases.all()}
+    runs = RunOutcome.objects.filter(department=department, origin__in=by_id, outcome__in=FINISHED)
+    last = runs.order_by("-ended_at").first()
+    return by_id[last.origin] if last else None
+
+
+def may_review(*, listing: Listing, by) -> list[Department]:
+    """The departments for which the user may write one."""
+    mine = Department.objects.operable_by(by).exclude(pk=listing.publisher.department_id)
+    return [each for each in mine if release_run_by(listing=listing, department=each)]
+
+
+@transaction.atomic
+def review_write(*, listing: Listing, department: Department, by, stars: int, text: str = "") -> Review:
+    """The department's review, new or changed. Raises NotAllowed where it has not finished a run."""
+    if not Listing.objects.visible_to(by).filter(pk=listing.pk).exists():
+        raise Missing("No such listing.")
+    require(by=by, department=department, role=Role.OPERATOR)
+    if department.pk == listing.publisher.department_id:
+        raise NotAllowed("A publisher does not review itself.")
+    release = release_run_by(listing=listing, department=department)
+    if release is None:
+        raise NotAllowed(f"{department} has not finished a run of {listing}: who has run it writes of it.")
+    review = Review.objects.filter(listing=listing, department=department).first()
+    review = review or Review(listing=listing, department=department)
+    before = {"stars": review.stars, "text": review.text} if review.stars else None
+    review.release, review.author, review.stars, review.text = release, by, stars, text.strip()
+    checked_save(review)
+    record(
+        by=by, action="review.write", obj=review, before=before, after={"stars": stars, "text": review.text}
+    )
+    return review
+
+
+@transaction.atomic
+def review_reply(*, review: Review, by, reply: str) -> Review:
+    """The publisher's answer, new or changed."""
+    require(by=by, department=review.listing.department, role=Role.ADMIN)
+    if not reply.strip():
+        raise BadInput({"reply": ["Write an answer."]})
+    review = locked(review)
+    review.reply, review.replied_by, review.replied_at = reply.strip(), by, timezone.now()
+    checked_save(review)
+    record(by=by, action="review.reply", obj=review, after={"reply": review.reply})
+    return review
+
+
+def may_reply(*, listing: Listing, by) -> bool:
+    return allows(by=by, department=listing.department, role=Role.ADMIN)

@@ -1,0 +1,137 @@
+"""A fork goes its own way and still takes over what changes upstream."""
+
+import pytest
+
+from marketplace.domain.licences import allows_derivatives
+from marketplace.domain.three_way import three_way
+from marketplace.models import Listing
+from marketplace.services.forks import fork_create, fork_merge, fork_update
+from marketplace.services.installing import installation_update
+from marketplace.services.publishing import release_publish
+from personas.errors import BadInput, NotAllowed, Refused
+from personas.models import Persona
+from personas.services.personas import persona_update
+from personas.services.scripts import script_update
+from tests.marketplace.test_sharing import APPROVED
+from tests.personas.test_api import client_of
+
+
+@pytest.mark.parametrize(
+    ("expression", "allowed"),
+    [
+        ("MIT", True),
+        ("GPL-2.0-or-later WITH Classpath-exception-2.0", True),
+        ("CC-BY-ND-4.0", False),
+        ("CC-BY-NC-ND-4.0 OR MIT", True),
+        ("CC-BY-ND-4.0 AND MIT", False),
+        ("(MIT OR CC-BY-ND-4.0) AND Apache-2.0", True),
+        ("LicenseRef-Ours", False),
+    ],
+)
+def test_whether_a_licence_lets_one_go_his_own_way(expression, allowed):
+    assert allows_derivatives(expression) is allowed
+
+
+def test_three_ways():
+    base = {"a": 1, "b": {"x": 1, "y": 1}, "l": [1], "gone": 1, "both": 1}
+    ours = {"a": 2, "b": {"x": 1, "y": 2}, "l": [1], "gone": 1, "both": 2, "own": 1}
+    theirs = {"a": 1, "b": {"x": 3, "y": 1}, "l": [1, 2], "both": 3, "new.key": 1}
+    merge = three_way(base, ours, theirs)
+    assert merge.taken == ["b/x", "gone", "l", "new.key"]
+    assert merge.kept == ["a", "b/y", "own"]
+    assert [tuple(each) for each in merge.conflicts] == [("both", 1, 2, 3)]
+    assert merge.open == ["both"]
+    done = three_way(base, ours, theirs, {"both": "theirs"})
+    assert done.merged == {"a": 2, "b": {"x": 3, "y": 2}, "l": [1, 2], "both": 3, "own": 1, "new.key": 1}
+    assert three_way(base, base, base).merged == base
+
+
+@pytest.fixture
+def fork(release, bob, buyer):
+    return fork_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
+
+
+@pytest.fixture
+def publish(listing, alice):
+    def published(version, **changes):
+        persona_update(persona=Persona.objects.get(pk=listing.persona_id), by=alice, **changes)
+        fresh = Listing.objects.get(pk=listing.pk)
+        return release_publish(listing=fresh, by=alice, version=version, licence="Apache-2.0")
+
+    return published
+
+
+def own(fork) -> Persona:
+    return Persona.objects.get(pk=fork.persona_id)
+
+
+def test_an_update_is_merged_into_ones_own_edits(fork, publish, bob):
+    persona_update(persona=own(fork), by=bob, packages=["postgresql-15", "our-tool"])
+    newer = publish("1.1.0", machine="q35", hints=["postgresql", "pgbouncer"])
+    with pytest.raises(Refused, match="fork"):
+        installation_update(installation=fork, release=newer, by=bob)
+    merge = fork_merge(installation=fork, release=newer)
+    assert (merge.taken, merge.kept, merge.conflicts) == (
+        ["persona/hints", "persona/settings/machine"],
+        ["persona/settings/packages"],
+        [],
+    )
+    updated = fork_update(installation=fork, release=newer, by=bob)
+    persona = own(fork)
+    assert (persona.packages, persona.machine) == (["postgresql-15", "our-tool"], "q35")
+    assert persona.hints == ["postgresql", "pgbouncer"]
+    assert updated.release == newer and updated.is_fork
+
+
+def test_what_both_changed_is_asked(fork, publish, bob):
+    persona_update(persona=own(fork), by=bob, packages=["ours"])
+    newer = publish("1.1.0", packages=["theirs"])
+    with pytest.raises(BadInput, match="persona/settings/packages"):
+        fork_update(installation=fork, release=newer, by=bob)
+    fork_update(installation=fork, release=newer, by=bob, choices={"persona/settings/packages": "ours"})
+    assert own(fork).packages == ["ours"]
+
+
+def test_a_script_that_changed_upstream_has_to_be_read(fork, publish, persona, alice, bob):
+    script_update(script=persona.post_migration_script, by=alice, body="#!/bin/sh\necho other\n")
+    newer = publish("1.1.0", machine="q35")
+    with pytest.raises(BadInput) as raised:
+        fork_update(installation=fork, release=newer, by=bob)
+    assert set(raised.value.errors) == {"approved_script_sha256"}
+
+
+def test_a_script_of_ones_own_stays(fork, publish, bob):
+    script_update(script=own(fork).post_migration_script, by=bob, body="#!/bin/sh\necho ours\n")
+    fork_update(installation=fork, release=publish("1.1.0", machine="q35"), by=bob)
+    assert own(fork).post_migration_script.latest.body == "#!/bin/sh\necho ours\n"
+
+
+def test_a_licence_that_forbids_it_is_403_and_a_disabled_button(client, listing, alice, bob):
+    release = release_publish(listing=listing, by=alice, version="1.0.0", licence="CC-BY-ND-4.0")
+    with pytest.raises(NotAllowed, match="does not allow a fork"):
+        fork_create(
+            release=release, department=bob.departments.get(), by=bob, approved_script_sha256=APPROVED
+        )
+    client.force_login(bob)
+    assert client.get(f"/marketplace/releases/{release.pk}/fork/").status_code == 403
+    page = client.get(listing.get_absolute_url()).content.decode()
+    assert 'disabled title="The licence CC-BY-ND-4.0 does not allow a fork."' in page
+
+
+def test_forking_and_merging_by_page_and_by_api(client, release, publish, bob, buyer):
+    client.force_login(bob)
+    asked = {"department": buyer.pk, "name": "Ours", "approved_script_sha256": "on"}
+    assert client.post(f"/marketplace/releases/{release.pk}/fork/", asked).status_code == 302
+    persona = Persona.objects.get(name="Ours")
+    fork = persona.installation
+    persona_update(persona=persona, by=bob, packages=["ours"])
+    newer = publish("1.1.0", packages=["theirs"], machine="q35")
+    page = f"/marketplace/installed/{fork.pk}/"
+    assert client.get(f"{page}update/").url == f"{page}merge/"
+    shown = client.get(f"{page}merge/").content.decode()
+    assert "persona/settings/machine" in shown and "say below whose value holds" in shown
+    assert client.post(f"{page}merge/", {"conflict_0": ""}).status_code == 200
+    told = client_of(bob).post(f"/api/v1/installations/{fork.pk}/merge/", {"release": str(newer.pk)}).json()
+    assert [each["path"] for each in told["conflicts"]] == ["persona/settings/packages"]
+    assert client.post(f"{page}merge/", {"conflict_0": "theirs"}).status_code == 302
+    assert own(fork).packages == ["theirs"]

@@ -1,0 +1,165 @@
+"""Who a publisher is: names that look like another's, what is proven, and what others who ran it say."""
+
+import socketserver
+import threading
+import uuid
+
+import dns.message
+import dns.resolver
+import dns.rrset
+import pytest
+from django.utils import timezone
+
+from marketplace.domain.look_alike import looks_like
+from marketplace.models import Listing, Publisher
+from marketplace.services import proof
+from marketplace.services.installing import installation_create
+from marketplace.services.publishing import publisher_create
+from marketplace.services.reviews import review_reply, review_write
+from personas.errors import NotAllowed, Refused
+from personas.models import RunOutcome
+from personas.services.guarded_http import Unreachable
+from tests.factories import make_user
+from tests.marketplace.test_sharing import APPROVED
+from tests.personas.test_api import client_of
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Database team", "DATABASE  TEAM", "Dаtаbаse Team", "Datebase Team", "Databse Team", "Databsae Team"],
+)
+def test_a_name_that_could_be_taken_for_another(name):
+    assert looks_like(name, ["Web shop", "Database Team"]) == "Database Team"
+
+
+@pytest.mark.parametrize("name", ["Storage Team", "Database Teams of Bonn", "DBA", "Web"])
+def test_a_name_of_its_own(name):
+    assert looks_like(name, ["Database Team", "DBB", "Weo"]) is None
+
+
+def test_a_look_alike_is_held_until_a_moderator_has_looked(release, bob, buyer, alice):
+    held = publisher_create(by=bob, department=buyer, name="DBA teаm")
+    assert "DBA team" in held.held_reason
+    Listing.objects.create(publisher=held, slug="x", name="X")
+    assert not Listing.objects.visible_to(alice).filter(publisher=held).exists()
+    assert Listing.objects.visible_to(bob).filter(publisher=held).exists()
+    with pytest.raises(NotAllowed):
+        proof.hold_release(publisher=held, by=bob)
+    root = make_user("root", superuser=True)
+    assert client_of(root).post(f"/api/v1/publishers/{held.pk}/let-through/").json()["held_reason"] == ""
+    assert Listing.objects.visible_to(alice).filter(publisher=held).exists()
+
+
+@pytest.fixture
+def proving(listing, alice):
+    return proof.proof_begin(publisher=listing.publisher, domain="dba.example", by=alice)
+
+
+def test_a_domain_is_proven_by_a_file(client, proving, alice, monkeypatch):
+    said = []
+    monkeypatch.setattr(proof, "fetch", lambda url, **bounds: said.append(url) or b"something else\n")
+    with pytest.raises(Refused, match="does not say"):
+        proof.proof_check(publisher=proving, how="file", by=alice)
+    monkeypatch.setattr(proof, "fetch", lambda url, **bounds: f"# us\n{proof.proof_line(proving)}\n".encode())
+    told = client_of(alice).post(f"/api/v1/publishers/{proving.pk}/check-proof/", {"how": "file"}).json()
+    assert (told["domain"], told["verified_how"]) == ("dba.example", "file")
+    assert said == ["https://dba.example/.well-known/migration-personas.txt"]
+    client.force_login(alice)
+    assert "dba.example" in client.get(proving.get_absolute_url()).content.decode()
+    proof.proof_begin(publisher=proving, domain="other.example", by=alice)
+    assert Publisher.objects.get(pk=proving.pk).verified_as == ""
+
+
+def test_a_file_that_can_not_be_read_proves_nothing(proving, alice, monkeypatch):
+    def unreachable(url, **bounds):
+        raise Unreachable("dba.example is not called: 10.0.0.1 is a private address.")
+
+    monkeypatch.setattr(proof, "fetch", unreachable)
+    with pytest.raises(Refused, match="private address"):
+        proof.proof_check(publisher=proving, how="file", by=alice)
+
+
+class NameServer(socketserver.BaseRequestHandler):
+    def handle(self):
+        data, wire = self.request
+        query = dns.message.from_wire(data)
+        answer = dns.message.make_response(query)
+        name = query.question[0].name
+        answer.answer = [dns.rrset.from_text(name, 60, "IN", "TXT", f'"{self.server.says}"')]
+        wire.sendto(answer.to_wire(), self.client_address)
+
+
+def test_a_domain_is_proven_by_a_record_of_a_real_name_server(proving, alice, monkeypatch):
+    with socketserver.UDPServer(("127.0.0.1", 0), NameServer) as server:
+        server.says = proof.proof_line(proving)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers, resolver.port = ["127.0.0.1"], server.server_address[1]
+        monkeypatch.setattr(dns.resolver, "Resolver", lambda: resolver)
+        assert proof.proof_check(publisher=proving, how="dns", by=alice).verified_how == "dns"
+        server.says = "something else"
+        with pytest.raises(Refused, match="does not say"):
+            proof.proof_check(publisher=proving, how="dns", by=alice)
+        server.shutdown()
+
+
+# --- reviews ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(release, bob, buyer):
+    return installation_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
+
+
+def ran(installed, outcome="succeeded"):
+    """As the engine writes it at the end of a run."""
+    return RunOutcome.objects.create(
+        run_id=uuid.uuid4(),
+        persona=installed.persona,
+        department=installed.department,
+        machine_id=uuid.uuid4(),
+        origin=str(installed.release_id),
+        outcome=outcome,
+        ended_at=timezone.now(),
+    )
+
+
+def test_only_who_has_run_it_reviews_it_once(installed, listing, alice, bob, buyer, seller):
+    ask = {"listing": listing, "department": buyer, "by": bob}
+    with pytest.raises(NotAllowed, match="not finished a run"):
+        review_write(**ask, stars=5)
+    ran(installed, "cancelled")
+    with pytest.raises(NotAllowed, match="not finished a run"):
+        review_write(**ask, stars=5)
+    ran(installed, "failed")
+    first = review_write(**ask, stars=2, text="It failed")
+    ran(installed)
+    again = review_write(**ask, stars=4, text="Now it works")
+    assert (again.pk, again.stars, listing.reviews.count()) == (first.pk, 4, 1)
+    with pytest.raises(NotAllowed, match="itself"):
+        review_write(listing=listing, department=seller, by=alice, stars=5)
+    with pytest.raises(NotAllowed):
+        review_reply(review=again, by=bob, reply="mine")
+    assert review_reply(review=again, by=alice, reply="Thanks").reply == "Thanks"
+
+
+def test_reviews_by_page_and_by_api(client, installed, listing, alice, bob, buyer):
+    client.force_login(bob)
+    page = listing.get_absolute_url()
+    assert client.get(f"{page}review/").status_code == 403
+    ran(installed)
+    asked = {"department": buyer.pk, "stars": 4, "text": "Quick"}
+    assert client.post(f"{page}review/", asked).status_code == 302
+    api = client_of(bob).post(
+        "/api/v1/reviews/", {"listing": str(listing.pk), "department": str(buyer.pk), "stars": 3}
+    )
+    assert (api.status_code, api.json()["version"]) == (201, "1.0.0")
+    assert (
+        client_of(bob).post("/api/v1/reviews/", {**asked, "listing": str(listing.pk), "stars": 9}).status_code
+        == 400
+    )
+    review = listing.reviews.get()
+    client.force_login(alice)
+    client.post(f"/marketplace/reviews/{review.pk}/reply/", {"reply": "Thank you"})
+    shown = client.get(page).content.decode()
+    assert "of 1 department that ran it" in shown and "Thank you" in shown
