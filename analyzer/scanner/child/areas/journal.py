@@ -110,5 +110,7 @@ def _tell_out_of_memory(history: History, notes: Notes) -> None:
         return
     at, process = max(history.out_of_memory)
     day = time.strftime("%Y-%m-%d", time.gmtime(at))
-    text = f"{len(history.out_of_memory)} processes were killed for want of memory, the last ({process}) on {day}"
+    count = len(history.out_of_memory)
+    killed = f"{count} processes were" if count > 1 else "a process was"
+    text = f"{killed} killed for want of memory, the last ({process}) on {day}"
     notes.concern("warning", "out_of_memory", f"{text}: give the machine more memory than it has")
