@@ -53,6 +53,8 @@ def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any)
     require_ours(publisher)
     if persona.department_id != publisher.department_id:
         raise BadInput({"persona": ["A department publishes its own personas; clone it into yours first."]})
+    if persona.allowance_id:
+        raise BadInput({"persona": ["It was bought: what is in it is not yours to publish."]})
     listing = Listing(
         publisher=publisher, persona=persona, **{"name": persona.name, "slug": persona.slug, **fields}
     )

@@ -20,7 +20,7 @@ from marketplace.services.installing import installation_remove, installation_up
 from marketplace.services.ledger import NotEnough
 from marketplace.services.orders import KeyReused, NotPaid, order_cancel, order_confirm, state_set
 from marketplace.services.prices import price_of
-from marketplace.services.publishing import release_publish
+from marketplace.services.publishing import listing_create, publisher_create, release_publish
 from marketplace.services.refunds import order_refund, orders_settle, refund_done
 from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
 from personas.models import AuditEntry, Persona, RunAllowance
@@ -397,6 +397,16 @@ def test_uninstalled_and_installed_again_it_costs_nothing(release, listing, buye
     installation_remove(installation=install(release, buyer, bob), by=bob)
     assert install(release, buyer, bob).persona.allowance is not None
     assert total_moved("payment") == 100
+
+
+def test_what_was_bought_is_not_published_again(release, listing, buyer, bob, alice):
+    make_price(listing, alice)
+    grant(buyer)
+    buy(listing, buyer, bob)
+    own = install(release, buyer, bob).persona
+    publisher = publisher_create(by=bob, department=buyer, name="Resale")
+    with pytest.raises(BadInput, match="bought"):
+        listing_create(by=bob, publisher=publisher, persona=own, summary="Cheaper")
 
 
 # --- escrow ----------------------------------------------------------------------------------------------------------
