@@ -1,6 +1,9 @@
 """Machines with several disks: one sandbox, one tree of files, whatever holds which part of it."""
 
+import json
+
 import pytest
+from django.core.management import call_command
 
 from analyzer.scanner.scan import DiskImage, UnreadableImage, disk_images, scan_disks, scan_image
 from tests.disks import (
@@ -113,3 +116,12 @@ def test_the_disks_of_an_ova_are_told_apart_by_their_place_in_it(tmp_path):
     assert [each.member for each in images] == ["app-disk1.vmdk", "app-disk2.vmdk", ""]
     with pytest.raises(UnreadableImage, match="holds 2 disks, not 1: discover its source again"):
         disk_images([(str(packed), "ova")])
+
+
+def test_command_takes_all_disks_of_a_machine(tmp_path, capsys):
+    var = data_disk(tmp_path / "var.raw", lay_out(tmp_path / "var-tree", VAR))
+    root = root_disk(tmp_path, f"UUID={DATA_UUID}")
+    call_command("scan_image", str(root), str(converted(var, "qcow2")), "--json")
+    document = json.loads(capsys.readouterr().out)
+    assert document["scan"]["disks"] == 2
+    assert {each["name"] for each in document["packages"]} == {"nginx", "libc6"}

@@ -1,4 +1,4 @@
-"""`python3 manage.py scan_image DISK [--json]`: what a disk image says about the machine on it. Needs no database."""
+"""`python3 manage.py scan_image DISK [DISK ...] [--json]`: what disk images say about a machine. Needs no database."""
 
 import json
 from pathlib import Path
@@ -10,29 +10,42 @@ from rich.text import Text
 
 from analyzer.domain.facts import Facts
 from analyzer.domain.image_format import FORMATS
-from analyzer.scanner.scan import Limits, SandboxUnavailable, UnreadableImage, image_format, scan_image
+from analyzer.scanner.scan import (
+    Limits,
+    SandboxUnavailable,
+    UnreadableImage,
+    disks_of,
+    image_format,
+    scan_disks,
+)
 
 
 class Command(BaseCommand):
-    help = "Reads a disk image in a sandbox and prints the facts of the machine on it."
+    help = "Reads the disk images of a machine in a sandbox and prints the facts of that machine."
     requires_system_checks = ()
 
     def add_arguments(self, parser):
-        parser.add_argument("disk", type=Path, help=f"a disk image: {', '.join(FORMATS)}")
+        kinds = ", ".join(FORMATS)
+        parser.add_argument(
+            "disk", type=Path, nargs="+", help=f"its disk images, the one that boots first: {kinds}"
+        )
         parser.add_argument("--json", action="store_true", help="print the facts as one JSON document")
         parser.add_argument(
-            "--format", choices=FORMATS, help="the image's format; told by its content if left out"
+            "--format", choices=FORMATS, help="the images' format; told by their content if left out"
         )
         parser.add_argument(
             "--timeout", type=int, default=Limits.wall_s, metavar="S", help="give up after S seconds"
         )
 
-    def handle(self, *, disk: Path, json: bool, timeout: int, **options):
+    def handle(self, *, disk: list[Path], json: bool, timeout: int, **options):
+        named = ", ".join(map(str, disk))
         try:
-            chosen = options["format"] or image_format(disk)
-            facts = scan_image(disk, chosen, limits=Limits(wall_s=timeout))
+            inside = [
+                each for path in disk for each in disks_of(path, options["format"] or image_format(path))
+            ]
+            facts = scan_disks(inside, limits=Limits(wall_s=timeout))
         except UnreadableImage as error:
-            raise CommandError(f"{disk} is unreadable: {error.reason}") from None
+            raise CommandError(f"{named} is unreadable: {error.reason}") from None
         except SandboxUnavailable as error:
             raise CommandError(str(error), returncode=2) from None
         if json:
@@ -40,19 +53,21 @@ class Command(BaseCommand):
         else:
             # a table goes to a terminal or to a file that somebody reads: 110 columns suit both
             console = Console(file=self.stdout, width=None if self.stdout.isatty() else 110)
-            console.print(_page(disk, facts))
+            console.print(_page(named, facts))
 
 
 def _document(facts: Facts) -> str:
     return json.dumps(facts.model_dump(mode="json"), indent=2, ensure_ascii=False)
 
 
-def _page(disk: Path, facts: Facts) -> Group:
-    return Group(_summary(disk, facts), _filesystems(facts), _kernels(facts), _ports(facts), _coverage(facts))
+def _page(title: str, facts: Facts) -> Group:
+    return Group(
+        _summary(title, facts), _filesystems(facts), _kernels(facts), _ports(facts), _coverage(facts)
+    )
 
 
-def _summary(disk: Path, facts: Facts) -> Table:
-    table = Table(title=Text(str(disk)), show_header=False, title_justify="left")
+def _summary(title: str, facts: Facts) -> Table:
+    table = Table(title=Text(title), show_header=False, title_justify="left")
     manual = sum(package.manual is True for package in facts.packages)
     enabled = [service.name for service in facts.services if service.enabled]
     people = [user.name for user in facts.users if user.can_login]
