@@ -92,7 +92,12 @@ def security_group(document: Mapping[str, Any]) -> SecurityGroup:
 
 
 def first_boot(
-    settings: Mapping[str, Any], *, facts: Facts | None, kernel: KernelChoice, packages: tuple[str, ...] = ()
+    settings: Mapping[str, Any],
+    *,
+    facts: Facts | None,
+    kernel: KernelChoice,
+    packages: tuple[str, ...] = (),
+    software: tuple[str, ...] = (),
 ) -> FirstBoot:
     """A module that the kernel to be booted is known not to have is left out: loading it would leave a failed unit."""
     booted = booted_kernel(facts, kernel)
@@ -104,6 +109,7 @@ def first_boot(
         kernel=kernel.version if kernel.action in ("switch", "install") else None,
         kernel_modules=tuple(modules),
         packages=packages,
+        software=software,
     )
 
 

@@ -19,8 +19,10 @@ from migrations_engine.domain.disk_bus import BusChoice
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, MachineSpec
 from migrations_engine.domain.settings_path import leaf
+from migrations_engine.domain.software import NOTHING, Software
 
 SAID_BY_BOTH = frozenset({"storage.bus", "network.bandwidth_mbps", "network.security_groups"})
+MIB = 2**20
 INTERPRETER_PACKAGES = {"python3": ("python3", "python3-minimal", "python3.11"), "bash": ("bash",)}
 
 
@@ -59,6 +61,7 @@ class Outlook:
     notices: tuple[Mapping[str, Any], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     access: Access = BY_AGENT
+    software: Software = NOTHING
     disk_bus: BusChoice | None = None
     enforcement: tuple[machine.Enforcement, ...] = ()
     target: tuple[machine.Concern, ...] = ()
@@ -264,7 +267,7 @@ def _disk(o: Outlook) -> Iterable[Concern]:
 def _space(o: Outlook) -> Iterable[Concern]:
     """The first disk is there twice for a while: the copy, and the copy in its final format."""
     first, *others = o.disks
-    needed = 2 * _held(first) + sum(_held(disk) for disk in others)
+    needed = 2 * (_held(first) + o.software.needed_bytes) + sum(_held(disk) for disk in others)
     grown = root_disk_bytes(o.settings, source_bytes=first["virtual_size_bytes"])
     most = grown + sum(disk["virtual_size_bytes"] for disk in others)
     if o.free_bytes is not None and o.free_bytes < needed:
@@ -382,27 +385,58 @@ def _modules(o: Outlook) -> Iterable[Concern]:
 
 
 def _packages(o: Outlook) -> Iterable[Concern]:
-    asked = leaf(o.settings, "packages", [])
-    if o.facts is None or o.facts.covered("packages").state == "none" or not asked:
-        return
-    installed = {package.name for package in o.facts.packages}
-    missing = [name for name in asked if name not in installed]
-    if missing:
+    adds = ", ".join(each.replace("=", " ", 1) for each in o.software.adds)
+    if adds:
+        yield Concern(
+            "packages.added",
+            "Software",
+            Severity.INFORMATION,
+            f"Installed in the copy at its first boot: {adds}"
+            f" ({_mib(o.software.fetch_bytes)} to fetch, {_mib(o.software.installed_bytes)} on the disk)."
+            " The source is not touched.",
+            "",
+            "packages",
+        )
+    for each in o.software.in_state("lacking"):
         yield Concern(
             "packages.missing",
             "Software",
             Severity.WARNING,
-            f"Not installed in the machine: {', '.join(missing[:12])}{' …' if len(missing) > 12 else ''}. "
-            "A move does not install packages; the script can.",
-            "Install them in the machine, or in the post-migration script.",
+            f"{each.name} is not in the machine and cannot be installed in its copy: {each.reason}.",
+            "Install it in the machine and scan it again, or take it out of the persona, template or driver set.",
             "packages",
         )
+    yield from _room(o)
+
+
+def _room(o: Outlook) -> Iterable[Concern]:
+    """On the root file system, which grows with its disk."""
+    root = o.facts.root_filesystem if o.facts else None
+    if not o.software.adds or root is None or root.used_bytes is None or not o.disks:
+        return
+    size = o.disks[0]["virtual_size_bytes"]
+    grows = root_disk_bytes(o.settings, source_bytes=size) - size
+    free = max(root.size_bytes - root.used_bytes, 0) + grows
+    if free < o.software.needed_bytes:
+        yield Concern(
+            "packages.no_room",
+            "Storage",
+            Severity.CRITICAL,
+            f"The packages to be installed need {_mib(o.software.needed_bytes)} on the root file system,"
+            f" which has {_mib(free)} free.",
+            "Ask for a larger root disk, or for fewer packages.",
+            "resources.root_disk_gib",
+        )
+
+
+def _mib(size: int) -> str:
+    return f"{size / MIB:.1f} MiB"
 
 
 def _scripts(o: Outlook) -> Iterable[Concern]:
     if o.facts is None or o.facts.covered("packages").state != "full":
         return
-    installed = {package.name for package in o.facts.packages}
+    installed = {package.name for package in o.facts.packages} | o.software.added_names
     for script in o.scripts:
         packages = INTERPRETER_PACKAGES.get(script["interpreter"])
         if packages and not installed.intersection(packages):
@@ -432,7 +466,9 @@ def _enforcement(o: Outlook) -> Iterable[Concern]:
 def _target(o: Outlook) -> Iterable[Concern]:
     for row in o.target:
         text = f"{row.text[:1].upper()}{row.text[1:].removesuffix('.')}."
-        yield Concern(f"target.{row.subject}", "Target", Severity(row.severity.capitalize()), text, "", row.subject)
+        yield Concern(
+            f"target.{row.subject}", "Target", Severity(row.severity.capitalize()), text, "", row.subject
+        )
 
 
 RULES = (

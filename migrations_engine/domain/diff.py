@@ -10,6 +10,7 @@ from migrations_engine.domain.blueprint import root_disk_bytes
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, MachineSpec
 from migrations_engine.domain.settings_path import leaf
+from migrations_engine.domain.software import Software
 
 UNKNOWN = "not known"
 
@@ -32,6 +33,7 @@ def changes(
     facts: Facts | None,
     kernel: KernelChoice,
     access: Access,
+    software: Software,
     disks: Sequence[Mapping[str, Any]],
     vcpus: int | None,
     memory_mib: int | None,
@@ -52,6 +54,7 @@ def changes(
         ("kernel.version", "Kernel", _text(kernel.current), _planned_kernel(kernel)),
         ("distribution", "Distribution", _distribution(facts), _distribution(facts)),
         ("guest.agent", "Guest agent", _agent(facts), _planned_agent(facts, access)),
+        *_software(software),
         ("firmware", "Firmware", _text(facts and facts.boot_mode), spec.firmware),
         ("storage.format", "Disk format", disk["format"], leaf(settings, "storage.format", "qcow2")),
         ("storage.bus", "Disk bus", UNKNOWN, spec.disk_bus),
@@ -91,6 +94,15 @@ def _agent(facts: Facts | None) -> str:
 
 def _planned_agent(facts: Facts | None, access: Access) -> str:
     return ", ".join(each.replace("=", " ", 1) for each in access.packages) or _agent(facts)
+
+
+def _software(software: Software) -> list[tuple[str, str, str, str]]:
+    """What is asked for and there, and that with all that is added; nothing where no package is asked for."""
+    if not software.asked:
+        return []
+    there = [f"{each.name} {each.version}".strip() for each in software.in_state("present")]
+    added = [each.replace("=", " ", 1) for each in software.adds]
+    return [("packages", "Packages", ", ".join(there) or "none", ", ".join([*there, *added]) or "none")]
 
 
 def _distribution(facts: Facts | None) -> str:

@@ -21,6 +21,7 @@ from migrations_engine.domain.machine import (
     disk_serial,
 )
 from migrations_engine.domain.settings_path import leaf
+from migrations_engine.domain.software import NOT_ASKED, Inventory
 
 SEEN_IN_THE_GUEST = frozenset({"resources.vcpus", "resources.memory_mib", "storage.bus", "firmware"})
 FILESYSTEM_SHARE = 0.85  # of the root disk: boot partition, inode tables and journal take the rest
@@ -59,6 +60,7 @@ class Evidence:
     report: GuestReport
     data_bytes: tuple[int, ...] = ()  # of the disks beside the first, as they are in the source
     facts: Facts | None = None
+    inventory: Inventory = NOT_ASKED
     firmware: str = ""
     builtin_modules: frozenset[str] = frozenset()
     applied: Mapping[str, Applied] | None = None
@@ -183,16 +185,29 @@ def _modules(e: Evidence):
 
 
 def _packages(e: Evidence):
-    asked = leaf(e.settings, "packages", [])
-    if not asked:
-        return
+    versions, by = _versions(e)
+    brought = {each.partition("=")[0] for each in e.first_boot.software}
+    for name in leaf(e.settings, "packages", []):
+        setting = f"packages.{name}"
+        if versions is None:
+            yield Row(setting, "installed", "not known", Verdict.NOT_CHECKED, by)
+        elif name in versions:
+            origin = "installed by this run" if name in brought else "there before"
+            yield Row(setting, "installed", f"{versions[name]}, {origin}".strip(", "), Verdict.PASS, by)
+        else:
+            # of those that it could not bring the plan has warned
+            promised = name in brought
+            found = (promised and e.inventory.problem) or "not installed"
+            yield Row(setting, "installed", found, Verdict.FAIL if promised else Verdict.WARNING, by)
+
+
+def _versions(e: Evidence) -> tuple[Mapping[str, str] | None, str]:
+    """(name → version of what is installed, None where nobody knows; who says so)."""
+    if e.inventory.versions is not None:
+        return e.inventory.versions, "guest"
     if e.facts is None or e.facts.covered("packages").state == "none":
-        yield Row("packages", ", ".join(asked), "not known", Verdict.NOT_CHECKED, "scan")
-        return
-    installed = {package.name for package in e.facts.packages}
-    missing = [name for name in asked if name not in installed]
-    found = f"missing: {', '.join(missing)}" if missing else "all installed"
-    yield Row("packages", ", ".join(asked), found, _verdict(not missing, Verdict.WARNING), "scan")
+        return None, "scan"
+    return {package.name: package.version for package in e.facts.packages}, "scan"
 
 
 def _bus(e: Evidence):

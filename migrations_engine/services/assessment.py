@@ -14,6 +14,7 @@ from migrations_engine.domain.diff import changes
 from migrations_engine.domain.machine import Concern as TargetConcern
 from migrations_engine.domain.machine import Enforcement, MachineSpec, SpecError
 from migrations_engine.domain.settings_path import leaf
+from migrations_engine.domain.software import NOTHING, Software
 from migrations_engine.targets.base import Target, TargetError
 from templates_app.domain.layers import Layer, in_order
 
@@ -23,6 +24,7 @@ class Assessment:
     kernel: kernels.KernelChoice
     spec: MachineSpec
     access: Access
+    software: Software
     enforcement: tuple[Enforcement, ...]
     concerns: list[Concern]
     changes: list[dict[str, Any]]
@@ -33,7 +35,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
     settings = document["merged"]["merged"]
     kernel = choose_kernel(settings, facts, target)
     spec = machine_spec(document, facts, key)
-    access, enforcement, told, free_bytes = _ask(target, spec, facts, kernel.version)
+    told = _ask(target, spec, facts, kernel.version, leaf(settings, "packages", []))
     disks = document["vm"]["disks"]
     found = concerns(
         Outlook(
@@ -46,18 +48,18 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
             scripts=tuple(document["scripts"]),
             notices=tuple(document.get("notices", ())),  # plans of before have none
             unknown=tuple(tuple(pair) for pair in document["unknown"]),
-            access=access,
-            enforcement=enforcement,
-            target=told,
-            free_bytes=free_bytes,
+            access=told.access,
+            software=told.software,
+            enforcement=told.enforcement,
+            target=told.concerns,
+            free_bytes=told.free_bytes,
             has_persona=bool(document["personas"]),
             refused=tuple(document["merged"]["refused"]),
             missing_since=document["vm"]["missing_since"],
         )
     )
-    return Assessment(
-        kernel, spec, access, enforcement, found, _changes(document, spec, facts, kernel, access)
-    )
+    rows = _changes(document, spec, facts, kernel, told)
+    return Assessment(kernel, spec, told.access, told.software, told.enforcement, found, rows)
 
 
 def choose_kernel(settings: dict[str, Any], facts: Facts | None, target: Target) -> kernels.KernelChoice:
@@ -93,32 +95,44 @@ def _disk_bus(document: dict[str, Any]) -> disk_bus.BusChoice:
     return disk_bus.choose(merged["merged"], origin=merged["origin"], layers=layers)
 
 
-def _ask(target: Target, spec: MachineSpec, facts: Facts | None, kernel: str | None):
-    """(access, enforcement, the target's concerns, its free bytes). A target that does not answer is a concern, no
-    error. Asked of the guest as it will be, with an agent that is brought."""
-    access = BY_AGENT
+@dataclass(frozen=True)
+class Told:
+    """What the target says."""
+
+    access: Access = BY_AGENT
+    software: Software = NOTHING
+    enforcement: tuple[Enforcement, ...] = ()
+    concerns: tuple[TargetConcern, ...] = ()
+    free_bytes: int | None = None
+
+
+def _ask(target: Target, spec: MachineSpec, facts: Facts | None, kernel: str | None, packages) -> Told:
+    """A target that does not answer is a concern, no error. Asked of the guest as it will be, with an agent that is
+    brought and the packages that are added."""
     try:
         free_bytes = target.probe().free_bytes
         if facts is None:
-            return access, (), (), free_bytes
+            return Told(free_bytes=free_bytes)
         access = target.access(facts)
-        then = facts.model_copy(update={"has_guest_agent": access.way != "none"})
-        return (
-            access,
-            tuple(target.enforcement(spec, then)),
-            tuple(target.check(spec, then, kernel)),
-            free_bytes,
-        )
+        software = target.software(facts, packages, access)
+        then = _then(facts, access, software)
+        enforcement = tuple(target.enforcement(spec, then))
+        return Told(access, software, enforcement, tuple(target.check(spec, then, kernel)), free_bytes)
     except (TargetError, OSError) as error:
-        return (
-            access,
-            (),
-            (TargetConcern("critical", "unavailable", f"The target does not answer: {error}"),),
-            None,
-        )
+        text = f"The target does not answer: {error}"
+        return Told(concerns=(TargetConcern("critical", "unavailable", text),))
 
 
-def _changes(document, spec, facts, kernel, access) -> list[dict[str, Any]]:
+def _then(facts: Facts, access: Access, software: Software) -> Facts:
+    changed = {
+        "has_guest_agent": access.way != "none",
+        "has_nft": facts.has_nft or "nftables" in software.added_names,
+        "has_tc": facts.has_tc or "iproute2" in software.added_names,
+    }
+    return facts.model_copy(update=changed)
+
+
+def _changes(document, spec, facts, kernel, told: Told) -> list[dict[str, Any]]:
     vm = document["vm"]
     if not vm["disks"]:
         return []
@@ -127,7 +141,8 @@ def _changes(document, spec, facts, kernel, access) -> list[dict[str, Any]]:
         spec=spec,
         facts=facts,
         kernel=kernel,
-        access=access,
+        access=told.access,
+        software=told.software,
         disks=vm["disks"],
         vcpus=vm["vcpus"],
         memory_mib=vm["memory_mib"],
@@ -147,6 +162,7 @@ def as_json(assessment: Assessment) -> dict[str, Any]:
         "kernel": asdict(assessment.kernel),
         "machine": spec_as_json(assessment.spec),
         "access": asdict(assessment.access) | {"packages": list(assessment.access.packages)},
+        "software": assessment.software.as_dict(),
         "enforcement": [asdict(row) for row in assessment.enforcement],
         "concerns": [concern.as_dict() for concern in assessment.concerns],
         "changes": assessment.changes,

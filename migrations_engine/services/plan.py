@@ -30,7 +30,7 @@ BUY = "Buy or renew it on the marketplace, or choose another persona."
 PREVIEW_KEY = "plan"  # stands for the run's id in a machine that nobody has asked for yet
 HASHED = (
     "schema_version", "template", "personas", "use_case", "target", "scripts", "security_groups", "unknown",
-    "kernel", "machine", "access", "enforcement",
+    "kernel", "machine", "access", "software", "enforcement",
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ class Plan:
     layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, merged (the merge's own answer),
     scripts [{id, name, revision, interpreter, sha256, body, approved}],
     security_groups [{name, rules}], unknown [(what, name)],
-    notices [{persona, blocks, text, action}], scan {id, at} or null, kernel, machine, access, enforcement,
+    notices [{persona, blocks, text, action}], scan {id, at} or null, kernel, machine, access, software, enforcement,
     concerns, changes.
     """
 
@@ -152,7 +152,7 @@ def _assessed(document, facts, target) -> dict[str, Any]:
         )
     except SpecError as error:
         concern = assessment.spec_concern(error).as_dict()
-        nothing = dict.fromkeys(("kernel", "machine", "access"))
+        nothing = dict.fromkeys(("kernel", "machine", "access", "software"))
         return {**nothing, "enforcement": [], "concerns": [concern], "changes": []}
     return assessment.as_json(found)
 

@@ -18,6 +18,7 @@ from migrations_engine.domain.machine import (
 )
 from migrations_engine.domain.settings_path import leaf
 from migrations_engine.domain.shares import Shares
+from migrations_engine.domain.software import NOT_ASKED, Inventory, software_from
 from migrations_engine.domain.states import StepName
 from migrations_engine.services import assessment, ledger
 from migrations_engine.services.migrated import migrated_vm_ensure, reference
@@ -56,9 +57,10 @@ def migrate(work: Work) -> dict:
     facts = scanned_facts(work)
     move = _move(work, facts)
     ref = _machine(work, move)
+    inventory = _installed(work, move, ref)
     report = _boot(work, move, ref)
     applied = _apply(work, move, ref)
-    rows = _verify(work, move, facts, ref, report, applied)
+    rows = _verify(work, move, facts, ref, report, applied, inventory)
     _require_verified(rows)
     return {"machine": reference(ref), "verification": [row.as_dict() for row in rows]}
 
@@ -67,9 +69,12 @@ def _move(work: Work, facts) -> Move:
     settings = work.plan["merged"]["merged"]
     kernel = assessment.choose_kernel(settings, facts, work.target)
     access = assessment.access_from(work.known["assessment"])
+    software = software_from(work.known["assessment"].get("software"))
     return Move(
         spec=assessment.machine_spec(work.plan, facts, work.key),
-        first_boot=blueprint.first_boot(settings, facts=facts, kernel=kernel, packages=access.packages),
+        first_boot=blueprint.first_boot(
+            settings, facts=facts, kernel=kernel, packages=access.packages, software=software.adds
+        ),
         kernel=kernel,
         disk_bytes=blueprint.root_disk_bytes(
             settings, source_bytes=work.plan["vm"]["disks"][0]["virtual_size_bytes"]
@@ -90,6 +95,9 @@ def _machine(work: Work, move: Move) -> MachineRef:
 
 
 def _disk(work: Work, move: Move) -> DiskRef:
+    if move.first_boot.software:
+        work.alive.phase(f"Fetching {len(move.first_boot.software)} packages", 0)
+        work.target.fetch(move.first_boot, work.alive)
     try:
         disk = _copied(work)
         return _prepared(work, move, disk)
@@ -148,9 +156,21 @@ def _prepared(work: Work, move: Move, disk: DiskRef) -> DiskRef:
     return work.target.seal(disk, wanted, work.alive.progress(60, 72))
 
 
-def _boot(work: Work, move: Move, ref: MachineRef) -> GuestReport:
+def _installed(work: Work, move: Move, ref: MachineRef) -> Inventory:
+    """What the guest has of the packages asked for, once it has installed those brought: nothing resets it before."""
     work.alive.phase("Booting the machine", 74)
     work.alive.during(work.target.power, ref, "on")
+    names, brought = leaf(work.plan["merged"]["merged"], "packages", []), move.first_boot.software
+    if not names:
+        return NOT_ASKED
+    work.alive.phase("Waiting for the guest to answer", 75)
+    work.target.wait_ready(ref, READY_TIMEOUT_S, work.alive)
+    if brought:
+        work.alive.phase(f"The guest installs {len(brought)} packages", 75)
+    return work.alive.patiently(work.target.inventory, ref, names, brought, keep_alive=work.alive)
+
+
+def _boot(work: Work, move: Move, ref: MachineRef) -> GuestReport:
     report = _started(work, ref)
     wanted = move.first_boot.kernel
     if wanted and report.kernel != wanted:  # the way in was not offline, or its boot loader went its own way
@@ -190,7 +210,7 @@ def _apply(work: Work, move: Move, ref: MachineRef) -> dict[str, Applied]:
     return {setting: _ask(work, verb, ref, value) for setting, (verb, value) in asked.items()}
 
 
-def _verify(work: Work, move: Move, facts, ref, report, applied) -> list[verification.Row]:
+def _verify(work: Work, move: Move, facts, ref, report, applied, inventory) -> list[verification.Row]:
     work.alive.phase("Verifying inside the guest", 92)
     firmware, builtin = _probe(work, ref)
     rows = verification.table(
@@ -202,6 +222,7 @@ def _verify(work: Work, move: Move, facts, ref, report, applied) -> list[verific
             data_bytes=tuple(disk["virtual_size_bytes"] for disk in work.plan["vm"]["disks"][1:]),
             report=report,
             facts=facts,
+            inventory=inventory,
             firmware=firmware,
             builtin_modules=builtin,
             applied=applied,

@@ -15,7 +15,7 @@ Worked example, the whole way of one run (every line may be said again after a c
     target.destroy(run_id)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -38,6 +38,7 @@ from migrations_engine.domain.machine import (
     SourceDisk,
     Status,
 )
+from migrations_engine.domain.software import Inventory, Software
 
 Progress = Callable[
     [int, int], None
@@ -134,6 +135,12 @@ class Target(Protocol):
     def access(self, facts: Facts) -> Access:
         """How the guest is talked to. Where an agent must be brought, what it takes is at hand afterwards."""
 
+    def software(self, facts: Facts, names: Sequence[str], access: Access) -> Software:
+        """What becomes of the packages asked for. Quick enough for a page: nothing is fetched."""
+
+    def fetch(self, first_boot: FirstBoot, keep_alive: KeepAlive = no_keep_alive) -> None:
+        """What the first boot installs is at hand afterwards, so that `prepare` needs no network."""
+
     def check(self, spec: MachineSpec, facts: Facts, kernel: str | None = None) -> tuple[Concern, ...]:
         """Dry run. A critical concern means that `create` or the boot will fail. `kernel`: the one to boot."""
 
@@ -213,6 +220,18 @@ class Target(Protocol):
 
     def guest_report(self, ref: MachineRef) -> GuestReport:
         """What the guest says of itself. Raises AgentUnavailable."""
+
+    def inventory(
+        self,
+        ref: MachineRef,
+        names: Sequence[str],
+        brought: Sequence[str] = (),
+        keep_alive: KeepAlive = no_keep_alive,
+    ) -> Inventory:
+        """Which of `names` the guest has. What was `brought` at the first boot is waited for.
+
+        Raises AgentUnavailable.
+        """
 
     def set_default_kernel(self, ref: MachineRef, version: str) -> None:
         """The next boot takes this kernel (it must be installed). Raises KernelUnavailable."""

@@ -19,7 +19,7 @@ GROUPS: dict[str, dict[str, Label]] = {
     "Drivers and software": {
         "driver_set": Label("Driver set", "which devices the machine gets, and what drives them"),
         "kernel_modules": Label("Kernel modules", "loaded in the guest"),
-        "packages": Label("Packages", "present in the guest"),
+        "packages": Label("Packages", "installed in the guest where it lacks them"),
         "devices.disk": Label("Disk device", "the model of the disk"),
         "devices.nic": Label("Network device", "the model of the network card"),
         "devices.rng": Label("Entropy device", "random numbers from the host"),

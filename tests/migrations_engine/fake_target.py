@@ -20,6 +20,7 @@ from migrations_engine.domain.machine import (
     Result,
     Status,
 )
+from migrations_engine.domain.software import NOT_ASKED, Inventory, Software, without_way
 from migrations_engine.targets.base import (
     KernelUnavailable,
     MachineMissing,
@@ -57,6 +58,8 @@ class World:
     memory_mib: int | None = None  # None: what the machine was given
     access: Access = NO_AGENT
     brought: tuple = ()
+    software: Software | None = None  # None: what the scan saw, and the rest cannot be had
+    inventory: Inventory = NOT_ASKED
     kernels: tuple = ("6.1.0-1-amd64", "6.1.0-2-amd64")
     disks: tuple = ()  # as the guest sees them
 
@@ -85,6 +88,13 @@ class FakeTarget:
 
     def access(self, facts):
         return BY_AGENT if facts.has_guest_agent else self.world.access
+
+    def software(self, facts, names, access):
+        installed = {package.name: package.version for package in facts.packages}
+        return self.world.software or without_way(names, installed, "nothing is installed in a played guest")
+
+    def fetch(self, first_boot, keep_alive=no_keep_alive):
+        self._call("fetch", first_boot.software)
 
     def check(self, spec, facts, kernel=None):
         self._call("check")
@@ -203,6 +213,10 @@ class FakeTarget:
             kernels=self.world.kernels,
             disks=self.world.disks,
         )
+
+    def inventory(self, ref, names, brought=(), keep_alive=no_keep_alive):
+        self._call("inventory", brought)
+        return self.world.inventory
 
     def set_default_kernel(self, ref, version):
         self._call("set_default_kernel", version)

@@ -6,10 +6,11 @@ import pytest
 
 from analyzer.domain.facts import Coverage, Filesystem, Kernel
 from migrations_engine.domain.access import Access
-from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
+from migrations_engine.domain.concerns import MIB, Outlook, Severity, blocking, concerns
 from migrations_engine.domain.disk_bus import BusChoice
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, Concern, Enforcement, MachineSpec
+from migrations_engine.domain.software import Asked, Software
 from tests.migrations_engine.estate import facts
 
 KEEP = KernelChoice("keep", None, "6.1.0-1-amd64")
@@ -18,6 +19,8 @@ OLDER = {"name": "debian", "version": "11", "intent": "require"}
 TOO_MUCH = Concern("critical", "resources.memory_mib", "too much")
 TUNE = {"name": "tune", "interpreter": "python3"}
 BROUGHT = Access("offline", ("qemu-guest-agent=1:7.2-1", "liburing2=2.3"))
+LACKING = Software((Asked("postgresql-15", "lacking", reason="this host offers none"),))
+ADDED = Software((Asked("jq", "added", "1.6"),), ("jq=1.6", "libjq1=1.6"), 2 * MIB, 3 * MIB)
 ON_SECOND = facts(filesystems=(Filesystem(device="disk1p2", kind="ext4", mount_point="/", disk=1),))
 NOBODY = Enforcement("network.bandwidth_mbps", "100", "nobody", "no tc")
 
@@ -52,7 +55,8 @@ def test_sound_machine_raises_none():
         ({"resources": {"root_disk_gib": 2}}, {}, "disk.would_shrink", Severity.WARNING),
         ({}, {"free_bytes": GIB}, "space.target", Severity.CRITICAL),
         ({"resources": {"root_disk_gib": 200}}, {}, "space.overcommitted", Severity.WARNING),
-        ({"packages": ["postgresql-15"]}, {}, "packages.missing", Severity.WARNING),
+        ({}, {"software": LACKING}, "packages.missing", Severity.WARNING),
+        ({}, {"software": ADDED}, "packages.added", Severity.INFORMATION),
         ({"distribution": {"name": "ubuntu"}}, {}, "distribution.differs", Severity.INFORMATION),
         ({"distribution": OLDER}, {}, "distribution.differs", Severity.CRITICAL),
         ({}, {"facts": facts(boot_mode="uefi")}, "firmware.differs", Severity.CRITICAL),
@@ -117,6 +121,33 @@ def test_target_does_not_say_again_what_was_said():
 
 
 def test_worst_comes_first():
-    ordered = concerns(outlook({"packages": ["x"]}, disks=(), has_persona=False))
+    ordered = concerns(outlook({}, software=LACKING, disks=(), has_persona=False))
     assert [c.severity for c in ordered] == [Severity.CRITICAL, Severity.WARNING, Severity.INFORMATION]
     assert [c.id for c in blocking(ordered)] == ["source.no_disk"]
+
+
+def full_root(free: int):
+    root = Filesystem(device="p1", kind="ext4", mount_point="/", size_bytes=GIB, used_bytes=GIB - free)
+    return facts(filesystems=(root,))
+
+
+def test_packages_are_told_with_what_comes_along_and_its_size():
+    (told,) = concerns(outlook(software=ADDED))
+    assert "jq 1.6, libjq1 1.6 (2.0 MiB to fetch, 3.0 MiB on the disk)" in told.text
+
+
+def test_packages_need_room_for_their_files_and_what_is_in_them():
+    fits = found(software=ADDED, facts=full_root(5 * MIB))
+    assert fits == {"packages.added": Severity.INFORMATION}
+    crowded = concerns(outlook(software=ADDED, facts=full_root(5 * MIB - 1)))
+    assert (crowded[0].id, crowded[0].severity) == ("packages.no_room", Severity.CRITICAL)
+    assert "need 5.0 MiB on the root file system, which has 5.0 MiB free" in crowded[0].text
+    larger = {"resources": {"root_disk_gib": 5}}  # the disk has 4
+    assert "packages.no_room" not in found(larger, software=ADDED, facts=full_root(0))
+
+
+def test_interpreter_that_is_added_is_not_missed():
+    brings = Software((Asked("python3", "added", "3.11"),), ("python3=3.11",))
+    assert found(scripts=(TUNE,), facts=facts(packages=()), software=brings) == {
+        "packages.added": Severity.INFORMATION
+    }

@@ -66,16 +66,23 @@ def test_cloud_init_brings_the_agent_where_the_disk_cannot_be_changed(qemu, monk
 
     monkeypatch.setattr(qemu_target, "prepare_offline", refused)
     guest = build_guest("full-agentless", settings.CACHE_DIR / "guests")
-    access = qemu.access(scan_image(guest.path, guest.format))
+    facts = scan_image(guest.path, guest.format)
+    access = qemu.access(facts)
+    software = qemu.software(facts, ["jq"], access)
     disk = qemu.copy("seeded", SourceDisk(str(guest.path), guest.format))
     wanted = FirstBoot(
-        nic_name="ens3", cloud_init=True, packages=access.packages, kernel_modules=("virtio_balloon",)
+        nic_name="ens3",
+        cloud_init=True,
+        packages=access.packages,
+        software=software.adds,
+        kernel_modules=("virtio_balloon",),
     )
     done = qemu.prepare(disk, wanted)
     assert done.way == "seed"
     ref = qemu.create(MachineSpec(key="seeded", name="seeded", vcpus=2, memory_mib=1024), disk)
     qemu.power(ref, "on")
     qemu.wait_ready(ref, BOOT_S)
+    assert qemu.inventory(ref, ["jq"], software.adds).versions == dict([software.adds[0].split("=")])
     finished = qemu.run(ref, f"{FINISHED}cat /etc/ssh/ssh_host_ed25519_key.pub; exit 5", BOOT_S)
     assert finished.exit_code == 5
     report = qemu.guest_report(ref)

@@ -6,7 +6,7 @@ from analyzer.domain.facts import Filesystem, OperatingSystem, Package
 from migrations_engine.domain.access import BY_AGENT
 from migrations_engine.targets.base import AgentUnavailable, no_keep_alive
 from migrations_engine.targets.qemu import host_apt
-from migrations_engine.targets.qemu.agent_packages import AGENT, FAILED, access, files
+from migrations_engine.targets.qemu.agent_packages import AGENT, FAILED, access
 from migrations_engine.targets.qemu.boot import Boot
 from migrations_engine.targets.qemu.folder import Folder
 from tests.migrations_engine.estate import facts
@@ -51,7 +51,7 @@ def test_agent_and_what_it_needs_are_put_on_the_disk_and_wait_on_the_shelf(guest
     found = access(guest(), shelf)
     assert found.way == "offline"
     assert [package.split("=")[0] for package in found.packages] == [AGENT, "liburing2"]
-    at_hand = files(found.packages, shelf)
+    at_hand = host_apt.files(found.packages, shelf, no_keep_alive)
     assert list(at_hand) == [f"{AGENT}.deb", "liburing2.deb"]
     assert all(path.read_bytes().startswith(b"!<arch>\ndebian-binary") for path in at_hand.values())
 

@@ -34,13 +34,22 @@ def test_debian_server_is_moved_as_database_admin(own_machines):
     estate = real_estate("full", script="true", template={}, persona={})
     persona = Persona.objects.get(slug="database-admin", department=None)
     before = sha256(estate.disk)
-    overrides = {"kernel": {"version": estate.guest.other_kernel, "intent": "require"}}
+    overrides = {
+        "kernel": {"version": estate.guest.other_kernel, "intent": "require"},
+        "packages": ["jq", "curl", "no-such-package"],
+    }
     run = run_create(**estate.launch(personas=[persona], overrides=overrides))
     for name in STEPS:
         runner.execute(run_id=run.pk, name=name)
     run.refresh_from_db()
     assert (run.state, run.root_cause) == (RunState.SUCCEEDED, "")
     assert sha256(estate.disk) == before
+    merged = run.steps.get(name="merge").result["assessment"]
+    assert {each["name"]: each["state"] for each in merged["software"]["asked"]} == {
+        "jq": "added", "curl": "present", "no-such-package": "lacking",
+    }  # fmt: skip
+    added = dict(each.split("=") for each in merged["software"]["adds"])
+    assert {"jq", "libjq1", "libonig5"} == added.keys()
     machine = MigratedVM.objects.get(run=run)
     found = {row["setting"]: (row["found"], row["verdict"]) for row in machine.verification}
     assert found["kernel.version"] == (estate.guest.other_kernel, "pass")
@@ -49,6 +58,9 @@ def test_debian_server_is_moved_as_database_admin(own_machines):
     assert found["resources.root_disk_gib"] == ("8 GiB", "pass")
     assert found["network.security_groups"][1] == "pass"
     assert found["network.bandwidth_mbps"] == ("1000", "pass")
+    assert found["packages.jq"] == (f"{added['jq']}, installed by this run", "pass")
+    assert found["packages.curl"] == (f"{estate.guest.packages['curl']}, there before", "pass")
+    assert found["packages.no-such-package"] == ("not installed", "warning")
     assert found["failed units"] == ("none", "pass")
     assert {setting: row for setting, row in found.items() if row[1] == "fail"} == {}
     (script,) = run.steps.get(name="post_script").result["scripts"]

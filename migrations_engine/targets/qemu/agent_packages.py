@@ -1,49 +1,33 @@
 """The guest agent for a guest that has none: which packages, from where, and how the guest installs them.
 
-The guest's own dpkg does it at the first boot, without a network: the package database stays true, and nothing of a
-foreign disk runs on this machine.
+What is brought is installed as every bundle is.
 """
 
-import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 from analyzer.domain.facts import Facts
 from migrations_engine.domain.access import BY_AGENT, Access, dpkg_versions, way_to_install
 from migrations_engine.domain.debian import Package, Unsuitable, to_add
-from migrations_engine.targets.base import KeepAlive, no_keep_alive
+from migrations_engine.targets.base import no_keep_alive
 from migrations_engine.targets.qemu import host_apt
+from migrations_engine.targets.qemu.bundle import Bundle
 from migrations_engine.targets.qemu.host_apt import NotOffered
 
 AGENT = "qemu-guest-agent"
-FOLDER = "/var/lib/migration-personas/agent"
 PLAN_FETCH_S = 60  # somebody waits for the plan
 # on the console, for whoever waits for the agent
 FAILED = "migration-personas: the guest agent was not installed"
-
-# dpkg waits for nobody: whoever else installs at this boot (cloud-init, unattended-upgrades) is let finish
-INSTALL = f"""\
-#!/bin/sh
-cd {FOLDER} || exit 1
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-set -- ./*.deb
-if [ -e "$1" ]; then
-    tries=0
-    until dpkg --force-confdef --force-confold --install "$@" </dev/null >log 2>&1; do
-        tries=$((tries + 1))
-        if ! grep -q 'locked by another process' log || [ "$tries" -gt 60 ]; then
-            for console in /dev/console /dev/ttyS0; do
-                echo "{FAILED}: $(grep -m 2 error log | tr '\\n' ' ')" >"$console"
-            done 2>/dev/null
-            exit 1
-        fi
-        sleep 5
-    done
-    rm "$@"
-fi
+START = """\
 modprobe virtio_console
 systemctl daemon-reload
 systemctl --no-block start qemu-guest-agent.service
 """
+
+
+def bundle(files: Mapping[str, Path]) -> Bundle:
+    """`proof`: a kernel was installed before, which needed it."""
+    return Bundle("agent", files, FAILED, START, proof="/usr/sbin/qemu-ga", holds_boot=True)
 
 
 def access(facts: Facts, shelf: Path) -> Access:
@@ -59,7 +43,8 @@ def access(facts: Facts, shelf: Path) -> Access:
             host_apt.fetch(package.name, package.version, shelf, no_keep_alive, PLAN_FETCH_S)
     except (Unsuitable, NotOffered) as error:
         return Access("none", reason=f"{AGENT} cannot be brought: {error}")
-    return Access(way, tuple(f"{each.name}={each.version}" for each in chosen), _origin(facts))
+    origin = host_apt.system() if host_apt.foreign_to(facts) else ""
+    return Access(way, tuple(f"{each.name}={each.version}" for each in chosen), origin)
 
 
 def _chosen(facts: Facts) -> tuple[Package, ...]:
@@ -70,19 +55,3 @@ def _chosen(facts: Facts) -> tuple[Package, ...]:
         if package.architecture not in (architecture, "all"):
             raise Unsuitable(f"this machine offers {package.architecture}, the guest is {architecture}")
     return chosen
-
-
-def _origin(facts: Facts) -> str:
-    """The name of this machine's system where the guest has another one."""
-    ours = platform.freedesktop_os_release()
-    same = (facts.os.id, facts.os.version.split(".")[0]) == (
-        ours["ID"],
-        ours.get("VERSION_ID", "").split(".")[0],
-    )
-    return "" if same else ours["PRETTY_NAME"]
-
-
-def files(packages: tuple[str, ...], shelf: Path, keep_alive: KeepAlive = no_keep_alive) -> dict[str, Path]:
-    """Name in the guest → file here, of packages as `Access` names them. Raises NotOffered."""
-    pairs = (package.split("=", 1) for package in packages)
-    return {f"{name}.deb": host_apt.fetch(name, version, shelf, keep_alive) for name, version in pairs}

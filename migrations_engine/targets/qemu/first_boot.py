@@ -2,15 +2,14 @@
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from analyzer.domain import grub
 from migrations_engine.domain.boot_menu import with_default, with_default_setting
 from migrations_engine.domain.machine import FirstBoot, Preparation
 from migrations_engine.targets.base import KernelUnavailable, PrepareRefused
-from migrations_engine.targets.qemu.agent_packages import FOLDER as AGENT_FOLDER
-from migrations_engine.targets.qemu.agent_packages import INSTALL
+from migrations_engine.targets.qemu.bundle import Bundle
 from migrations_engine.targets.qemu.rootfs import Change, Ext4, find_boot, find_root
 
 ONCE = "/var/lib/migration-personas/first-boot"
@@ -28,27 +27,13 @@ ExecStart=/bin/sh -c 'touch {ONCE}/started; {ONCE}/script >{ONCE}/stdout 2>{ONCE
 [Install]
 WantedBy=multi-user.target
 """
-# until the packages are installed, which takes their files away: dpkg can be told the same thing twice
-AGENT_UNIT = f"""\
-[Unit]
-Description=Guest agent after migration
-ConditionPathExistsGlob={AGENT_FOLDER}/*.deb
-
-[Service]
-Type=oneshot
-TimeoutStartSec=infinity
-ExecStart={AGENT_FOLDER}/install
-
-[Install]
-WantedBy=multi-user.target
-"""
 CLOUD_CFG = (
     "preserve_hostname: true\nnetwork: {config: disabled}\n"  # what we wrote stays ours at later boots
 )
 
 
-def prepare_offline(image: Path, wanted: FirstBoot, mac: str, packages: Mapping[str, Path]) -> Preparation:
-    """Changes the ext4 root file system; `packages` (name in the guest → file here) are put on it for its dpkg.
+def prepare_offline(image: Path, wanted: FirstBoot, mac: str, bundles: Iterable[Bundle]) -> Preparation:
+    """Changes the ext4 root file system; the packages of `bundles` are put on it for the guest's dpkg.
 
     Raises PrepareRefused, FilesystemDamaged, KernelUnavailable.
     """
@@ -66,8 +51,7 @@ def prepare_offline(image: Path, wanted: FirstBoot, mac: str, packages: Mapping[
             "/etc/modules-load.d/migration-personas.conf", "".join(f"{m}\n" for m in wanted.kernel_modules)
         )
         done.append(f"modules at every boot: {', '.join(wanted.kernel_modules)}")
-    if packages:
-        done.append(_agent(change, packages))
+    done += [_bundle(change, each) for each in bundles]
     if wanted.once_script:
         (done if _once(change, wanted.once_script) else left).append("script at the first boot")
     if root.kind("/etc/cloud/cloud.cfg.d") == "directory":
@@ -79,10 +63,10 @@ def prepare_offline(image: Path, wanted: FirstBoot, mac: str, packages: Mapping[
     return Preparation("offline", tuple(done), tuple(left))
 
 
-def bring_agent(image: Path, packages: Mapping[str, Path]) -> None:
-    """Only the guest agent, for a boot before the first real one. Raises PrepareRefused, FilesystemDamaged."""
+def bring(image: Path, bundle: Bundle) -> None:
+    """Only `bundle`, for a boot before the first real one. Raises PrepareRefused, FilesystemDamaged."""
     change = Change(find_root(image))
-    _agent(change, packages)
+    _bundle(change, bundle)
     change.commit()
 
 
@@ -155,16 +139,16 @@ def _dhcp(change: Change, name: str | None, mac: str) -> str:
     return "addresses by DHCP (systemd-networkd)"
 
 
-def _agent(change: Change, packages: Mapping[str, Path]) -> str:
+def _bundle(change: Change, bundle: Bundle) -> str:
     if not _has_systemd(change.disk):
-        raise PrepareRefused("no service manager in the guest would install the guest agent")
-    if change.disk.kind("/usr/sbin/qemu-ga") is not None:  # a kernel was installed before, which needed it
-        return "the guest agent is installed already"
-    for name, path in packages.items():
-        change.write(f"{AGENT_FOLDER}/{name}", path.read_bytes())
-    change.write(f"{AGENT_FOLDER}/install", INSTALL, 0o700)
-    _enable(change, "migration-personas-agent.service", AGENT_UNIT)
-    return f"installs {', '.join(packages)} at the first boot"
+        raise PrepareRefused(f"no service manager in the guest would install {', '.join(bundle.files)}")
+    if bundle.proof and change.disk.kind(bundle.proof) is not None:
+        return f"{', '.join(bundle.files)}: installed already"
+    for name, path in bundle.files.items():
+        change.write(f"{bundle.folder}/{name}", path.read_bytes())
+    change.write(f"{bundle.folder}/install", bundle.script, 0o700)
+    _enable(change, bundle.service, bundle.unit)
+    return bundle.told
 
 
 def _has_systemd(disk: Ext4) -> bool:

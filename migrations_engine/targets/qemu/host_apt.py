@@ -1,6 +1,7 @@
 """Packages from this machine's own apt: what it offers and the files themselves. Nothing is installed here."""
 
 import os
+import platform
 import re
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from analyzer.domain.facts import Facts
 from migrations_engine.domain.debian import Package, packages
 from migrations_engine.targets.base import KeepAlive, TargetError
 from migrations_engine.targets.qemu import images
@@ -28,6 +30,18 @@ IMPATIENT = (
 
 class NotOffered(TargetError):
     """This machine's apt cannot give a package; the message is a clause for a person."""
+
+
+def foreign_to(facts: Facts) -> bool:
+    """Whether the guest has another system than this machine, or another release of it."""
+    ours = platform.freedesktop_os_release()
+    ids = (facts.os.id, facts.os.version.split(".")[0])
+    return ids != (ours["ID"], ours.get("VERSION_ID", "").split(".")[0])
+
+
+def system() -> str:
+    """This machine's, as it calls itself."""
+    return platform.freedesktop_os_release()["PRETTY_NAME"]
 
 
 def offered(*names: str) -> Mapping[str, Package]:
@@ -83,6 +97,12 @@ def fetch(name: str, version: str, shelf: Path, keep_alive: KeepAlive, timeout_s
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=shelf) as scratch:
             images.rename_durably(download(f"{name}={version}", Path(scratch), keep_alive, timeout_s), kept)
     return kept
+
+
+def files(packages: tuple[str, ...], shelf: Path, keep_alive: KeepAlive) -> dict[str, Path]:
+    """Name in the guest → file here, of packages as `Access` and `Software` name them. Raises NotOffered."""
+    pairs = (package.split("=", 1) for package in packages)
+    return {f"{name}.deb": fetch(name, version, shelf, keep_alive) for name, version in pairs}
 
 
 def download(package: str, into: Path, keep_alive: KeepAlive, timeout_s: float = FETCH_S) -> Path:

@@ -9,7 +9,6 @@ programs on the host.)
 import os
 import re
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from analyzer.domain import grub
@@ -17,8 +16,9 @@ from migrations_engine.domain.machine import MachineSpec
 from migrations_engine.targets.base import KeepAlive, KernelUnavailable, TargetError
 from migrations_engine.targets.qemu import host_apt, images, process
 from migrations_engine.targets.qemu.boot import Boot, agent_of, stop
+from migrations_engine.targets.qemu.bundle import Bundle
 from migrations_engine.targets.qemu.command import qemu_command
-from migrations_engine.targets.qemu.first_boot import bring_agent
+from migrations_engine.targets.qemu.first_boot import bring
 from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.jobs import run_script
 from migrations_engine.targets.qemu.rootfs import find_boot
@@ -50,20 +50,18 @@ sync
 """
 
 
-def ensure_kernel(
-    root: Path, folder: Folder, version: str, agent: Mapping[str, Path], keep_alive: KeepAlive
-) -> None:
+def ensure_kernel(root: Path, folder: Folder, version: str, agent: Bundle, keep_alive: KeepAlive) -> None:
     """Goes on where a killed worker left the guest installing. The caller holds the folder's lock.
 
-    `agent`: its packages, for a guest that has none.
+    `agent`: empty for a guest that has one.
 
     Raises KernelUnavailable; the disk may then be half changed, so the next copy begins anew.
     """
     if process.pid_of(folder) is None:
         if _in_menu(folder.raw, version):
             return
-        if agent:
-            bring_agent(folder.raw, agent)
+        if agent.files:
+            bring(folder.raw, agent)
         folder.write(installing={"version": version, "size": _fetch_package(folder, version, keep_alive)})
     try:
         _install(root, folder, version, keep_alive)

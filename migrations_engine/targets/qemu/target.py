@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,6 +39,7 @@ from migrations_engine.domain.machine import (
     SourceDisk,
     Status,
 )
+from migrations_engine.domain.software import Inventory, Software
 from migrations_engine.targets.base import (
     FilesystemDamaged,
     KeepAlive,
@@ -54,15 +55,18 @@ from migrations_engine.targets.base import (
 from migrations_engine.targets.qemu import (
     agent_packages,
     boot,
+    host_apt,
     images,
     inside,
     jobs,
     kernel_install,
     process,
     qmp,
+    software,
 )
 from migrations_engine.targets.qemu.accelerator import accelerator
 from migrations_engine.targets.qemu.boot import Boot, agent_of
+from migrations_engine.targets.qemu.bundle import Bundle
 from migrations_engine.targets.qemu.command import mac_address, qemu_command
 from migrations_engine.targets.qemu.concerns import concerns
 from migrations_engine.targets.qemu.firmware import ovmf
@@ -112,6 +116,9 @@ class QemuTarget:
     def access(self, facts: Facts) -> Access:
         return agent_packages.access(facts, self._shelf)
 
+    def software(self, facts: Facts, names: Sequence[str], access: Access) -> Software:
+        return software.software(facts, names, access)
+
     def check(self, spec: MachineSpec, facts: Facts, kernel: str | None = None) -> tuple[Concern, ...]:
         return concerns(spec, facts, self.probe(), kernel)
 
@@ -157,6 +164,17 @@ class QemuTarget:
             folder.write(grown=asdict(grown))
             return grown
 
+    def fetch(self, first_boot: FirstBoot, keep_alive: KeepAlive = no_keep_alive) -> None:
+        for packages in (first_boot.packages, first_boot.software):
+            host_apt.files(packages, self._shelf, keep_alive)
+
+    def _bundles(self, first_boot: FirstBoot, key: str) -> list[Bundle]:
+        """Fetched where they are not here yet."""
+        agent = host_apt.files(first_boot.packages, self._shelf, no_keep_alive)
+        others = host_apt.files(first_boot.software, self._shelf, no_keep_alive)
+        bundles = [agent_packages.bundle(agent), software.bundle(key, others)]
+        return [each for each in bundles if each.files]
+
     def prepare(self, disk: DiskRef, first_boot: FirstBoot) -> Preparation:
         folder = self._folder(disk.key)
         wanted = hashlib.sha256(json.dumps(asdict(first_boot), sort_keys=True).encode()).hexdigest()
@@ -166,7 +184,7 @@ class QemuTarget:
                 return Preparation(known["way"], tuple(known["done"]), tuple(known["left"]))
             _require_raw(folder)
             with _copy_lost_if_damaged(folder):
-                done = _prepare(folder, first_boot, agent_packages.files(first_boot.packages, self._shelf))
+                done = _prepare(folder, first_boot, self._bundles(first_boot, disk.key))
             folder.write(prepared={"wanted": wanted, **asdict(done)})
             return done
 
@@ -178,7 +196,7 @@ class QemuTarget:
         keep_alive: KeepAlive = no_keep_alive,
     ) -> None:
         folder = self._folder(disk.key)
-        agent = agent_packages.files(packages, self._shelf, keep_alive)
+        agent = agent_packages.bundle(host_apt.files(packages, self._shelf, keep_alive))
         with folder.locked(keep_alive):
             if folder.read().get("sealed") is None:
                 kernel_install.ensure_kernel(self.root, folder, version, agent, keep_alive)
@@ -281,6 +299,16 @@ class QemuTarget:
             return inside.report(agent_of(self._made(ref)))
         except UnreadableReport as error:
             raise TargetError(str(error)) from error
+
+    def inventory(
+        self,
+        ref: MachineRef,
+        names: Sequence[str],
+        brought: Sequence[str] = (),
+        keep_alive: KeepAlive = no_keep_alive,
+    ) -> Inventory:
+        folder = software.bundle(ref.key, {}).folder if brought else ""
+        return software.inventory(agent_of(self._made(ref)), names, folder, keep_alive)
 
     def set_default_kernel(self, ref: MachineRef, version: str) -> None:
         inside.set_default_kernel(agent_of(self._made(ref)), version)
@@ -387,16 +415,16 @@ def _copy_lost_if_damaged(folder: Folder) -> Iterator[None]:
         raise
 
 
-def _prepare(folder: Folder, wanted: FirstBoot, packages: dict[str, Path]) -> Preparation:
+def _prepare(folder: Folder, wanted: FirstBoot, bundles: list[Bundle]) -> Preparation:
     mac = mac_address(folder.key)
     try:
-        return prepare_offline(folder.raw, wanted, mac, packages)
+        return prepare_offline(folder.raw, wanted, mac, bundles)
     except FilesystemDamaged:
         raise  # a guest with a broken disk is not one to boot and hope for
     except PrepareRefused:
         if not wanted.cloud_init:
             raise
-        return write_seed(folder.seed, wanted, folder.key, mac, packages)
+        return write_seed(folder.seed, wanted, folder.key, mac, bundles)
 
 
 def _to_qcow2(folder: Folder, progress: Progress) -> None:
