@@ -81,6 +81,7 @@ def configuration(folder: Path, port: int) -> list[str]:
         f"HostKey {folder}/host",
         f"AuthorizedKeysFile {folder}/authorized",
         f"PidFile {folder}/pid",
+        f"SetEnv HOME={folder}",  # not the .bashrc of whoever runs the tests: some take a second
         "StrictModes no",
         "UsePAM no",
         "PasswordAuthentication no",

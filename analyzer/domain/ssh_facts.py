@@ -6,6 +6,7 @@ left out and counted; nothing here trusts a number, a name or a length.
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -271,11 +272,9 @@ def _is_address(text: str) -> bool:
 
 
 def _extras(report: Report) -> dict:
-    directories = [
-        {"path": path, "entries": int(count)}
-        for count, _, path in (line.strip().partition(" ") for line in report.lines("directories"))
-        if NUMBER.fullmatch(count) and path.startswith("/")
-    ]
+    entries = Counter(path.rpartition("/")[0] for path in report.lines("entries"))
+    paths = [path for path in report.lines("directories") if path.startswith("/")]
+    directories = [{"path": path, "entries": entries[path]} for path in paths]
     containers = [
         {"name": words[1], "image": words[2], "engine": words[0]}
         for words in (line.split() for line in report.lines("containers"))
@@ -295,17 +294,30 @@ def _running(report: Report, told: dict[str, str], root: bool) -> dict:
         "memory_mib": memory_kib // 1024 if memory_kib else None,
         "as_root": root,
         "modules": _words(report.lines("modules")),
-        "pci": [row for row in map(_pci, report.lines("pci")) if row],
+        "pci": _pci(report.lines("pci")),
         "processes": _words(report.lines("processes")),
-        "cron": [
-            line for line in report.lines("cron") if re.match(r"\S+ \s*[\d*@]", line)
-        ],  # no variables: passwords
+        "cron": _cron(report.lines("cron")),
     }
 
 
-def _pci(line: str) -> dict | None:
-    found = re.match(r"([0-9a-f:.]{5,16}) 0x([0-9a-f]{4}) 0x([0-9a-f]{4}) ?(\S*)$", line)
-    return {"address": found[1], "id": f"{found[2]}:{found[3]}", "driver": found[4]} if found else None
+def _cron(lines: list[str]) -> list[str]:
+    """ "table: line", of schedules only: a variable may be a password."""
+    rows = (line.partition(":") for line in lines)
+    return [f"{table}: {line.strip()}" for table, _, line in rows if re.match(r"\s*[\d*@]", line)]
+
+
+def _pci(lines: list[str]) -> list[dict]:
+    """Of the devices' uevent files: DRIVER stands before the device's id and place, where it has one."""
+    found, driver, identity = [], "", ""
+    for name, _, value in (line.partition("=") for line in lines):
+        if name == "DRIVER":
+            driver = value
+        elif name == "PCI_ID":
+            identity = value.lower()
+        elif name == "PCI_SLOT_NAME":
+            found.append({"address": value, "id": identity, "driver": driver})
+            driver = identity = ""
+    return found
 
 
 def _words(lines: list[str]) -> list[str]:

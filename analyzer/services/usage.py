@@ -79,7 +79,8 @@ def _latest_s() -> int:
 @transaction.atomic
 def usage_upload(*, vm: VirtualMachine, content: bytes, by, step_s: int | None = None) -> dict[str, int]:
     """A CSV with `t` and metrics (see analyzer/domain/usage_csv.py), all of it or nothing: metric → values stored.
-    Raises BadInput: `rows.7.cpu_percent` is what is wrong in row 7. The step is read off the times unless given."""
+    Raises BadInput: `rows.7.cpu_percent` is what is wrong in row 7, `header` or `header.t`
+    in the first line. The step is read off the times unless given."""
     require(by=by, department=vm.department, role=Role.OPERATOR)
     samples = _parsed(content)
     if step_s is not None and step_s not in numbers.STEPS_S:
@@ -101,7 +102,8 @@ def _parsed(content: bytes) -> Samples:
     except InvalidCsv as invalid:
         errors: dict[str, list[str]] = {}
         for row, column, told in invalid.errors:
-            errors.setdefault(f"rows.{row}.{column}".rstrip("."), []).append(told)
+            place = "header" if row == 1 else f"rows.{row}"
+            errors.setdefault(f"{place}.{column}".rstrip("."), []).append(told)
         raise BadInput(errors) from None
 
 

@@ -8,14 +8,15 @@ export LC_ALL PATH
 token=$1
 part() { printf '\n@@%s %s\n' "$token" "$1"; }
 has() { command -v "$1" >/dev/null 2>&1; }
-# some programs ask the network or a dead mount
+# for what asks the network or a dead mount; every process that is started here is one on the machine, so they are few
 limited() { if has timeout; then timeout 15 "$@" 2>/dev/null; else "$@" 2>/dev/null; fi; }
 counters() {
-    cut -d' ' -f1 /proc/uptime
-    head -n 1 /proc/stat
-    grep -E '^(MemTotal|MemAvailable):' /proc/meminfo
-    sed 's/^/disk /' /proc/diskstats 2>/dev/null | head -n 300
-    grep ':' /proc/net/dev | sed 's/^/net /' | head -n 300
+    awk 'FILENAME == "/proc/uptime" {print $1}
+        FILENAME == "/proc/stat" && FNR == 1
+        FILENAME == "/proc/meminfo" && /^(MemTotal|MemAvailable):/
+        FILENAME == "/proc/diskstats" && FNR <= 300 {print "disk " $0}
+        FILENAME == "/proc/net/dev" && FNR > 2 && FNR <= 300 {print "net " $0}' \
+        /proc/uptime /proc/stat /proc/meminfo /proc/diskstats /proc/net/dev 2>/dev/null
 }
 
 part counters
@@ -26,12 +27,10 @@ head -c 8000 /etc/os-release 2>/dev/null || head -c 8000 /usr/lib/os-release 2>/
 
 part system
 echo "uid=$(id -u)"
-echo "machine=$(uname -m)"
-echo "kernel=$(uname -r)"
-echo "hostname=$(uname -n)"
-echo "machine_id=$(head -c 64 /etc/machine-id 2>/dev/null)"
+uname -nrm | { read -r node release machine && printf 'hostname=%s\nkernel=%s\nmachine=%s\n' "$node" "$release" "$machine"; }
+read -r id 2>/dev/null </etc/machine-id && echo "machine_id=$id"
+read -r uptime rest </proc/uptime && echo "uptime=$uptime"
 echo "now=$(date +%s)"
-echo "uptime=$(cut -d' ' -f1 /proc/uptime)"
 echo "vcpus=$(grep -c '^processor' /proc/cpuinfo)"
 echo "timezone=$(readlink /etc/localtime 2>/dev/null || head -n 1 /etc/timezone 2>/dev/null)"
 echo "init=$(readlink -f /sbin/init 2>/dev/null)"
@@ -82,7 +81,7 @@ part users
 head -c 500000 /etc/passwd
 
 part ports
-if has ss; then limited ss -H -l -n -t -u -p; fi
+if has ss; then ss -H -l -n -t -u -p 2>/dev/null; fi
 
 part processes
 [ "$(cat /proc/2/comm 2>/dev/null)" = kthreadd ] && kernel='^(2|0 kthreadd)( |$)' || kernel='^$'
@@ -103,10 +102,10 @@ names="$names|xen_netfront|hv_storvsc|hv_netvsc|ext4|xfs|btrfs|dm_mod|nf_tables"
 for folder in /lib/modules/*/; do
     release=${folder%/}
     release=${release##*/}
-    for kind in builtin dep; do
-        sed 's/:.*//; s,.*/,,; s/\.ko.*//; y/-/_/' "$folder/modules.$kind" 2>/dev/null |
-            grep -xE "$names" | sed "s/^/$release $kind /"
-    done
+    awk -F: -v names="$names" -v release="$release" '{
+        sub(/\.ko.*/, "", $1); sub(/.*\//, "", $1); gsub(/-/, "_", $1)
+        if ($1 ~ "^(" names ")$") print release, (FILENAME ~ /builtin$/ ? "builtin" : "dep"), $1
+    }' "$folder/modules.builtin" "$folder/modules.dep" 2>/dev/null
 done
 part grubenv
 head -c 4096 /boot/grub/grubenv 2>/dev/null || head -c 4096 /boot/grub2/grubenv 2>/dev/null
@@ -116,11 +115,7 @@ head -c 500000 /boot/grub/grub.cfg 2>/dev/null || head -c 500000 /boot/grub2/gru
 part modules
 cut -d' ' -f1 /proc/modules 2>/dev/null
 part pci
-for device in /sys/bus/pci/devices/*; do
-    [ -e "$device/vendor" ] || continue
-    driver=$(readlink "$device/driver" 2>/dev/null)
-    echo "${device##*/} $(cat "$device/vendor" "$device/device" | tr '\n' ' ')${driver##*/}"
-done
+grep -hE '^(DRIVER|PCI_ID|PCI_SLOT_NAME)=' /sys/bus/pci/devices/*/uevent 2>/dev/null
 
 part filesystems
 limited df -P -T -k
@@ -128,24 +123,23 @@ part swap
 cat /proc/swaps 2>/dev/null
 if has blkid; then
     part blkid
-    limited blkid -o export
+    blkid -o export 2>/dev/null
 fi
 
 if has ip; then
     part links
-    limited ip -o link
+    ip -o link 2>/dev/null
     part addresses
-    limited ip -o addr
+    ip -o addr 2>/dev/null
     part routes
-    limited ip route show default
+    ip route show default 2>/dev/null
 fi
 part resolv
 grep '^nameserver' /etc/resolv.conf 2>/dev/null
 
 part cron
-for table in /etc/crontab /etc/cron.d/* /var/spool/cron/* /var/spool/cron/crontabs/*; do
-    [ -f "$table" ] && grep -hE '^[^#]*[^#[:space:]]' "$table" 2>/dev/null | sed "s,^,$table ,"
-done | head -n 500
+grep -sE '^[[:space:]]*[0-9*@]' /etc/crontab /etc/cron.d/* /var/spool/cron/* /var/spool/cron/crontabs/* /dev/null |
+    head -n 500
 
 part containers
 for engine in docker podman; do
@@ -153,9 +147,9 @@ for engine in docker podman; do
         limited "$engine" ps --format "$engine {{.Names}} {{.Image}}"
 done
 part directories
-for folder in /opt/* /srv/* /var/www/*; do
-    [ -d "$folder" ] && echo "$(find "$folder" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l) $folder"
-done
+find /opt /srv /var/www -mindepth 1 -maxdepth 1 -type d 2>/dev/null
+part entries
+find /opt /srv /var/www -mindepth 2 -maxdepth 2 2>/dev/null | head -n 20000
 part compose
 limited find /opt /srv /home /root -maxdepth 3 -type f \
     '(' -name 'docker-compose.y*ml' -o -name 'compose.y*ml' ')'

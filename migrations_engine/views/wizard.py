@@ -118,6 +118,7 @@ def choose_vm(request, chosen):
     page = page.get_page(request.GET.get("page"))
     for vm in page:
         vm.url = chosen.url(vm=vm.pk)
+        vm.without_disk = not any(disk.path for disk in vm.disks.all())
     context = {"page_obj": page, "steps": chosen.steps("vm"), "search": search}
     return render(request, "migrations_engine/wizard_vm.html", context)
 

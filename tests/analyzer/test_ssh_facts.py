@@ -37,7 +37,7 @@ PARTS = {
     "drivers": "6.1.0-44-amd64 dep virtio_blk\n6.1.0-44-amd64 builtin ext4",
     "grub": "menuentry 'Debian' --id 'deb' {\n linux /boot/vmlinuz-6.1.0-44-amd64 root=/dev/vda1\n}",
     "modules": "virtio_net\nkvm",
-    "pci": "0000:00:04.0 0x1af4 0x1000 virtio-pci\nnonsense",
+    "pci": "DRIVER=virtio-pci\nPCI_ID=1AF4:1000\nPCI_SLOT_NAME=0000:00:04.0\nPCI_ID=8086:1\nPCI_SLOT_NAME=0000:00:05.0",
     "filesystems": "Filesystem Type 1024-blocks Used Available Capacity Mounted on\n"
     "/dev/vda1 ext4 1000 400 600 40% /\ntmpfs tmpfs 10 0 10 0% /run\n/dev/vdb1 xfs 20 1 19 5% /srv/my data",
     "swap": "Filename Type Size Used Priority\n/dev/vda2 partition 2048 0 -2",
@@ -47,9 +47,10 @@ PARTS = {
     "addresses": "2: eth0 inet 10.0.0.5/24 brd 10.0.0.255 scope global dynamic eth0",
     "routes": "default via 10.0.0.1 dev eth0",
     "resolv": "nameserver 10.0.0.2",
-    "cron": "/etc/crontab 17 * * * * root run-parts\n/etc/cron.d/x PASSWORD=secret",
+    "cron": "/etc/crontab:17 * * * * root run-parts\n/etc/cron.d/x:PASSWORD=secret",
     "containers": "docker web ghcr.io/acme/web:1",
-    "directories": "3 /opt/app",
+    "directories": "/opt/app",
+    "entries": "/opt/app/a\n/opt/app/b\n/opt/other/c",
     "compose": "/opt/app/compose.yml",
 }
 COUNTERS = (
@@ -104,7 +105,11 @@ def test_a_machine_becomes_the_same_facts_as_a_disk():
         86400,
         ("virtio_net", "kvm"),
     )
-    assert found.running.pci[0].driver == "virtio-pci"
+    assert [(each.id, each.driver) for each in found.running.pci] == [
+        ("1af4:1000", "virtio-pci"),
+        ("8086:1", ""),
+    ]
+    assert [(each.path, each.entries) for each in found.extras.directories] == [("/opt/app", 2)]
     assert (found.timezone, found.has_guest_agent, found.extras.containers[0].name) == (
         "Europe/Berlin",
         True,
@@ -113,7 +118,7 @@ def test_a_machine_becomes_the_same_facts_as_a_disk():
 
 
 def test_a_password_in_a_crontab_is_not_kept():
-    assert facts(answer()).running.cron == ("/etc/crontab 17 * * * * root run-parts",)
+    assert facts(answer()).running.cron == ("/etc/crontab: 17 * * * * root run-parts",)
 
 
 def test_two_looks_at_the_counters_are_a_sample():

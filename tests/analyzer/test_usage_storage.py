@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from analyzer.domain.usage import DAY_S, HOUR_S, coarser
 from analyzer.domain.usage_codec import ABSOLUTE_ERROR, LARGEST, RELATIVE_ERROR, packed, unpacked
 from analyzer.models import UsageSeries
-from analyzer.services.usage import usage_store, usage_summary
+from analyzer.services.usage import usage_store, usage_summary, usage_upload
 from analyzer.services.usage_retention import usage_roll_up
-from tests.factories import make_vm
+from personas.errors import BadInput
+from tests.factories import make_member, make_vm
 
 VALUES = st.lists(st.none() | st.floats(0, LARGEST), min_size=1, max_size=300)
 
@@ -69,6 +70,22 @@ def test_old_days_become_hours_and_very_old_ones_go(settings):
     assert (old.step_s, old.values) == (HOUR_S, [5.5] * 24)
     assert (young.step_s, len(young.values)) == (300, 288)
     assert usage_roll_up() == {"rolled_up": 0, "deleted": 0}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("content", "places"),
+    [
+        (b"time,cpu_percent\n1,2\n", {"header.time", "header.t"}),
+        (b"t\n1\n", {"header"}),
+        (b"t,cpu_percent\nx,2\n", {"rows.2.t"}),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_told_where_it_stands(content, places):
+    vm = make_vm()
+    with pytest.raises(BadInput) as refused:
+        usage_upload(vm=vm, content=content, by=make_member(vm.department, "operator"))
+    assert set(refused.value.errors) == places
 
 
 @pytest.mark.django_db
