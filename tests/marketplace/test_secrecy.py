@@ -69,9 +69,8 @@ def hidden(world):
 def test_nobody_who_has_not_bought_reads_a_value_or_the_script(hidden, caplog):
     rows, seller, stranger = hidden
     shown = ("release-bundle", "marketplace:listing_detail", "marketplace:release_install", "persona-detail")
-    assert sorted(hunt(rows, seller, only=shown)) == sorted(
-        f"GET {name}" for name in shown
-    )  # there is one to find
+    # there is one to find
+    assert {f"GET {name}" for name in shown} <= set(hunt(rows, seller, only=shown))
     make_price(rows["listing"], seller, unit_amount=10)
     for user in (None, stranger):
         assert hunt(rows, user) == [], user
