@@ -15,13 +15,16 @@ COLOURS = 11  # of the palette; the last is for what fits nothing
 
 @dataclass(frozen=True)
 class Circle:
-    x: int
-    y: int
-    cx: int
-    cy: int
-    r: float
-    colour: int
+    """`place`: column-row, as in its address. Words, because a template writes 1,500 of them: a number costs ten times
+    as much there."""
+
+    place: str
+    cx: str
+    cy: str
+    r: str
+    colour: str
     label: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ def _circle(cell: dict, colour: int, most: int) -> Circle:
     radius = 4 + 12 * math.sqrt(cell["count"] / most)
     machines = "1 machine" if cell["count"] == 1 else f"{cell['count']} machines"
     label = f"{machines}, mostly {cell['name'] or 'no good fit'}"
-    return Circle(cell["x"], cell["y"], *_at(cell["x"], cell["y"]), round(radius, 1), colour, label)
+    across, down = map(str, _at(cell["x"], cell["y"]))
+    return Circle(
+        f"{cell['x']}-{cell['y']}", across, down, f"{radius:.1f}", str(colour), label, cell["count"]
+    )
 
 
 def _at(column: float, row: float) -> tuple[int, int]:

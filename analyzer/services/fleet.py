@@ -1,7 +1,6 @@
 """All machines at once: what their software says in short, and which persona each suits by what is known today."""
 
 import hashlib
-from collections.abc import Iterator
 
 import numpy as np
 from django.db import transaction
@@ -20,6 +19,7 @@ from analyzer.services.scans import facts_of
 from personas.models import Department
 
 CHUNK = 5000  # machines scored at once: 5,000 x 200 chances are 8 MB
+SCORED = ["persona", "score", "no_fit", "scored_as"]
 ANEW = 500  # suggestions written out in one run, reasons and all; the next run goes on
 
 
@@ -41,27 +41,29 @@ def department_rescore(*, department: Department | None) -> int:
     if scorer is None:
         return 0  # learning is off: the rules speak at each scan
     scored_as = _scored_as(department, personas)
-    scored = 0
-    for rows in _chunks(department, scored_as):
-        _score(rows, scorer, candidates)
-        for each in rows:
-            each.scored_as = scored_as
-        Fingerprint.objects.bulk_update(rows, ["persona_id", "score", "no_fit", "scored_as"], batch_size=500)
-        scored += len(rows)
+    scored, last = 0, None
+    while rows := _score_chunk(department, scored_as, last, scorer, candidates):
+        scored, last = scored + len(rows), rows[-1].pk
     return scored
 
 
-def _chunks(department: Department | None, scored_as: str) -> Iterator[list[Fingerprint]]:
-    last = None
-    while True:
-        rows = (
-            Fingerprint.objects.filter(vm__department=department).exclude(scored_as=scored_as).order_by("pk")
-        )
-        rows = list((rows.filter(pk__gt=last) if last else rows)[:CHUNK])
-        if not rows:
-            return
-        last = rows[-1].pk
-        yield rows
+@transaction.atomic
+def _score_chunk(
+    department, scored_as: str, last, scorer: Scorer, candidates: list[Candidate]
+) -> list[Fingerprint]:
+    """The next rows that were scored otherwise, held until they are written: a scan that ends meanwhile comes after."""
+    rows = Fingerprint.objects.filter(vm__department=department).exclude(scored_as=scored_as).order_by("pk")
+    rows = rows.filter(pk__gt=last) if last else rows
+    found = list(rows.select_for_update(of=("self",))[:CHUNK])
+    if not found:
+        return []
+    _score(found, scorer, candidates)
+    for each in found:
+        each.scored_as = scored_as
+    Fingerprint.objects.bulk_create(  # all are there; bulk_update takes ten times as long
+        found, batch_size=500, update_conflicts=True, unique_fields=["vm"], update_fields=SCORED
+    )
+    return found
 
 
 def _score(rows: list[Fingerprint], scorer: Scorer, candidates: list[Candidate]) -> None:

@@ -23,13 +23,23 @@ from analyzer.views.lists import VisibleList
 from personas.errors import BadInput, NotAllowed
 from personas.models import Persona
 
+MOST_ROWS = 200  # of the table beside the map
+
 
 @login_required
 def estate(request):
     drawn, legend = circles(estate_cells(request.user))
+    largest = sorted(drawn, key=lambda each: -each.count)[:MOST_ROWS]
     width, height = size()
     kinds = estate_kinds(request.user)
-    context = {"circles": drawn, "legend": legend, "places": places(kinds), "width": width, "height": height}
+    context = {
+        "circles": drawn,
+        "legend": legend,
+        "places": places(kinds),
+        "largest": largest,
+        "width": width,
+        "height": height,
+    }
     return render(request, "analyzer/estate.html", context)
 
 

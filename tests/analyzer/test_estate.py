@@ -39,16 +39,18 @@ def scanned(department, *names):
     return make_scan(make_vm(department), facts=make_facts(packages=tuple(map(make_package, names)))).vm
 
 
-def cell_page(vm):
-    return reverse("analyzer:estate_cell", args=[vm.fingerprint.cell_x, vm.fingerprint.cell_y])
+def link_to(vm):
+    return f'href="{vm.fingerprint.cell_x}-{vm.fingerprint.cell_y}/"'
 
 
 def test_the_map_shows_what_the_reader_may_see(client, team, boss):
     web = make_persona("WebDev", department=team)
     ours, foreign = scanned(team, "nginx"), scanned(make_department("Strangers"), "stellarium", "kstars")
     page = client.get(reverse("analyzer:estate"))
-    assert cell_page(ours) in page.text
-    assert cell_page(foreign) not in page.text
+    assert link_to(ours) in page.text
+    assert link_to(foreign) not in page.text
+    place = reverse("analyzer:estate_cell", args=[ours.fingerprint.cell_x, ours.fingerprint.cell_y])
+    assert ours.name in client.get(place).text
     cells = client.get("/api/v1/estate/cells/").json()
     assert [(cell["count"], cell["persona"], cell["name"]) for cell in cells] == [(1, str(web.pk), "WebDev")]
 
@@ -60,7 +62,7 @@ def test_the_most_common_persona_has_the_first_colour():
     ]
     drawn, legend = circles(cells)
     assert legend == [("WebDev", 0, 9), ("No good fit", 10, 1)]
-    assert drawn[0].r > drawn[1].r
+    assert float(drawn[0].r) > float(drawn[1].r)
     assert drawn[1].label == "1 machine, mostly no good fit"
 
 
