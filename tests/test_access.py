@@ -312,9 +312,13 @@ RULES: dict[str, Rule] = {
     "plan": act("", "viewer"),
     **pages("migrations_engine", "webhook", "webhook", test=act("webhook")),
     "migrations_engine:delivery_replay": act("webhook_delivery"),
-    **resource("webhook", "webhook", deliveries=read("webhook"), test=act("webhook"), replay=act(
-        "webhook", kwargs={"delivery": "webhook_delivery"}
-    )),
+    **resource(
+        "webhook",
+        "webhook",
+        deliveries=read("webhook"),
+        test=act("webhook"),
+        replay=act("webhook", kwargs={"delivery": "webhook_delivery"}),
+    ),
     "receipt-key": read(""),
     "metrics": Rule(get=NOBODY, write=None),
     "migrations_engine:run_support": Rule("run", get="operator", write=None),

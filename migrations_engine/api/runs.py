@@ -21,6 +21,7 @@ from migrations_engine.services.launch import launch_arguments, terms_asked
 from migrations_engine.services.plan import plan_make
 from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
 from migrations_engine.services.receipt import receipt_key, receipt_of
+from migrations_engine.services.repeats import changes_left, repeated_run
 from migrations_engine.services.support_bundle import support_bundle
 from personas.models import Role
 from personas.models.token import Scope
@@ -79,6 +80,9 @@ class StartSerializer(LaunchSerializer):
 class PlanSerializer(serializers.Serializer):
     sha256 = serializers.CharField()
     launchable = serializers.BooleanField(help_text="No concern is critical.")
+    repeats = serializers.UUIDField(
+        allow_null=True, help_text="The run that did the very same, and whose machine is still there: nothing changes."
+    )
     concerns = ConcernSerializer(many=True)
     changes = ChangeSerializer(many=True, help_text="From the machine as it is to the machine as planned.")
     merged = serializers.DictField(
@@ -225,6 +229,8 @@ class PlanView(APIView):
         asked.is_valid(raise_exception=True)
         plan = plan_make(**launch_arguments(asked.validated_data, by=request.user))
         shown = {name: plan.document[name] for name in PlanSerializer().fields if name in plan.document}
+        repeated = repeated_run(plan)
+        shown |= {"changes": changes_left(plan, repeated), "repeats": str(repeated.pk) if repeated else None}
         return Response({**shown, "sha256": plan.sha256, "launchable": not plan.blockers})
 
 

@@ -26,6 +26,9 @@ def run_ended(run_id: uuid.UUID) -> None:
     run = MigrationRun.objects.select_related("vm", "department").get(pk=run_id)
     record(by=None, action=f"migration.{run.state}", obj=run, after={"state": run.state, "root_cause": run.root_cause})
     run_happened(run, Event(f"run.{run.state}"))
+    if run.is_test:  # a rehearsal says nothing of its persona, and takes nothing of what was bought
+        runs_return(run_id=run.pk, now=timezone.now())
+        return
     if run.state in TELLING and run.persona_id:
         followed = Recommendation.objects.filter(vm=run.vm, persona_id=run.persona_id, state__in=OPEN)
         followed.update(state=TELLING[RunState(run.state)])
@@ -52,16 +55,14 @@ def _keep_record(run: MigrationRun) -> None:
 
 
 def _outcome(run: MigrationRun) -> Outcome:
-    """A move that was taken back did not succeed; a test that was discarded says nothing."""
-    if run.state == RunState.ROLLED_BACK:
-        return Outcome.CANCELLED if run.is_test else Outcome.FAILED
-    return Outcome(run.state)
+    """A move that was taken back did not succeed."""
+    return Outcome.FAILED if run.state == RunState.ROLLED_BACK else Outcome(run.state)
 
 
 def _went_back(run: MigrationRun) -> bool:
     if run.state == RunState.CANCELLED:
         return run.resources.exists()
-    return run.state == RunState.ROLLED_BACK and not run.is_test
+    return run.state == RunState.ROLLED_BACK
 
 
 def _script_failed(run: MigrationRun) -> bool:

@@ -1,7 +1,7 @@
 """Step 3: copy, grow, prepare, boot, apply, verify from inside the guest. Each line may be said again after a crash."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from migrations_engine.domain import blueprint, verification
@@ -28,6 +28,7 @@ from migrations_engine.targets.base import CopyMismatch, FilesystemDamaged, Prog
 
 READY_TIMEOUT_S = 600  # emulated, on a busy machine, a systemd guest with cloud-init takes minutes
 PROBE_TIMEOUT_S = 60
+TEST_TAG = "test-migration"
 STARTED_TIMEOUT_S = 300
 HAS_STARTED = """#!/bin/sh
 [ -d /run/systemd/system ] || exit 0
@@ -71,7 +72,7 @@ def _move(work: Work, facts) -> Move:
     access = assessment.access_from(work.known["assessment"])
     software = software_from(work.known["assessment"].get("software"))
     return Move(
-        spec=assessment.machine_spec(work.plan, facts, work.key),
+        spec=_labelled(assessment.machine_spec(work.plan, facts, work.key), work),
         first_boot=blueprint.first_boot(
             settings, facts=facts, kernel=kernel, packages=access.packages, software=software.adds
         ),
@@ -80,6 +81,13 @@ def _move(work: Work, facts) -> Move:
             settings, source_bytes=work.plan["vm"]["disks"][0]["virtual_size_bytes"]
         ),
     )
+
+
+def _labelled(spec: MachineSpec, work: Work) -> MachineSpec:
+    """A rehearsal's machine says at the target what it is, so that nobody takes it for the real one."""
+    if not work.run.is_test:
+        return spec
+    return replace(spec, tags={**spec.tags, TEST_TAG: work.key})
 
 
 def _machine(work: Work, move: Move) -> MachineRef:

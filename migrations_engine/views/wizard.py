@@ -22,6 +22,7 @@ from migrations_engine.forms import LaunchForm
 from migrations_engine.services.launch import launch_arguments
 from migrations_engine.services.lookup import find
 from migrations_engine.services.plan import plan_make
+from migrations_engine.services.repeats import changes_left, repeated_run
 from migrations_engine.services.runs import Blocked
 from migrations_engine.services.targets import default_target
 from migrations_engine.views.refusals import require_operator
@@ -267,14 +268,15 @@ def accepted(posted) -> dict[str, str]:
 
 
 def plan_context(plan) -> dict:
-    document = plan.document
+    document, repeated = plan.document, repeated_run(plan)
     return {
+        "repeated": repeated,
         "plan": document,
         "plan_sha256": plan.sha256,
         "launch_key": uuid.uuid4(),
         "concern_groups": concern_groups(plan.concerns),
         "blockers": plan.blockers,
         "warnings": [concern for concern in plan.concerns if concern["severity"] == Severity.WARNING],
-        "changes": document["changes"],
+        "changes": changes_left(plan, repeated),
         "timeout_s": leaf(document["merged"]["merged"], "post_migration.timeout_s", 600),
     }

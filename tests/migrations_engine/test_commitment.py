@@ -11,10 +11,13 @@ from migrations_engine.domain.terms import Commit, Mode, OnRollback, Terms
 from migrations_engine.models import MigratedVM, MigrationRun
 from migrations_engine.services import commitment
 from migrations_engine.services.migrated import migrated_vm_remove
+from migrations_engine.services.plan import plan_make
 from migrations_engine.services.power import migrated_vm_power
+from migrations_engine.services.repeats import changes_left, repeated_run
 from migrations_engine.services.runs import Busy
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import AuditEntry
+from personas.models.track_record import RunOutcome
 from tests import factories
 
 BY_HAND = Terms(commit=Commit.BY_HAND)
@@ -180,3 +183,23 @@ def test_warning_that_is_not_there_or_has_no_reason_is_refused(warned, given):
     with pytest.raises(BadInput) as refused:
         pipeline.run_start(**warned.launch(acknowledged=given))
     assert repr(next(iter(given))) in refused.value.errors["acknowledge"][0]
+
+
+def test_plan_made_right_after_a_successful_run_changes_nothing(estate, launched, run_all):
+    before = plan_make(**estate.launch())
+    assert repeated_run(before) is None
+    run = launched(Terms())
+    after = plan_make(**estate.launch())
+    assert after.sha256 == before.sha256 == run.plan_sha256
+    assert repeated_run(after) == run
+    assert not any(row["changes"] for row in changes_left(after, run))
+    other = plan_make(**estate.launch(overrides={"resources": {"vcpus": 7}}))
+    assert repeated_run(other) is None
+    run_all(pipeline.run_rollback, run=run, by=estate.operator)
+    assert repeated_run(plan_make(**estate.launch())) is None
+
+
+def test_test_migration_is_labelled_at_the_target_and_counts_for_nothing(estate, launched, world):
+    run = launched(Terms(mode=Mode.TEST))
+    assert world.machines[str(run.pk)].tags["test-migration"] == str(run.pk)
+    assert not RunOutcome.objects.exists()

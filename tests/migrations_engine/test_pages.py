@@ -344,6 +344,7 @@ def test_waiting_run_shows_its_deadline_and_its_buttons(alice, estate, run_all):
     run = run_all(pipeline.run_start, **estate.launch(terms=Terms(commit=Commit.TIMED, confirm_minutes=30)))
     shown = text(alice.get(page("run_detail", run.pk)))
     assert "Waiting for you" in shown
+    assert "{#" not in shown
     assert f"{run.confirm_by:%Y-%m-%d %H:%M:%S} UTC" in shown
     for name in ("run_confirm", "run_rollback"):
         assert page(name, run.pk) in shown
