@@ -52,7 +52,12 @@ def _named(image_format: str, part: Part | None) -> str:
     file = {"driver": "file", "filename": "/source"}
     if part is not None:
         file = {"driver": "raw", "offset": part[0], "size": part[1], "file": file}
-    return "json:" + json.dumps({"driver": image_format, "file": file})
+    described = {"driver": image_format, "file": file}
+    if image_format == "qcow2":
+        described["backing"] = (
+            None  # refused by `inspect`; whatever the header says by now, nothing else is opened
+        )
+    return "json:" + json.dumps(described)
 
 
 def inspect(path: Path, image_format: str, part: Part | None = None) -> int:
