@@ -12,6 +12,7 @@ from analyzer.forms import AssignForm, UsageUploadForm
 from analyzer.models import Scan, VirtualMachine
 from analyzer.models.usage import Metric
 from analyzer.permissions import may
+from analyzer.services.neighbours import nearest_known
 from analyzer.services.recommendations import personas_usable
 from analyzer.services.scan_changes import scan_before, scan_changes
 from analyzer.services.scans import facts_of
@@ -83,6 +84,7 @@ def vm_detail(request, pk):
     vm = machine_or_404(request, pk)
     scan = Scan.objects.readable().filter(vm=vm).first()
     disks = vm.disks.all()
+    recommendation = vm.recommendations.select_related("persona").first()
     context = {
         "scan": scan,
         "changes": scan_changes(scan) if scan else [],
@@ -91,7 +93,8 @@ def vm_detail(request, pk):
         "newest": vm.scans.defer("facts").first(),
         "disks": disks,
         "disk_bytes": disks.aggregate(total=Sum("virtual_size_bytes"))["total"],
-        "recommendation": vm.recommendations.select_related("persona").first(),
+        "recommendation": recommendation,
+        "nearest": nearest_known(vm, by=request.user, persona=recommendation and recommendation.persona),
         "carried": vm.vm_personas.select_related("persona").order_by("use_case", "-priority"),
     }
     return page(request, vm, "vm_detail", "analyzer/machine_overview.html", **context)

@@ -158,3 +158,15 @@ def test_a_machine_that_was_answered_is_no_longer_drafted(client, team, boss):
     machines = [scanned(team, "stellarium", "kstars") for _ in range(3)]
     vm_persona_assign(vm=machines[0], persona=make_persona("Anything", department=team), by=boss)
     assert drafts_refresh(department=team) == 0
+
+
+def test_the_nearest_known_machine_is_told(client, team, boss):
+    web = make_persona("WebDev", department=team)
+    known, far, asked = (
+        scanned(team, "nginx", "php8.2-fpm"),
+        scanned(team, "nginx", "samba"),
+        scanned(team, "nginx"),
+    )
+    for vm in (known, far):
+        vm_persona_assign(vm=vm, persona=web, by=boss)
+    assert f">{known.name}</a>, which carries WebDev." in client.get(asked.get_absolute_url()).text
