@@ -2,7 +2,7 @@
 
 import pytest
 
-from marketplace.models import Listing
+from marketplace.models import Listing, Release
 from marketplace.services.installing import installation_create
 from marketplace.services.moderation import (
     listing_deprecate,
@@ -43,7 +43,8 @@ def test_deprecated_goes_on_and_names_its_successor(installed, listing, alice, b
     assert (notice.blocks, notice.action) == (False, "Its successor is dba-team/better-database.")
     told = client_of(bob).get(f"/api/v1/listings/{listing.pk}/").json()
     assert (told["deprecated"], told["successor"]) == ("Use the new one", str(better.pk))
-    other = installation_create(release=release, department=seller, by=root, approved_script_sha256=APPROVED)
+    fresh = Release.objects.get(pk=release.pk)
+    other = installation_create(release=fresh, department=seller, by=root, approved_script_sha256=APPROVED)
     assert notices(other)["marketplace.deprecation"]
     client_of(alice).post(f"/api/v1/listings/{listing.pk}/undeprecate/")
     assert notices(installed) == {}
