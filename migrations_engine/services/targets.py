@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 
-from migrations_engine.models import MigrationRun, TargetEndpoint
+from migrations_engine.models import MigrationRun, TargetEndpoint, Wave
 from migrations_engine.targets.base import Target, TargetError
 from migrations_engine.targets.registry import open_target
 from personas.errors import InUse, Refused
@@ -72,5 +72,8 @@ def target_delete(*, target: TargetEndpoint, by) -> None:
         runs = MigrationRun.objects.filter(target=target)[:10]
         if used_by := [{"type": "migration", "id": str(run.pk), "name": str(run)} for run in runs]:
             raise InUse("Migrations went to this target; it is part of their history.", used_by=used_by)
+        waves = Wave.objects.filter(target=target)[:10]
+        if used_by := [{"type": "wave", "id": str(wave.pk), "name": wave.name} for wave in waves]:
+            raise InUse("Waves go to this target.", used_by=used_by)
         record(by=by, action="target.delete", obj=target, before={"name": target.name, "kind": target.kind})
         target.delete()

@@ -182,7 +182,7 @@ def live_context(request, wave: Wave) -> dict:
         "waits_for": waits_for(wave, timezone.now()),
         "live": is_live(wave),
         "may_edit": operates and wave.state in OPEN,
-        "acts": [act for act in ACTS.values() if operates and may_act(act, wave)],
+        "acts": [act for act in ACTS.values() if operates and may_act(act, wave, request.user)],
     }
 
 
@@ -232,8 +232,10 @@ FROM = {
 }  # fmt: skip
 
 
-def may_act(act: Act, wave: Wave) -> bool:
+def may_act(act: Act, wave: Wave, user) -> bool:
     state = WaveState(wave.state)
+    if act.name == "approve" and not waves.may_approve(wave, user):
+        return False
     if act.name == "retry_failed":
         return state not in (WaveState.DRAFT, WaveState.APPROVAL, WaveState.CANCELLED) and (
             wave.members.filter(waves.AGAIN).exists()
@@ -257,7 +259,7 @@ def wave_act(request, pk, verb):
         "consequences": act.consequences,
         "submit_label": act.label,
         "danger": act.danger,
-        "blocked": not may_act(act, wave),
+        "blocked": not may_act(act, wave, request.user),
         "cancel_url": reverse("migrations_engine:wave_detail", args=[wave.pk]),
     }
     return render(request, "migrations_engine/wave_act.html", context)

@@ -134,6 +134,16 @@ def test_four_eyes_are_asked_for_by_an_admin(client, estate):
     assert "wants four eyes" in text(client.get(page("wave_list")))
 
 
+def test_who_started_a_wave_is_not_offered_to_approve_it(client, estate):
+    boss = factories.make_member(estate.department, "admin")
+    waves.policy_set(department=estate.department, four_eyes=True, by=boss)
+    wave = make_wave(estate, 1)
+    client.force_login(estate.operator)
+    assert page("wave_act", wave.pk, "approve") not in text(client.get(page("wave_detail", wave.pk)))
+    client.force_login(boss)
+    assert page("wave_act", wave.pk, "approve") in text(client.get(page("wave_detail", wave.pk)))
+
+
 def test_act_that_makes_no_sense_now_has_no_button(alice, estate):
     wave = make_wave(estate, 1, start=False)
     assert "Resume</button>" not in text(alice.get(page("wave_act", wave.pk, "resume")))

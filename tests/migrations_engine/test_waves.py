@@ -12,6 +12,7 @@ from migrations_engine.domain.terms import Commit
 from migrations_engine.domain.waves import MemberState, WaveState
 from migrations_engine.models import MigrationRun, Wave, WaveMember
 from migrations_engine.services import wave_dispatch, wave_members, waves
+from migrations_engine.services.targets import target_delete
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import AuditEntry
 from tests import factories
@@ -327,3 +328,9 @@ def test_member_whose_starter_lost_the_role_is_refused(estate):
     estate.operator.memberships.update(role="viewer")
     assert dispatch() == 0
     assert "needs the role operator" in WaveMember.objects.get(wave=wave).error
+
+
+def test_target_of_a_wave_is_not_deleted_under_it(estate):
+    make_wave(estate, 1, start=False, target=estate.target)
+    with pytest.raises(Refused, match="Waves go to this target"):
+        target_delete(target=estate.target, by=factories.make_user(superuser=True))
