@@ -6,6 +6,7 @@ from django.db.models import Sum
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
 
+from analyzer.domain.rhythm import Rhythm
 from analyzer.domain.usage import Summary
 from analyzer.filters import MachineFilter, PackageFilter, ServiceFilter
 from analyzer.forms import AssignForm, UsageUploadForm
@@ -129,7 +130,7 @@ def vm_usage(request, pk, form=None):
         "metrics": metrics,
         "form": form,
         "sizes": sizes_shown(vm) if metrics else [],
-        "rhythms": [(Metric(name).label, rhythms[name].words()) for name in Metric if name in rhythms],
+        "rhythms": [(Metric(name).label, told.words()) for name, told in rhythms.items() if told != Rhythm()],
     }
     return page(request, vm, "vm_usage", "analyzer/machine_usage.html", **context)
 

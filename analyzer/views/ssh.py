@@ -26,6 +26,9 @@ def _admin_source(request, pk) -> SourceEndpoint:
 @login_required
 def source_ssh(request, pk):
     source = _admin_source(request, pk)
+    if not source.is_ssh:
+        messages.error(request, f"{source} is no source of running machines.")
+        return redirect("analyzer:source_detail", pk=pk)
     access = SshAccess.objects.filter(source=source).first()
     form = SshForm(request.POST or None, initial=_initial(source, access), known=access is not None)
     if request.method == "POST" and form.is_valid():
