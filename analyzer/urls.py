@@ -35,9 +35,15 @@ urlpatterns: list = [
     path("machines/<uuid:pk>/edit/", machine_actions.vm_edit, name="vm_edit"),
     path("machines/<uuid:pk>/delete/", machine_actions.vm_delete, name="vm_delete"),
     path("machine-personas/<uuid:pk>/delete/", suggestions.vm_persona_remove, name="vm_persona_remove"),
-    path("suggestions/<uuid:pk>/accept/", suggestions.recommendation_accept_view, name="recommendation_accept"),
+    path(
+        "suggestions/<uuid:pk>/accept/", suggestions.recommendation_accept_view, name="recommendation_accept"
+    ),
     path("suggestions/<uuid:pk>/choose/", suggestions.recommendation_choose, name="recommendation_choose"),
-    path("suggestions/<uuid:pk>/dismiss/", suggestions.recommendation_dismiss_view, name="recommendation_dismiss"),
+    path(
+        "suggestions/<uuid:pk>/dismiss/",
+        suggestions.recommendation_dismiss_view,
+        name="recommendation_dismiss",
+    ),
     path("departments/<uuid:pk>/sizing/", sizing.sizing_settings, name="sizing_settings"),
     path(
         "suggestions/<uuid:pk>/none-fits/",

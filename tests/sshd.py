@@ -63,7 +63,7 @@ def sshd(*options: str) -> Iterator[Sshd]:
             )  # root's sshd wants it for its unprivileged half
         server = Server(
             name="sshd",
-            command=[PROGRAM, "-D", "-e", "-f", str(folder / "config")],
+            command=["setpriv", "--pdeathsig", "KILL", PROGRAM, "-D", "-e", "-f", str(folder / "config")],
             folder=folder,
             port=port,
             url="",

@@ -23,7 +23,11 @@ def rescans_queue() -> list[VirtualMachine]:
     present = VirtualMachine.objects.filter(missing_since__isnull=True).annotate(
         last_asked_at=Max("scans__created_at")
     )
-    idle = present.filter(due).exclude(scans__state__in=ACTIVE).order_by(F("last_asked_at").asc(nulls_first=True), "pk")
+    idle = (
+        present.filter(due)
+        .exclude(scans__state__in=ACTIVE)
+        .order_by(F("last_asked_at").asc(nulls_first=True), "pk")
+    )
     stale = [vm for vm in idle.select_related("source")[:MOST_AT_ONCE] if not _unchanged(vm)]
     for vm in stale:
         scan_queue(vm=vm)

@@ -31,6 +31,7 @@ from tests.servers import Server, free_port, running
 
 MIB = 2**20
 HOURS = 2
+WITH_US = ["setpriv", "--pdeathsig", "KILL"]  # a server ends when the tests do, however they do
 
 
 def counters(at_s: int, web: float, instance: str) -> list[str]:
@@ -86,7 +87,7 @@ def server():
         options = ["--config.file", f"{folder}/config.yml", "--storage.tsdb.path", str(folder)]
         made = Server(
             name="prometheus",
-            command=["prometheus", *options, "--web.listen-address", f"127.0.0.1:{port}"],
+            command=[*WITH_US, "prometheus", *options, "--web.listen-address", f"127.0.0.1:{port}"],
             folder=folder,
             port=port,
             url=url,
@@ -149,7 +150,7 @@ def test_the_names_that_are_asked_for_are_those_of_the_real_exporter():
     url = f"http://127.0.0.1:{port}/metrics"
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top) / "data"
-        command = ["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"]
+        command = [*WITH_US, "prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"]
         exporter = Server("node exporter", command, folder, port, url, answers=lambda: answers(url))
         with running(exporter), urllib.request.urlopen(url, timeout=30) as response:
             shown = set(re.findall(r"^(node_\w+)", response.read().decode(), re.MULTILINE))
