@@ -20,7 +20,7 @@ class Installation(models.Model):
     persona = models.OneToOneField("personas.Persona", models.PROTECT, related_name="installation")
     approved_script_sha256 = models.CharField(max_length=64, blank=True)
     made = models.JSONField(
-        default=list, help_text="The parts made for it: [[model, id]]; an uninstall removes them."
+        default=list, blank=True, help_text="The parts made for it: [[model, id]]; an uninstall removes them."
     )
     is_fork = models.BooleanField(
         default=False, help_text="The department goes its own way; updates are merged into its edits."

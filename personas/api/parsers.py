@@ -21,4 +21,3 @@ class ShallowJSONParser(JSONParser):
 
 def too_deep() -> ParseError:
     return ParseError(f"The JSON is nested deeper than {MOST_LEVELS} levels.")
-

@@ -3,13 +3,16 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from marketplace.domain.bundle import bundle_of, pack
 from marketplace.domain.envelope import Unverified, header_of, opened, public_key, seal
 from marketplace.domain.key_log import BrokenLog, KeyRing, continued, replay, stated
 from marketplace.models import Release, SigningKey
+from marketplace.services.importing import bundle_import, trusted_key_create, trusted_key_remove
 from marketplace.services.installing import installation_create
 from marketplace.services.keys import chain_of, key_revoke, key_rotate, release_file, ring_of, signed_by
 from personas.errors import NotAllowed, Refused
 from personas.models import AuditEntry
+from tests.factories import make_department, make_user
 from tests.marketplace.test_sharing import APPROVED
 
 A, B, C = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
@@ -150,3 +153,28 @@ def test_who_published_a_script_leaves_its_approval_to_somebody_else(release, al
     theirs = installation_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
     assert not ours.persona.post_migration_script.is_approved(APPROVED)
     assert theirs.persona.post_migration_script.is_approved(APPROVED)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_a_key_that_was_let_in_is_imported_and_installed(bob, buyer):
+    root = make_user("root", superuser=True)
+    told = {"publisher": "sister", "listing": "tuned", "version": "1.0.0", "licence": "MIT"}
+    persona = {"slug": "tuned", "name": "Tuned", "settings": {"schema_version": 1, "packages": ["nano"]}}
+    content = seal("bundle", pack(bundle_of({**told, "persona": persona})), A)
+    with pytest.raises(NotAllowed):
+        bundle_import(content=content, by=bob)
+    with pytest.raises(Refused, match="not trusted"):
+        bundle_import(content=content, by=root)
+    trusted_key_create(public_key=KEY_A, name="Sister company, by telephone", by=root)
+    release = bundle_import(content=content, by=root)
+    assert bundle_import(content=content, by=root) == release
+    assert installation_create(release=release, department=buyer, by=bob).persona.packages == ["nano"]
+    other = seal("bundle", pack(bundle_of({**told, "persona": {**persona, "name": "Other"}})), A)
+    with pytest.raises(Refused, match="other bytes"):
+        bundle_import(content=other, by=root)
+    trusted_key_remove(public_key=KEY_A, by=root)
+    release = Release.objects.get(pk=release.pk)
+    with pytest.raises(Refused, match="no key that is trusted"):
+        installation_create(release=release, department=make_department(), by=root)
