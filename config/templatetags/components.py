@@ -218,7 +218,9 @@ WIDGET_CLASSES = [
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound: forms.BoundField, label="", monospace=False, rows=0, help="", unknown="Not said", boxes=False):
+def field(
+    bound: forms.BoundField, label="", monospace=False, rows=0, help="", unknown="Not said", boxes=False
+):
     """Label, control, help and errors of one field, tied together for assistive technology.
 
     `unknown`: what a choice offers for "none of these"; `boxes`: a choice of several as boxes to tick, not as a list.
@@ -235,7 +237,9 @@ def field(bound: forms.BoundField, label="", monospace=False, rows=0, help="", u
 
 
 def _kind(widget: forms.Widget, boxes: bool) -> str:
-    if isinstance(widget, forms.CheckboxSelectMultiple) or (boxes and isinstance(widget, forms.SelectMultiple)):
+    if isinstance(widget, forms.CheckboxSelectMultiple) or (
+        boxes and isinstance(widget, forms.SelectMultiple)
+    ):
         return "boxes"  # asked first: in Django's family tree it is a RadioSelect
     if isinstance(widget, forms.RadioSelect):
         return "radio"
