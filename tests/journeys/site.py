@@ -24,6 +24,7 @@ from personas.models import ApiToken, NetworkProfile, Persona, ResourceProfile
 from personas.services.catalogue import catalogue_install
 from templates_app.services.starter_templates import starter_templates_install
 from tests import factories
+from tests.journeys.market import market_rows
 from tests.migrations_engine.estate import Estate, facts, make_estate
 from tests.migrations_engine.fake_target import World
 
@@ -50,13 +51,19 @@ class Site:
 
     def _addresses(self):
         for route in _routes(get_resolver().url_patterns):
-            kind = route.split("/")[0]
+            kind = _kind(route)
             if "<" not in route:
                 yield f"/{route}"
             elif kind in self.rows:
                 filled = re.sub(r"<(?:\w+:)?pk>", str(self.rows[kind].pk), route)
                 if "<" not in filled:
                     yield f"/{filled}"
+
+
+def _kind(route: str) -> str:
+    """The key of the row that fills a route."""
+    first, *rest = route.split("/")
+    return f"{first}/{rest[0]}" if first == "marketplace" and rest else first
 
 
 def _routes(patterns, prefix=""):
@@ -92,7 +99,7 @@ def make_site(folder: Path, world: World, monkeypatch) -> Site:
 
 
 def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:
-    """By the first part of its address: one row of every kind that has pages of its own."""
+    """By the first part of its address (`_kind`): one row of every kind that has pages of its own."""
     owner = {"department": estate.department}
     run.refresh_from_db()
     return {
@@ -117,6 +124,7 @@ def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:
         "network-profiles": NetworkProfile.objects.create(
             name="Inside", slug="inside", bandwidth_mbps=1000, security_groups=[DATABASE_GROUP], **owner
         ),
+        **market_rows(admin, estate.department),
     }
 
 

@@ -37,7 +37,7 @@ def test_every_page_is_accessible_and_fits_its_screen(page, screen, login, watch
     troubles = {}
     for path in paths:
         page.goto(path)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("heading", level=1), f"{path} has a visible heading").to_be_visible()
         settle(page)
         found = accessibility_violations(page) + watch.take()
         if (wider := sideways_scroll_px(page)) > 0:
