@@ -138,7 +138,9 @@ def account_series(request, pk):
     scale = 10 ** EXPONENTS[account.unit]
     values = [value / scale for _, value in points]
     x = [at.timestamp() for at, _ in points]
-    return JsonResponse({"x": x, "series": [{"label": "Balance", "values": values}], "lines": []})
+    words = f"From {money_words(told.opening, account.unit)} to {money_words(told.closing, account.unit)}."
+    series = [{"label": "Balance", "values": values}]
+    return JsonResponse({"x": x, "series": series, "lines": [], "words": words})
 
 
 class CreditsTransfer(Accounts, FormPage):
@@ -294,7 +296,11 @@ class BudgetSet(OnTheDesk):
 
 class PayoutSettle(OnTheDesk):
     form_class = PayoutSettleForm
-    heading = submit_label = "Settle the payout"
+    submit_label = "Settle the payout"
+
+    @property
+    def heading(self) -> str:
+        return f"{self.payout.amount_words} to {self.payout.department}"
 
     def dispatch(self, request, *args, **kwargs):
         if request.user.is_authenticated:

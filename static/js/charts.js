@@ -3,7 +3,8 @@
      {"x": [unix seconds], "series": [{"label": "CPU", "values": [number or null]}],
       "lines": [{"label": "p95", "value": 71.5}], "note": "two weeks, every 5 min"}
 
-   Canvas says nothing to a screen reader, so the note below sums each series up in words. */
+   Canvas says nothing to a screen reader, so the note below sums each series up in words: its mean and highest, or what
+   "words" says, where these mean nothing. */
 (function () {
   "use strict";
   const PALETTE = { light: ["#0e5f78", "#b45309", "#6d28d9", "#15803d", "#be185d", "#4b5563"],
@@ -84,6 +85,7 @@
   }
 
   function inWords(data, unit) {
+    if (data.words) return data.words;
     const parts = data.series.map((each) => {
       const values = each.values.filter((v) => v != null);
       if (!values.length) return `${each.label}: nothing measured.`;

@@ -178,6 +178,7 @@ def test_earnings_are_paid_out_over_the_desk(client, listing, alice, bob, buyer,
     payout = Payout.objects.get()
     assert client.post(url("payout_settle", payout), {"is_paid": "yes"}).status_code == 403
     client.force_login(superuser())
+    assert f"12.50 EUR to {seller}" in text(client.get(url("payout_settle", payout)))
     client.post(url("payout_settle", payout), {"is_paid": "yes", "reference": "SEPA"})
     payout.refresh_from_db()
     assert (payout.state, payout.reference) == ("paid", "SEPA")
