@@ -45,15 +45,24 @@ class Estate:
             "by": self.operator,
         } | changes
 
+    def another_vm(self, name: str):
+        """A machine like the first one."""
+        return scanned_vm(self.department, name, facts())[0]
+
+
+def scanned_vm(department, name: str, facts_found) -> tuple:
+    """(machine, its scan), with a disk of its own."""
+    disk = Path(tempfile.mkdtemp(dir=settings.IMAGE_ROOTS[0])) / f"{name}.raw"
+    disk.write_bytes(b"\x00" * 4096)
+    vm = factories.make_vm(department, path=disk, size=2**30, name=name, vcpus=1, memory_mib=512)
+    return vm, factories.make_scan(vm, facts=facts_found, disk_fingerprint=disk_fingerprint(vm))
+
 
 def make_estate(*, role="operator", facts_found=None, **persona_columns) -> Estate:
     member = factories.make_member(role=role)
     department = member.memberships.get().department
     settings.IMAGE_ROOTS[0].mkdir(parents=True, exist_ok=True)
-    disk = Path(tempfile.mkdtemp(dir=settings.IMAGE_ROOTS[0])) / "web01.raw"
-    disk.write_bytes(b"\x00" * 4096)
-    vm = factories.make_vm(department, path=disk, size=2**30, name="web01", vcpus=1, memory_mib=512)
-    scan = factories.make_scan(vm, facts=facts_found or facts(), disk_fingerprint=disk_fingerprint(vm))
+    vm, scan = scanned_vm(department, "web01", facts_found or facts())
     template = factories.make_template(department=department)
     columns = {
         "default_kernel_version": "6.1.0-2-amd64",

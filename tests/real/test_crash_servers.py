@@ -58,9 +58,9 @@ def test_runs_survive_kill_9_of_redis_and_of_postgresql(
         clock = instance.clock(**servers)
         worker = instance.worker("tests.real.played_worker", pool="threads", supervised=True, **servers)
         with instance.running(clock, worker):
-            ids = [
-                run_create(**estate.launch()).pk for _ in range(RUNS)
-            ]  # no message is sent: the sweeper's to find
+            machines = [estate.another_vm(f"web{number}") for number in range(RUNS)]
+            # no message is sent: the sweeper's to find
+            ids = [run_create(**estate.launch(vm=vm)).pk for vm in machines]
             runs = MigrationRun.objects.filter(pk__in=ids)
             steps = StepRun.objects.filter(run__in=ids)
             instance.wait_until(

@@ -58,12 +58,14 @@ def test_a_build_that_was_interrupted_is_not_taken_for_a_guest(tmp_path, monkeyp
         return Built(("2", "1"), {}, root_uuid)
 
     monkeypatch.setitem(BUILDERS, "tiny", build)
-    left_by_a_kill = tmp_path / ".building-tiny-killed"
+    left_by_a_kill = tmp_path / ".building-tiny.killed"
     left_by_a_kill.mkdir()
+    of_another_build = tmp_path / ".building-tiny-web.running"
+    of_another_build.mkdir()
     with pytest.raises(KeyboardInterrupt):
         build_guest("tiny", tmp_path)
     assert build_guest("tiny", tmp_path).path.read_bytes() == b"whole"
-    assert len(built) == 2 and not left_by_a_kill.exists()
+    assert len(built) == 2 and not left_by_a_kill.exists() and of_another_build.exists()
 
 
 def test_the_kernel_before_the_newest_is_chosen_by_number():

@@ -84,9 +84,9 @@ def _build(name: str, image: Path, progress: Progress) -> None:
     began = time.monotonic()
     part = image.with_suffix(".raw.part")
     root_uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, image.name))
-    for left in image.parent.glob(f".building-{name}-*"):  # by a build that was killed
+    for left in image.parent.glob(f".building-{name}.*"):  # by a build that was killed
         run([*as_every_user(), "rm", "-rf", str(left)])
-    with tempfile.TemporaryDirectory(prefix=f".building-{name}-", dir=image.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f".building-{name}.", dir=image.parent) as scratch:
         built = BUILDERS[name](part, Path(scratch), image.parent, root_uuid, progress)
     with open(part, "rb") as file:
         os.fsync(file.fileno())
