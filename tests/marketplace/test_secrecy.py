@@ -1,6 +1,6 @@
 """What is not bought is not read: a canary in every value and in the script, looked for in every answer there is.
 
-The routes are those of tests/test_access.py, so that a new one is asked as soon as it has its rule there.
+The routes are those of tests/access, so that a new one is asked as soon as it has its rule there.
 """
 
 import json
@@ -16,9 +16,11 @@ from personas.models import AuditEntry, DriverSet, NetworkProfile
 from personas.services.parts import part_create
 from personas.services.personas import persona_update
 from personas.services.scripts import script_create
+from tests.access.routes import routes, url_of
+from tests.access.rows import world
+from tests.access.rules import RULES
 from tests.factories import make_member, make_target, make_template, make_vm
 from tests.marketplace.shop import buy, grant, make_price
-from tests.test_access import RULES, routes, url_of, world
 
 __all__ = ["world"]  # the fixture
 

@@ -1,0 +1,3 @@
+from tests.access.rows import world
+
+__all__ = ["world"]
