@@ -53,58 +53,54 @@ def recommendation_choose(request, pk):
     suggestion = suggestion_or_404(request, pk)
     _operator_or_403(request, suggestion.vm)
     usable = personas_usable(suggestion.vm).exclude(pk=suggestion.persona_id)
-    form = AnswerForm(request.POST or None, personas=usable)
-    if request.method == "POST" and form.is_valid():
-        act = lambda: recommendation_choose_other(  # noqa: E731  a name for what happens
-            recommendation=suggestion, by=request.user, **form.cleaned_data
-        )
-        if saved(request, form, act):
-            messages.success(request, f"{suggestion.vm} is {form.cleaned_data['persona']} from now on.")
-            return redirect("analyzer:vm_detail", pk=suggestion.vm_id)
-    context = {
-        "question": f"Which persona is {suggestion.vm}?",
-        "form": form,
-        "submit_label": "Choose",
-        "cancel_url": suggestion.vm.get_absolute_url(),
-    }
-    return render(request, "components/confirm_page.html", context)
+    return _answered(
+        *(
+            request,
+            suggestion,
+            AnswerForm(request.POST or None, personas=usable),
+            recommendation_choose_other,
+        ),
+        question=f"Which persona is {suggestion.vm}?",
+        label="Choose",
+        done=lambda answer: f"{suggestion.vm} is {answer['persona']} from now on.",
+    )
 
 
 @login_required
 def recommendation_dismiss_view(request, pk):
     suggestion = suggestion_or_404(request, pk)
     _operator_or_403(request, suggestion.vm)
-    form = DismissForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        reason = form.cleaned_data["reason"]
-        act = lambda: recommendation_dismiss(recommendation=suggestion, by=request.user, reason=reason)  # noqa: E731
-        if saved(request, form, act):
-            messages.success(request, "The suggestion was dismissed.")
-            return redirect("analyzer:vm_detail", pk=suggestion.vm_id)
-    context = {
-        "question": f"Dismiss the suggestion for {suggestion.vm}?",
-        "form": form,
-        "submit_label": "Dismiss",
-        "cancel_url": suggestion.vm.get_absolute_url(),
-    }
-    return render(request, "components/confirm_page.html", context)
+    return _answered(
+        *(request, suggestion, DismissForm(request.POST or None), recommendation_dismiss),
+        question=f"Dismiss the suggestion for {suggestion.vm}?",
+        label="Dismiss",
+        done=lambda answer: "The suggestion was dismissed.",
+    )
 
 
 @login_required
 def recommendation_none_fits_view(request, pk):
     suggestion = suggestion_or_404(request, pk)
     _operator_or_403(request, suggestion.vm)
-    form = NoneFitsForm(request.POST or None)
+    return _answered(
+        *(request, suggestion, NoneFitsForm(request.POST or None), recommendation_none_fits),
+        question=f"Is none of the personas for {suggestion.vm}?",
+        label="None fits",
+        done=lambda answer: "Noted. Machines like this one are no longer taken for one of the personas.",
+    )
+
+
+def _answered(request, suggestion, form, service, *, question: str, label: str, done):
+    """Asks with `form`; what it holds goes to `service`, and `done(answer)` says so on the machine's page."""
     if request.method == "POST" and form.is_valid():
-        reason = form.cleaned_data["reason"]
-        act = lambda: recommendation_none_fits(recommendation=suggestion, by=request.user, reason=reason)  # noqa: E731
-        if saved(request, form, act):
-            messages.success(request, "Noted. Machines like this one are no longer taken for one of the personas.")
+        answer = form.cleaned_data
+        if saved(request, form, lambda: service(recommendation=suggestion, by=request.user, **answer)):
+            messages.success(request, done(answer))
             return redirect("analyzer:vm_detail", pk=suggestion.vm_id)
     context = {
-        "question": f"Is none of the personas for {suggestion.vm}?",
+        "question": question,
         "form": form,
-        "submit_label": "None fits",
+        "submit_label": label,
         "cancel_url": suggestion.vm.get_absolute_url(),
     }
     return render(request, "components/confirm_page.html", context)
@@ -144,7 +140,11 @@ def vm_persona_remove(request, pk):
     _operator_or_403(request, row.vm)
     back = reverse("analyzer:vm_personas", args=[row.vm_id])
     if request.method == "POST":
-        told(request, lambda: vm_persona_unassign(vm_persona=row, by=request.user), f"{row.persona} was removed.")
+        told(
+            request,
+            lambda: vm_persona_unassign(vm_persona=row, by=request.user),
+            f"{row.persona} was removed.",
+        )
         return redirect(back)
     question = f"Take {row.persona} for “{row.use_case}” off {row.vm}?"
     context = {"question": question, "submit_label": "Remove", "danger": True, "cancel_url": back}

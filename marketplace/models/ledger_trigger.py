@@ -3,6 +3,8 @@
 They answer as a broken constraint does (IntegrityError), whoever writes.
 """
 
+from personas.models.audit_trigger import execute_for
+
 TABLE, ACCOUNTS = "marketplace_movement", "marketplace_account"
 HELD = f"""(SELECT COALESCE(SUM(CASE WHEN destination_id = NEW.source_id THEN amount ELSE -amount END), 0)
     FROM {TABLE} WHERE source_id = NEW.source_id OR destination_id = NEW.source_id)"""  # noqa: S608  our own names
@@ -56,14 +58,8 @@ REMOVE = {
 
 
 def install(connection) -> None:
-    _execute(connection, INSTALL)
+    execute_for(connection, INSTALL)
 
 
 def remove(connection) -> None:
-    _execute(connection, REMOVE)
-
-
-def _execute(connection, statements: dict[str, list[str]]) -> None:
-    with connection.cursor() as cursor:
-        for statement in statements[connection.vendor]:
-            cursor.execute(statement)
+    execute_for(connection, REMOVE)

@@ -36,7 +36,7 @@ from marketplace.services.prices import fee_rate, fee_set
 from marketplace.views.listings import Market
 from personas.models import Role
 from personas.services.access import allows
-from personas.views.base import FormPage, ListPage, require_here
+from personas.views.base import AskPage, FormPage, ListPage, require_here
 
 
 class Accounts(Market):
@@ -143,19 +143,12 @@ def account_series(request, pk):
     return JsonResponse({"x": x, "series": series, "lines": [], "words": words})
 
 
-class CreditsTransfer(Accounts, FormPage):
+class CreditsTransfer(Accounts, AskPage):
     form_class = TransferForm
     template_name = "marketplace/transfer.html"
 
-    def dispatch(self, request, *args, **kwargs):
-        self.refuse_who_may_not_create()
-        return super().dispatch(request, *args, **kwargs)
-
-    def get_form_kwargs(self):
-        return {**super().get_form_kwargs(), "user": self.request.user}
-
     def get_context_data(self, **context):
-        return super().get_context_data(cancel_url=self.url("list"), submit_label="Transfer", **context)
+        return super().get_context_data(submit_label="Transfer", **context)
 
     def save(self, form):
         return credits_transfer(by=self.request.user, **form.cleaned_data)

@@ -15,7 +15,7 @@ from marketplace.services.keys import release_file
 from marketplace.views.listings import Market
 from personas.models import Role
 from personas.services.access import allows
-from personas.views.base import ActPage, ConfirmPage, FormPage, ListPage
+from personas.views.base import ActPage, AskPage, ConfirmPage, FormPage, ListPage
 
 
 class Catalogues(Market):
@@ -30,23 +30,12 @@ class CatalogueList(Catalogues, ListPage):
     template_name = "marketplace/catalogue_list.html"
 
 
-class CatalogueCreate(Catalogues, FormPage):
+class CatalogueCreate(Catalogues, AskPage):
     form_class = CatalogueForm
     template_name = "components/form_page.html"
 
-    def dispatch(self, request, *args, **kwargs):
-        self.refuse_who_may_not_create()
-        return super().dispatch(request, *args, **kwargs)
-
-    def get_form_kwargs(self):
-        return {**super().get_form_kwargs(), "user": self.request.user}
-
     def get_context_data(self, **context):
-        told = {
-            "heading": "Subscribe to a catalogue",
-            "cancel_url": self.url("list"),
-            "submit_label": "Subscribe",
-        }
+        told = {"heading": "Subscribe to a catalogue", "submit_label": "Subscribe"}
         return super().get_context_data(**told, **context)
 
     def save(self, form):

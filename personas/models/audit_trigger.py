@@ -29,14 +29,15 @@ REMOVE = {
 
 
 def install(connection) -> None:
-    _execute(connection, INSTALL)
+    execute_for(connection, INSTALL)
 
 
 def remove(connection) -> None:
-    _execute(connection, REMOVE)
+    execute_for(connection, REMOVE)
 
 
-def _execute(connection, statements: dict[str, list[str]]) -> None:
+def execute_for(connection, statements: dict[str, list[str]]) -> None:
+    """Those of the statements that are for this kind of database: {vendor: [SQL]}."""
     with connection.cursor() as cursor:
         for statement in statements[connection.vendor]:
             cursor.execute(statement)

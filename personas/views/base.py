@@ -115,16 +115,26 @@ class FormPage(Page, FormView):
         return self.url("detail", row)
 
 
-class CreatePage(FormPage):
+class AskPage(FormPage):
+    """A form of no row yet, for those who may make one; its form knows who asks."""
+
     def dispatch(self, request, *args, **kwargs):
         self.refuse_who_may_not_create()
         return super().dispatch(request, *args, **kwargs)
 
     def get_form_kwargs(self):
-        return {**super().get_form_kwargs(), "user": self.request.user, "instance": self.model()}
+        return {**super().get_form_kwargs(), "user": self.request.user}
 
     def get_context_data(self, **context):
-        return super().get_context_data(heading=f"New {self.words()}", cancel_url=self.url("list"), **context)
+        return super().get_context_data(cancel_url=self.url("list"), **context)
+
+
+class CreatePage(AskPage):
+    def get_form_kwargs(self):
+        return {**super().get_form_kwargs(), "instance": self.model()}
+
+    def get_context_data(self, **context):
+        return super().get_context_data(heading=f"New {self.words()}", **context)
 
 
 class EditPage(FormPage, SingleObjectMixin):

@@ -15,12 +15,12 @@ from personas.services.persona_document import persona_export, persona_import
 from personas.services.revisions import beside_the_older, difference
 from personas.views.base import (
     ArchivePage,
+    AskPage,
     ClonePage,
     ConfirmPage,
     CreatePage,
     DetailPage,
     EditPage,
-    FormPage,
     ListPage,
     Page,
     RestorePage,
@@ -119,19 +119,12 @@ class PersonaDocument(Personas, DetailPage):
         )
 
 
-class PersonaImport(Personas, FormPage):
+class PersonaImport(Personas, AskPage):
     form_class = PersonaImportForm
     template_name = "personas/persona_import.html"
 
-    def dispatch(self, request, *args, **kwargs):
-        self.refuse_who_may_not_create()
-        return super().dispatch(request, *args, **kwargs)
-
-    def get_form_kwargs(self):
-        return {**super().get_form_kwargs(), "user": self.request.user}
-
     def get_context_data(self, **context):
-        return super().get_context_data(cancel_url=self.url("list"), submit_label="Import", **context)
+        return super().get_context_data(submit_label="Import", **context)
 
     def save(self, form):
         department = form.cleaned_data["department"]
