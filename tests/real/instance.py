@@ -130,6 +130,8 @@ def processes_that_name(path: Path) -> list[str]:
             folder = os.readlink(entry / "cwd")
         except OSError:
             continue  # it ended while we looked
+        if not line:
+            continue  # it is ending: its memory is gone, its folder not yet
         if int(entry.name) != os.getpid() and (str(path) in line or folder.startswith(str(path))):
             found.append(line)
     return found
