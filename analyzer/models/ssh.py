@@ -16,7 +16,7 @@ class OfSourceQuerySet(OwnedQuerySet):
 
 class SshAccess(models.Model):
     """One login for all machines of a source. `credential` is a private key or a password as ciphertext
-    (analyzer.services.secret_box); nothing shows it again."""
+    (personas.services.secret_box); nothing shows it again."""
 
     class Kind(models.TextChoices):
         KEY = "key", "Private key"

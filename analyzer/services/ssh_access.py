@@ -13,12 +13,12 @@ from django.utils import timezone
 from analyzer.domain.ssh_keys import MOST_HOSTS, address, fingerprint, parse_address
 from analyzer.models import SourceEndpoint, SshAccess, SshHost
 from analyzer.models.source import SSH
-from analyzer.services.secret_box import seal, unseal
 from analyzer.sources.ssh import Denied, Door, Login, check_private_key, logins, offered_keys
 from personas.errors import BadInput, Refused
 from personas.models import Role
 from personas.services.access import require
 from personas.services.audit import record
+from personas.services.secret_box import seal, unseal
 
 Place = tuple[str, int, bool]  # host, port, is it the jump host
 

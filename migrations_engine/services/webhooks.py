@@ -9,7 +9,6 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from analyzer.services.secret_box import seal, unseal
 from migrations_engine.domain import webhooks as rules
 from migrations_engine.domain.webhooks import DeliveryState, Event
 from migrations_engine.models import MigrationRun, Wave, Webhook, WebhookDelivery
@@ -19,6 +18,7 @@ from personas.models import Department, Role
 from personas.services.access import require
 from personas.services.audit import record
 from personas.services.guarded_http import Unreachable, send
+from personas.services.secret_box import seal, unseal
 
 LEASE = timedelta(seconds=60)  # a sender that is silent for so long is dead
 MOST_AT_ONCE = 20
