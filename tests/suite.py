@@ -1,32 +1,35 @@
-"""`python3 manage.py test`: everything that must hold, in one command, with servers of its own.
+"""`python3 manage.py test`: everything that must hold, two parts at a time, with servers of its own.
 
-python3 manage.py test                     all checks, then pytest on SQLite, then on PostgreSQL + Redis
+python3 manage.py test                     all checks, then pytest on SQLite and on PostgreSQL + Redis
 python3 manage.py test PATH::NAME -x ...   just that pytest, on SQLite (--both: and on PostgreSQL + Redis)
 python3 manage.py lint                     only the checks that need no server
 """
 
 import os
+import re
 import secrets
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.bootstrap import debian
 from config.bootstrap.progress import private_dir
 from tests import servers
+from tests.lanes import Lanes
 
 PROJECT = Path(__file__).resolve().parent.parent
 REPORTS = PROJECT / "var" / "test"
+MACHINES = ["tests/real", "tests/journeys"]
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GROWN = ("DATABASE_URL", "CELERY_BROKER_URL")  # each run sets its own
-INTERRUPT_S = 60  # how long an interrupted part may take to clean up, QEMU guests included
+GROWN = ("DATABASE_URL", "CELERY_BROKER_URL")  # each part sets its own
 
 PYTHON = sys.executable
 LINT = {
@@ -68,21 +71,49 @@ def main(command: str, arguments: list[str]) -> int:
 
 def run_everything(chosen: list[str]) -> int:
     suite = Suite()
-    with ExitStack() as stack:
-        var = stack.enter_context(tempfile.TemporaryDirectory(prefix="personas-lint-"))
-        if not chosen:
+    if not chosen:
+        with tempfile.TemporaryDirectory(prefix="personas-lint-") as var:
             lint(suite, var)
             suite.check("shell scripts", SHELL_SCRIPTS, {})
-        database = stack.enter_context(servers.postgresql())
-        broker = stack.enter_context(servers.redis())
-        grown = dict(zip(GROWN, (database.url, broker.url), strict=True))
-        if not chosen:
-            suite.check(
-                "deployment settings", DEPLOY_CHECK, {**production(grown), "MIGRATION_PERSONAS_VAR": var}
-            )
-        suite.pytest("SQLite + files", chosen, {})
-        suite.pytest("PostgreSQL + Redis", [*chosen, "-m", "not once"], grown)
+            with grown() as ours:
+                suite.check(
+                    "deployment settings", DEPLOY_CHECK, {**production(ours), "MIGRATION_PERSONAS_VAR": var}
+                )
+    suite.pytest_all(parts_of(chosen))
     return suite.finish()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One pytest. `grown`: on a PostgreSQL and a Redis of its own, and only what asks for the database."""
+
+    name: str
+    arguments: list[str]
+    grown: bool = False
+
+    @property
+    def report(self) -> Path:
+        return private_dir(REPORTS) / f"{re.sub(r'[^a-z]+', '-', self.name.lower())}.xml"
+
+
+def parts_of(chosen: list[str]) -> list[Part]:
+    """What was chosen, on both databases; else everything, the guests and browsers apart: they take the longest."""
+    if chosen:
+        return [Part("SQLite", chosen), Part("PostgreSQL", chosen, grown=True)]
+    others = [f"--ignore={folder}" for folder in MACHINES]
+    return [
+        Part("machines, SQLite", MACHINES),
+        Part("code, SQLite", others),
+        Part("machines, PostgreSQL", MACHINES, grown=True),
+        Part("code, PostgreSQL", others, grown=True),
+    ]
+
+
+@contextmanager
+def grown() -> Iterator[dict[str, str]]:
+    """The environment that leads to a new PostgreSQL and a new Redis."""
+    with servers.postgresql() as database, servers.redis() as broker:
+        yield dict(zip(GROWN, (database.url, broker.url), strict=True))
 
 
 def lint(suite: "Suite", var: str) -> None:
@@ -108,34 +139,55 @@ class Suite:
     skipped: int = 0
     failures: list[str] = field(default_factory=list)
     took: dict[str, float] = field(default_factory=dict)  # seconds
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         """One check counts as one test. Its output is shown only where it fails."""
         started = time.monotonic()
-        code, output = run(command, environment, captured=True)
-        announce(f"{name}: {'ok' if code == 0 else 'FAILED'}")
-        if code:
-            print(output, flush=True)
-        self.count(name, started, passed=int(code == 0), failed=int(code != 0))
+        answer = subprocess.run(
+            command,
+            env={**without_servers(), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        failed = answer.returncode != 0
+        announce(f"{name}: {'FAILED' if failed else 'ok'}")
+        if failed:
+            print(answer.stdout, flush=True)
+        self.count(name, started, passed=int(not failed), failed=int(failed))
 
-    def pytest(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
-        announce(f"pytest on {name}")
+    def pytest_all(self, parts: list[Part]) -> None:
+        lanes = Lanes()
+        lanes.run(parts, lambda part: self.pytest(part, lanes))
+
+    def pytest(self, part: Part, lanes: Lanes) -> None:
+        announce(f"{part.name}: begins")
         started = time.monotonic()
-        report = private_dir(REPORTS) / f"{name.split()[0].lower()}.xml"
-        report.unlink(missing_ok=True)
-        code, _ = run([PYTHON, "-m", "pytest", f"--junitxml={report}", *arguments], environment)
-        counts = counted(report)
+        part.report.unlink(missing_ok=True)
+        command = [PYTHON, "-m", "pytest", f"--junitxml={part.report}", *part.arguments]
+        with ExitStack() as stack:
+            own = {}
+            if part.grown:
+                command += ["-m", "not once"]
+                own = stack.enter_context(grown())
+            code = lanes.relay(part.name, command, without_servers() | own)
+        counts = counted(part.report)
         if code and not counts["failed"]:
             counts["failed"] = 1  # it broke outside of a test: no report, nothing collected, a skip in CI
-        self.count(f"pytest on {name}", started, **counts)
+        announce(f"{part.name}: {'ok' if code == 0 else 'FAILED'}")
+        self.count(part.name, started, **counts)
 
     def count(self, name: str, started: float, *, passed: int, failed: int, skipped: int = 0) -> None:
-        self.took[name] = time.monotonic() - started
-        self.passed += passed
-        self.failed += failed
-        self.skipped += skipped
-        if failed:
-            self.failures.append(name)
+        with self._counting:
+            self.took[name] = time.monotonic() - started
+            self.passed += passed
+            self.failed += failed
+            self.skipped += skipped
+            if failed:
+                self.failures.append(name)
 
     def finish(self) -> int:
         if self.failures:
@@ -157,33 +209,8 @@ def counted(report: Path) -> dict[str, int]:
     return {"passed": total - failed - skipped, "failed": failed, "skipped": skipped}
 
 
-def run(command: list[str], environment: Mapping[str, str], *, captured: bool = False) -> tuple[int, str]:
-    """Run `command`; `(exit code, output if captured)`. Interrupted, it waits for it to clean up."""
-    inherited = {name: value for name, value in os.environ.items() if name not in GROWN}
-    process = subprocess.Popen(
-        command,
-        env={**inherited, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if captured else None,
-        stderr=subprocess.STDOUT if captured else None,
-        text=True,
-        start_new_session=True,  # Ctrl-C comes to us and is passed on once: twice would cut its cleaning short
-    )
-    try:
-        output, _ = process.communicate()
-    except BaseException:
-        end(process)
-        raise
-    return process.returncode, output or ""
-
-
-def end(process: subprocess.Popen) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(INTERRUPT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def without_servers() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in GROWN}
 
 
 def interrupt(number: int, frame) -> None:

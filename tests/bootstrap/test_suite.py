@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from config.bootstrap.progress import ROOT
-from tests import suite
+from tests import servers, suite
+from tests.lanes import Lanes
 
 SAMPLE = """
 import pytest
@@ -24,6 +26,15 @@ def test_marked(): pass
 def test_asking(db): pass
 
 def test_asking_indirectly(client, transactional_db): pass
+"""
+
+PATIENT = """
+import time
+try:
+    print('working', flush=True)
+    time.sleep(600)
+except KeyboardInterrupt:
+    print('cleaned up', flush=True)
 """
 
 
@@ -93,8 +104,8 @@ def test_a_run_without_any_test_is_a_failure(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     counting = suite.Suite()
     (tmp_path / "test_nothing.py").write_text("")
-    counting.pytest("nothing", [str(tmp_path / "test_nothing.py")], {})
-    assert counting.failures == ["pytest on nothing"]
+    counting.pytest_all([suite.Part("nothing", [str(tmp_path / "test_nothing.py")])])
+    assert counting.failures == ["nothing"]
 
 
 def test_a_check_that_fails_shows_its_output(capsys):
@@ -104,27 +115,43 @@ def test_a_check_that_fails_shows_its_output(capsys):
     assert counting.failed == 1
 
 
+def test_a_part_that_breaks_ends_the_others(tmp_path, capsys):
+    other = tmp_path / "other.py"
+    other.write_text(PATIENT)
+    lanes, begun = Lanes(), threading.Event()
+
+    def do(part):
+        if part == "breaks":
+            assert begun.wait(60)
+            raise servers.ServerFailed("no PostgreSQL")
+        begun.set()
+        lanes.relay(part, [sys.executable, str(other)], os.environ)
+
+    with pytest.raises(servers.ServerFailed):
+        lanes.run(["goes on", "breaks", "never begins"], do)
+    assert "never begins" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_command_lets_its_part_clean_up_and_stops_its_servers(ending, tmp_path):
+def test_an_interrupted_command_lets_its_parts_clean_up_and_stops_its_servers(ending, tmp_path):
     part = tmp_path / "part.py"
-    part.write_text(
-        "import time\n"
-        "try:\n    print('working', flush=True)\n    time.sleep(600)\n"
-        "except KeyboardInterrupt:\n    print('cleaned up', flush=True)\n"
-    )
+    part.write_text(PATIENT)
     command = (
-        "import signal, sys\n"
+        "import os, signal, sys\n"
         "from tests import servers, suite\n"
+        "from tests.lanes import Lanes\n"
         "for number in suite.ENDINGS: signal.signal(number, suite.interrupt)\n"
         "with servers.redis() as server:\n"
         "    print(server.folder, flush=True)\n"
-        f"    suite.run([sys.executable, {str(part)!r}], {{}})\n"
+        "    lanes = Lanes()\n"
+        f"    run = lambda mark: lanes.relay(mark, [sys.executable, {str(part)!r}], os.environ)\n"
+        "    lanes.run(['a', 'b', 'c'], run)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     folder = process.stdout.readline().strip()
-    assert process.stdout.readline() == "working\n"
+    assert {process.stdout.readline() for _ in "ab"} == {"a | working\n", "b | working\n"}
     process.send_signal(ending)
     rest, _ = process.communicate(timeout=120)
-    assert rest == "cleaned up\n"
+    assert sorted(rest.splitlines()) == ["a | cleaned up", "b | cleaned up"]
     assert process.returncode == 128 + ending
     assert not os.path.exists(folder)
