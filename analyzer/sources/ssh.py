@@ -168,6 +168,11 @@ async def _answer(connection, command: str) -> bytes:
         return bytes(answer)
 
 
+async def guarded_connection(door: Door, login: Login):
+    """An open connection, or Unreachable or Denied with its reason. Raises nothing that a network can cause."""
+    return await _guarded(_connected(door, login, None))
+
+
 async def _connected(door: Door, login: Login, tunnel):
     """A connection, or why there is none. Raises what _guarded knows."""
     if not door.pinned:

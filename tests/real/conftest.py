@@ -6,6 +6,7 @@ from django.conf import settings
 from config.quickstart.guests import build_guest
 from migrations_engine.domain.machine import SourceDisk
 from migrations_engine.targets.registry import open_target
+from tests.libvirtd import libvirtd
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,13 @@ def qemu(tmp_path_factory):
     yield target
     for machine in target.machines():
         target.destroy(machine.key)
+
+
+@pytest.fixture(scope="session")
+def libvirt():
+    """A private libvirtd; each test removes the machines that it defined."""
+    with libvirtd() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
