@@ -14,7 +14,7 @@ from migrations_engine.domain.states import STEPS, RunState
 from migrations_engine.models import MigratedVM
 from migrations_engine.services.runs import run_create
 from migrations_engine.targets.base import PrepareRefused
-from migrations_engine.targets.qemu import target as qemu_target
+from migrations_engine.targets.qemu import workbench
 from migrations_engine.targets.qemu.agent_packages import AGENT
 from tests.real.estate import real_estate, sha256
 
@@ -64,7 +64,7 @@ def test_cloud_init_brings_the_agent_where_the_disk_cannot_be_changed(qemu, monk
     def refused(*arguments):
         raise PrepareRefused("as if it were a file system that cannot be changed from outside")
 
-    monkeypatch.setattr(qemu_target, "prepare_offline", refused)
+    monkeypatch.setattr(workbench, "prepare_offline", refused)
     guest = build_guest("full-agentless", settings.CACHE_DIR / "guests")
     facts = scan_image(guest.path, guest.format)
     access = qemu.access(facts)

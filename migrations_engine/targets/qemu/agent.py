@@ -7,8 +7,12 @@ earlier, killed conversation left in it.
 import base64
 import secrets
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from migrations_engine.targets.base import AgentUnavailable, TargetError
 from migrations_engine.targets.qemu.wire import Wire, WireClosed
@@ -28,9 +32,19 @@ class Executed:
     stderr: str
 
 
-@dataclass(frozen=True)
-class Agent:
-    socket_path: Path
+class Turn(Protocol):
+    """One caller's conversation with the agent."""
+
+    def ask(self, command: str, arguments: dict, deadline: float) -> object:
+        """Raises AgentRefused; AgentUnavailable, OSError and ValueError where nobody answers properly by `deadline`."""
+
+
+class Agent(ABC):
+    """A guest's agent, whatever way leads to it."""
+
+    @abstractmethod
+    def turn(self, deadline: float) -> AbstractContextManager[Turn]:
+        """Opens a conversation. Raises as `Turn.ask` does."""
 
     def answers(self, timeout_s: float = SYNC_S) -> bool:
         try:
@@ -42,24 +56,8 @@ class Agent:
     def ask(self, command: str, timeout_s: float = 20, **arguments) -> object:
         """Raises AgentUnavailable, AgentRefused."""
         deadline = time.monotonic() + timeout_s
-        try:
-            with Wire(self.socket_path, timeout_s) as wire:
-                _synchronise(wire, deadline)
-                return _ask(wire, deadline, command, arguments)
-        except (TimeoutError, WireClosed, ValueError) as error:
-            raise AgentUnavailable(f"the guest agent does not answer: {error}") from error
-
-    def tell(self, command: str, **arguments) -> None:
-        """For a command that never answers when it succeeds (guest-shutdown)."""
-        try:
-            with Wire(self.socket_path, SYNC_S) as wire:
-                _synchronise(wire, time.monotonic() + SYNC_S)
-                wire.send({"execute": command, "arguments": arguments})
-                wire.receive(time.monotonic() + 1)
-        except TimeoutError:
-            return  # silence is its yes
-        except (WireClosed, ValueError) as error:
-            raise AgentUnavailable(f"the guest agent does not answer: {error}") from error
+        with _silence_told(), self.turn(deadline) as turn:
+            return turn.ask(command, arguments, deadline)
 
     def sh(self, script: str, *arguments: str, text: str = "", timeout_s: float = 60) -> Executed:
         """Runs a short script of ours with `sh`, `text` on its stdin, and waits. Raises AgentUnavailable.
@@ -67,13 +65,56 @@ class Agent:
         Its end can be asked for only once, so whatever must survive a crash of ours leaves its result in a file.
         """
         deadline = time.monotonic() + timeout_s
+        with _silence_told(), self.turn(min(deadline, time.monotonic() + 15)) as turn:
+            pid = turn.ask("guest-exec", _exec_arguments(script, arguments, text), deadline)["pid"]
+            return _wait(turn, deadline, pid)
+
+
+@contextmanager
+def _silence_told() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # a time-out is an OSError
+        raise AgentUnavailable(f"the guest agent does not answer: {error}") from error
+
+
+@dataclass(frozen=True)
+class PortAgent(Agent):
+    """Through the Unix socket that QEMU makes of the guest's virtio port."""
+
+    socket_path: Path
+
+    @contextmanager
+    def turn(self, deadline: float) -> Iterator[Turn]:
+        with Wire(self.socket_path, max(deadline - time.monotonic(), 0.1)) as wire:
+            _synchronise(wire, deadline)
+            yield PortTurn(wire)
+
+    def tell(self, command: str, **arguments) -> None:
+        """For a command that never answers when it succeeds (guest-shutdown)."""
         try:
-            with Wire(self.socket_path, timeout_s) as wire:
-                _synchronise(wire, min(deadline, time.monotonic() + 15))
-                pid = _ask(wire, deadline, "guest-exec", _exec_arguments(script, arguments, text))["pid"]
-                return _wait(wire, deadline, pid)
-        except (TimeoutError, WireClosed, ValueError) as error:
+            with self.turn(time.monotonic() + SYNC_S) as turn:
+                turn.ask(command, arguments, time.monotonic() + 1)
+        except TimeoutError:
+            return  # silence is its yes
+        except (WireClosed, ValueError) as error:
             raise AgentUnavailable(f"the guest agent does not answer: {error}") from error
+
+
+@dataclass(frozen=True)
+class PortTurn:
+    wire: Wire
+
+    def ask(self, command: str, arguments: dict, deadline: float) -> object:
+        self.wire.send({"execute": command, "arguments": arguments})
+        return answer(command, self.wire.receive(deadline))
+
+
+def answer(command: str, reply: dict) -> object:
+    """What a reply holds. Raises AgentRefused."""
+    if "error" in reply:
+        raise AgentRefused(f"the guest agent refused {command}: {reply['error'].get('desc')}")
+    return reply["return"]
 
 
 def _exec_arguments(script: str, arguments: tuple[str, ...], text: str) -> dict:
@@ -85,10 +126,10 @@ def _exec_arguments(script: str, arguments: tuple[str, ...], text: str) -> dict:
     }
 
 
-def _wait(wire: Wire, deadline: float, pid: int) -> Executed:
+def _wait(turn: Turn, deadline: float, pid: int) -> Executed:
     pause = POLL_FIRST_S
     while True:
-        state = _ask(wire, deadline, "guest-exec-status", {"pid": pid})
+        state = turn.ask("guest-exec-status", {"pid": pid}, deadline)
         if state["exited"]:
             # a death by signal has no exitcode; 128 + signal is what a shell says
             code = state.get("exitcode", 128 + state.get("signal", 0))
@@ -109,11 +150,3 @@ def _synchronise(wire: Wire, deadline: float) -> None:
         line = wire.receive_line(deadline).rpartition(b"\xff")[2]
         if line.strip() == b'{"return": %d}' % token:
             return
-
-
-def _ask(wire: Wire, deadline: float, command: str, arguments: dict) -> object:
-    wire.send({"execute": command, "arguments": arguments})
-    reply = wire.receive(deadline)
-    if "error" in reply:
-        raise AgentRefused(f"the guest agent refused {command}: {reply['error'].get('desc')}")
-    return reply["return"]

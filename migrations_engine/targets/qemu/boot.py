@@ -9,7 +9,7 @@ from pathlib import Path
 from migrations_engine.targets.base import AgentUnavailable, KeepAlive, MachineFailed
 from migrations_engine.targets.qemu import process, qmp
 from migrations_engine.targets.qemu.accelerator import Accelerator, accelerator, remember
-from migrations_engine.targets.qemu.agent import Agent
+from migrations_engine.targets.qemu.agent import PortAgent
 from migrations_engine.targets.qemu.agent_packages import FAILED
 from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.wire import WireClosed
@@ -17,8 +17,8 @@ from migrations_engine.targets.qemu.wire import WireClosed
 PORT_TRIES = 3
 
 
-def agent_of(folder: Folder) -> Agent:
-    return Agent(folder.path / "agent.sock")
+def agent_of(folder: Folder) -> PortAgent:
+    return PortAgent(folder.path / "agent.sock")
 
 
 @dataclass(frozen=True)

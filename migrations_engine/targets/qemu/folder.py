@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +71,16 @@ class Folder:
             os.fsync(file.fileno())
         draft.rename(self.path / "record.json")
         return record
+
+    def remove(self, kept: Collection[Path] = ()) -> tuple[str, ...]:
+        """All but `kept`, and the folder where nothing is kept. The caller holds the lock. The names of what went."""
+        removed = [path for path in sorted(self.path.iterdir()) if path not in kept and path.name != ".lock"]
+        for path in removed:
+            path.unlink()
+        (self.path / ".lock").unlink()
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+        return tuple(path.name for path in removed)
 
     @contextmanager
     def locked(self, keep_alive: KeepAlive) -> Iterator[None]:
