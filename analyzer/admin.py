@@ -10,6 +10,7 @@ from analyzer.models import (
     Recommendation,
     Scan,
     SourceEndpoint,
+    SuggestionOutcome,
     UsageSeries,
     VirtualMachine,
     VMPersona,
@@ -138,6 +139,13 @@ class RecommendationAdmin(ReadOnly):
 class FeedbackAdmin(ReadOnly):
     list_display = ["vm", "verdict", "persona", "reason", "by", "created_at"]
     list_filter = ["verdict"]
+
+
+@admin.register(SuggestionOutcome)
+class SuggestionOutcomeAdmin(ReadOnly):
+    list_display = ["vm", "persona", "kind", "ended_at", "taught_at"]
+    list_filter = ["kind"]
+    search_fields = ["vm__name"]
 
 
 @admin.register(UsageSeries)

@@ -5,6 +5,7 @@ from celery import shared_task
 from analyzer.services.discovery import discoveries_sweep, source_discover_queued
 from analyzer.services.drafts import drafts_refresh_all
 from analyzer.services.fleet import fleet_rescore
+from analyzer.services.outcomes import drift_find, outcomes_teach
 from analyzer.services.prometheus import usage_collect_all
 from analyzer.services.rescans import rescans_queue
 from analyzer.services.scans import running_scan_work, scan_work, scans_sweep
@@ -44,8 +45,11 @@ def rescan() -> None:
 
 @shared_task(name="analyzer.fleet")
 def fleet() -> None:
-    """Scores what changed, then groups what fits nothing."""
+    """Learns what became of suggestions, scores what changed, sees who is no longer what they were, then groups what
+    fits nothing."""
+    outcomes_teach()
     fleet_rescore()
+    drift_find()
     drafts_refresh_all()
 
 

@@ -29,7 +29,7 @@ from analyzer.services.vm_personas import vm_persona_assign, vm_persona_unassign
 
 
 class RecommendationViewSet(OperatorWrites, VisibleRows, viewsets.ReadOnlyModelViewSet):
-    queryset = Recommendation.objects.select_related("vm", "persona")
+    queryset = Recommendation.objects.select_related("vm", "persona").prefetch_related("outcomes")
     serializer_class = RecommendationSerializer
     filterset_class = RecommendationFilter
     filter_backends = [DjangoFilterBackend]

@@ -37,6 +37,7 @@ class CardSerializer(serializers.Serializer):
     name = serializers.CharField()
     version = serializers.IntegerField()
     answers = serializers.IntegerField()
+    outcomes = serializers.IntegerField(help_text="What became of suggestions, learned beside the answers.")
     said_right = serializers.FloatField(allow_null=True, help_text="Share right before it was told.")
     calibration = serializers.DictField(child=serializers.FloatField())
     features = serializers.DictField(child=serializers.IntegerField())

@@ -13,6 +13,7 @@ from analyzer.models import (
     Scan,
     Service,
     SourceEndpoint,
+    SuggestionOutcome,
     UsageSeries,
     VirtualMachine,
     VMPersona,
@@ -160,8 +161,19 @@ class RankingField(serializers.JSONField):
     """Best first; the second is the runner-up."""
 
 
+class SuggestionOutcomeSerializer(serializers.ModelSerializer):
+    """What became of it: one for each run."""
+
+    class Meta:
+        model = SuggestionOutcome
+        fields = ["run_id", "persona", "kind", "ended_at"]
+        read_only_fields = fields
+
+
 class RecommendationSerializer(serializers.ModelSerializer):
     ranking = RankingField(read_only=True)
+    coverage_missing = serializers.ListField(child=serializers.CharField(), read_only=True)
+    outcomes = SuggestionOutcomeSerializer(many=True, read_only=True)
 
     class Meta:
         model = Recommendation
@@ -174,6 +186,9 @@ class RecommendationSerializer(serializers.ModelSerializer):
             "ranking",
             "reason",
             "state",
+            "coverage_stars",
+            "coverage_missing",
+            "outcomes",
             "model_version",
             "created_at",
         ]

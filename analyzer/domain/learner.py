@@ -20,6 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from analyzer.domain.outcomes import Lesson
 from analyzer.domain.software import Workload, head, meaning
 from analyzer.knowledge.trades import trades
 
@@ -101,12 +102,24 @@ def _add(found: dict[str, float], name: str, share: float) -> None:
 
 @dataclass(frozen=True)
 class Example:
-    """One answer. `label`: the persona, NONE for "none of them"; `wrong`: label is what it is not."""
+    """One answer. `label`: the persona, NONE for "none of them"; `wrong`: label is what it is not. What became of it
+    later has less `weight`, and a `source`: what the same one says next takes its place."""
 
     row: tuple[tuple[int, float], ...]
     hints: tuple[str, ...]  # the personas whose hints were met are found again by these names
     label: str
     wrong: bool = False
+    weight: float = 1.0
+    source: str = ""
+
+    def as_json(self) -> list:
+        told = [list(map(list, self.row)), list(self.hints), self.label, self.wrong]
+        return [*told, self.weight, self.source] if self.source else told
+
+    @classmethod
+    def from_json(cls, told: Sequence) -> "Example":
+        row, hints, *rest = told
+        return cls(tuple((at, by) for at, by in row), tuple(hints), *rest)
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,7 @@ class Model:
             "moves": {
                 each: {str(at): round(by, 5) for at, by in row.items()} for each, row in self.moves.items()
             },
-            "memory": [[list(map(list, e.row)), list(e.hints), e.label, e.wrong] for e in self.memory],
+            "memory": [each.as_json() for each in self.memory],
             "said": [[round(logit, 4), right] for logit, right in self.said],
         }
 
@@ -137,10 +150,7 @@ class Model:
         return cls(
             version=told["version"],
             moves={each: {int(at): by for at, by in row.items()} for each, row in told["moves"].items()},
-            memory=tuple(
-                Example(tuple((at, by) for at, by in row), tuple(hints), label, wrong)
-                for row, hints, label, wrong in told["memory"]
-            ),
+            memory=tuple(map(Example.from_json, told["memory"])),
             said=tuple((logit, right) for logit, right in told["said"]),
         )
 
@@ -152,7 +162,8 @@ class Model:
         return {
             "name": f"{NAME}.{self.version}",
             "version": self.version,
-            "answers": len(self.memory),
+            "answers": sum(not each.source for each in self.memory),
+            "outcomes": sum(bool(each.source) for each in self.memory),
             "said_right": round(sum(right) / len(right), 3) if right else None,
             "calibration": {"slope": round(slope, 3), "shift": round(shift, 3), "from": len(self.said)},
             "features": {"trades": len(TRADES), "names": BUCKETS},
@@ -265,13 +276,34 @@ def learned(
     if not wrong and label in scorer.at:
         chances = softmax(scorer.logits(dense_rows([example.row]), [example.hints]))[0]
         said = (*said, (_logit(chances.max()), int(chances.argmax()) == scorer.at[label]))[-CALIBRATED_ON:]
-    memory = (*model.memory, example)[-MEMORY:]
-    told = [each for each in memory if each.label in scorer.at]
-    moves = _fit(scorer, told)
+    return replace(_refitted(model, scorer, (*model.memory, example)[-MEMORY:]), said=said)
+
+
+def learned_later(
+    model: Model,
+    profiles: Sequence[Profile],
+    workload: Workload,
+    *,
+    label: str,
+    source: str,
+    lesson: Lesson | None,
+    shared: Model | None = None,
+) -> Model:
+    """The model after it was told what became of a suggestion; `lesson` None: what `source` said before is forgotten.
+    It says nothing of how sure the model may be: whoever followed a suggestion had seen it."""
+    kept = tuple(each for each in model.memory if each.source != source)
+    if lesson:
+        row, hints = row_of(workload), hinted(workload, profiles)
+        kept = (*kept, Example(row, hints, label, lesson.wrong, lesson.weight, source))[-MEMORY:]
+    return model if kept == model.memory else _refitted(model, Scorer(model, profiles, shared), kept)
+
+
+def _refitted(model: Model, scorer: Scorer, memory: tuple[Example, ...]) -> Model:
+    moves = _fit(scorer, [each for each in memory if each.label in scorer.at])
     kept = {
         each: row for each, row in model.moves.items() if each not in scorer.at
     }  # archived ones may come back
-    return replace(model, version=model.version + 1, moves=kept | moves, memory=memory, said=said)
+    return replace(model, version=model.version + 1, moves=kept | moves, memory=memory)
 
 
 def _fit(scorer: Scorer, told: Sequence[Example]) -> dict[str, dict[int, float]]:
@@ -280,9 +312,10 @@ def _fit(scorer: Scorer, told: Sequence[Example]) -> dict[str, dict[int, float]]
     targets = np.zeros(offsets.shape)
     targets[np.arange(len(told)), [scorer.at[each.label] for each in told]] = 1
     wrong = np.array([each.wrong for each in told], dtype=bool)
+    counts = np.array([[each.weight] for each in told]).reshape(-1, 1)
     weights, pace, size = scorer.weights.copy(), 0.0, 0.0
     for step in range(1, STEPS + 1):
-        pull = _pull(softmax(rows @ weights.T + offsets), targets, wrong)
+        pull = counts * _pull(softmax(rows @ weights.T + offsets), targets, wrong)
         slope = pull.T @ rows + scorer.stiffness * (weights - scorer.prior)
         pace, size = 0.8 * pace + 0.2 * slope, 0.95 * size + 0.05 * slope**2
         eased = STRIDE * (1 - (step - 1) / STEPS)

@@ -2,6 +2,7 @@ from analyzer.models.fleet import Fingerprint, PersonaDraft
 from analyzer.models.inventory import InventoryUpload
 from analyzer.models.learning import Recommender
 from analyzer.models.machine import Disk, Nic, VirtualMachine, VMPersona
+from analyzer.models.outcome import SuggestionOutcome
 from analyzer.models.prometheus import UsageProvider
 from analyzer.models.recommendation import Feedback, Recommendation
 from analyzer.models.scan import Package, Scan, Service
@@ -26,6 +27,7 @@ __all__ = [
     "SourceEndpoint",
     "SshAccess",
     "SshHost",
+    "SuggestionOutcome",
     "UsageProvider",
     "UsageSeries",
     "VMPersona",

@@ -35,6 +35,10 @@ class Recommendation(models.Model):
     reason = models.CharField(max_length=400, blank=True, help_text="Why none fits; empty when one does.")
     state = models.CharField(max_length=10, choices=RecommendationState, default=RecommendationState.ACTIVE)
     no_fit = models.FloatField(default=0, help_text="How likely it is that none fits, 0 to 1.")
+    coverage_stars = models.PositiveSmallIntegerField(
+        null=True, help_text="How complete the data were that it was made from, 1 to 5; null: not known."
+    )
+    coverage_missing = models.JSONField(default=list, help_text="What was missing, in words.")
     model_version = models.CharField(max_length=40)
     created_at = models.DateTimeField(auto_now_add=True)
 

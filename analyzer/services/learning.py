@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from analyzer.domain.facts import Facts
-from analyzer.domain.learner import NONE, Model, Profile, Scorer, learned
+from analyzer.domain.learner import NONE, Model, Profile, Scorer, learned, learned_later
+from analyzer.domain.outcomes import Lesson
 from analyzer.domain.software import workload
 from analyzer.models import Recommender
 from analyzer.models.learning import SHARED
@@ -76,6 +77,31 @@ def answer_learn(
     if recommender.shares:
         together = _locked(Recommender.objects.filter(scope=SHARED).first() or Recommender(scope=SHARED))
         together.state = learned(model_of(together), profiles, found, label=label, wrong=wrong).as_json()
+        together.save(update_fields=["state", "updated_at"])
+
+
+@transaction.atomic
+def outcome_learn(
+    *,
+    department: Department | None,
+    facts: Facts,
+    profiles: Sequence[Profile],
+    label: str,
+    source: str,
+    lesson: Lesson | None,
+) -> None:
+    """What became of the persona `label`, days after the answer; it says nothing for or against a shadow's trial."""
+    recommender = _locked(recommender_of(department))
+    if not recommender.enabled:
+        return
+    told = {"label": label, "source": source, "lesson": lesson}
+    found, shared = workload(facts), _shared() if recommender.shares else None
+    model = learned_later(model_of(recommender), profiles, found, shared=shared, **told)
+    recommender.state = model.as_json()
+    recommender.save(update_fields=["state", "updated_at"])
+    if recommender.shares:
+        together = _locked(Recommender.objects.filter(scope=SHARED).first() or Recommender(scope=SHARED))
+        together.state = learned_later(model_of(together), profiles, found, **told).as_json()
         together.save(update_fields=["state", "updated_at"])
 
 

@@ -7,6 +7,7 @@ from analyzer.domain.facts import Facts
 from analyzer.domain.learned_ranking import learned_ranking, profile_of
 from analyzer.domain.learner import NONE, Profile
 from analyzer.domain.recommend import Candidate, Ranking, recommend
+from analyzer.domain.suggestion_coverage import suggestion_coverage
 from analyzer.models import Feedback, Recommendation, Scan, VirtualMachine
 from analyzer.models.recommendation import RecommendationState, Verdict
 from analyzer.services.fingerprints import fingerprint_store
@@ -92,14 +93,14 @@ def recommendation_make(*, scan: Scan, facts: Facts) -> Recommendation:
     newest = Recommendation.objects.filter(vm=scan.vm).first()
     if newest and newest.state != RecommendationState.ACTIVE and _same(newest, ranking):
         return newest
-    return _replace(scan, ranking)
+    return _replace(scan, facts, ranking)
 
 
 @transaction.atomic
 def recommendation_refresh(*, scan: Scan, facts: Facts, by) -> Recommendation:
     """Asks again on purpose, e.g. after the personas have changed."""
     require(by=by, department=scan.vm.department, role=Role.OPERATOR)
-    made = _replace(scan, ranking_of(vm=scan.vm, facts=facts))
+    made = _replace(scan, facts, ranking_of(vm=scan.vm, facts=facts))
     record(by=by, action="recommendation.refresh", obj=scan.vm, after={"recommendation": str(made.pk)})
     return made
 
@@ -114,11 +115,14 @@ def _same(newest: Recommendation, ranking: Ranking) -> bool:
     )
 
 
-def _replace(scan: Scan, ranking: Ranking) -> Recommendation:
+def _replace(scan: Scan, facts: Facts, ranking: Ranking) -> Recommendation:
     VirtualMachine.objects.select_for_update().get(pk=scan.vm_id)  # one open question per machine
     Recommendation.objects.filter(vm=scan.vm, state=RecommendationState.ACTIVE).delete()  # never answered
+    stars, missing = suggestion_coverage(facts, measured=scan.vm.usage.exists())
     return Recommendation.objects.create(
         vm=scan.vm,
+        coverage_stars=stars,
+        coverage_missing=missing,
         scan=scan,
         persona_id=ranking.best.persona if ranking.best else None,
         score=ranking.ranked[0].score if ranking.ranked else 0,

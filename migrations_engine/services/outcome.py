@@ -5,8 +5,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from analyzer.models import Recommendation
-from analyzer.models.recommendation import RecommendationState
+from analyzer.domain.outcomes import OutcomeKind
+from analyzer.services.outcomes import suggestion_outcome_write
 from migrations_engine.domain.states import RunState, StepName, StepState
 from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import MigrationRun
@@ -15,9 +15,6 @@ from personas.models.track_record import Outcome
 from personas.services.allowances import runs_return
 from personas.services.audit import record
 from personas.services.track_record import outcomes_write
-
-TELLING = {RunState.SUCCEEDED: RecommendationState.SUCCEEDED, RunState.FAILED: RecommendationState.FAILED}
-OPEN = (RecommendationState.CLAIMED, RecommendationState.FAILED)  # a retry may turn a failure into a success
 
 
 def run_ended(run_id: uuid.UUID) -> None:
@@ -29,12 +26,32 @@ def run_ended(run_id: uuid.UUID) -> None:
     if run.is_test:  # a rehearsal says nothing of its persona, and takes nothing of what was bought
         runs_return(run_id=run.pk, now=timezone.now())
         return
-    if run.state in TELLING and run.persona_id:
-        followed = Recommendation.objects.filter(vm=run.vm, persona_id=run.persona_id, state__in=OPEN)
-        followed.update(state=TELLING[RunState(run.state)])
+    _tell_suggestion(run)
     if run.state != RunState.SUCCEEDED:
         runs_return(run_id=run.pk, now=timezone.now())
     _keep_record(run)
+
+
+def _tell_suggestion(run: MigrationRun) -> None:
+    """A cancelled run says nothing: whoever cancels may have taken the wrong target."""
+    if run.state == RunState.CANCELLED:
+        return
+    machine = run.plan.get("machine") or {}
+    suggestion_outcome_write(
+        vm=run.vm,
+        run_id=run.pk,
+        personas=[each["id"] for each in run.plan["personas"]],
+        kind=_kind(run),
+        ended_at=run.finished_at,
+        vcpus=machine.get("vcpus"),
+        memory_mib=machine.get("memory_mib"),
+    )
+
+
+def _kind(run: MigrationRun) -> OutcomeKind:
+    if run.state == RunState.FAILED and _script_failed(run):
+        return OutcomeKind.SCRIPT_FAILED
+    return OutcomeKind(run.state)
 
 
 def _keep_record(run: MigrationRun) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from analyzer.models import Recommendation
 from migrations_engine import pipeline
 from migrations_engine.domain.states import RunState
 from migrations_engine.domain.terms import Commit, Mode, OnRollback, Terms
@@ -203,3 +204,16 @@ def test_test_migration_is_labelled_at_the_target_and_counts_for_nothing(estate,
     run = launched(Terms(mode=Mode.TEST))
     assert world.machines[str(run.pk)].tags["test-migration"] == str(run.pk)
     assert not RunOutcome.objects.exists()
+
+
+def test_rollback_of_a_success_is_told_to_the_suggestion(estate, launched):
+    Recommendation.objects.all().delete()
+    columns = {"score": 0.9, "ranking": [], "state": "claimed", "model_version": "1"}
+    suggestion = Recommendation.objects.create(vm=estate.vm, scan=estate.scan, persona=estate.persona, **columns)
+    run = launched(Terms())
+    assert (run.state, suggestion.outcomes.get().kind) == (RunState.SUCCEEDED, "succeeded")
+    commitment.run_rollback(run=run, by=estate.operator)
+    pipeline.sweep()
+    suggestion.refresh_from_db()
+    assert (suggestion.state, suggestion.outcomes.get().kind) == ("failed", "rolled_back")
+    assert suggestion.outcomes.get().memory_mib == run.plan["machine"]["memory_mib"]
