@@ -7,7 +7,7 @@ from typing import Any
 
 from analyzer.domain.facts import Facts
 from migrations_engine.domain.blueprint import normal
-from migrations_engine.domain.concerns import version_matches
+from migrations_engine.domain.concerns.system import version_matches
 from migrations_engine.domain.guest_report import memory_as_asked
 from migrations_engine.domain.kernels import satisfies
 from migrations_engine.domain.machine import (

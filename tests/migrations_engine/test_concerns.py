@@ -6,7 +6,8 @@ import pytest
 
 from analyzer.domain.facts import Coverage, Filesystem, Kernel
 from migrations_engine.domain.access import Access
-from migrations_engine.domain.concerns import MIB, Outlook, Severity, blocking, concerns
+from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
+from migrations_engine.domain.concerns.storage import MIB
 from migrations_engine.domain.disk_bus import BusChoice
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, Concern, Enforcement, MachineSpec

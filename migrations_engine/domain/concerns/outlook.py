@@ -1,0 +1,59 @@
+"""What a concern is, and what concerns are drawn from."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from analyzer.domain.facts import Facts
+from migrations_engine.domain import machine
+from migrations_engine.domain.access import BY_AGENT, Access
+from migrations_engine.domain.disk_bus import BusChoice
+from migrations_engine.domain.kernels import KernelChoice
+from migrations_engine.domain.machine import MachineSpec
+from migrations_engine.domain.software import NOTHING, Software
+
+
+class Severity(StrEnum):
+    CRITICAL = "Critical"
+    WARNING = "Warning"
+    INFORMATION = "Information"
+
+
+@dataclass(frozen=True)
+class Concern:
+    """`id` is stable (for filters, tests, documentation); `subject` is the setting that it is about, or empty."""
+
+    id: str
+    category: str
+    severity: Severity
+    text: str
+    action: str = ""
+    subject: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What concerns are drawn from. `scripts`: [{"name", "interpreter", "approved"?}]; `notices`: of the personas,
+    [{"persona", "blocks", "text", "action"}]; `unknown`: (what, name) that no row has."""
+
+    settings: Mapping[str, Any]
+    spec: MachineSpec
+    facts: Facts | None
+    kernel: KernelChoice
+    disks: tuple[Mapping[str, Any], ...]
+    scripts: tuple[Mapping[str, Any], ...] = ()
+    notices: tuple[Mapping[str, Any], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+    access: Access = BY_AGENT
+    software: Software = NOTHING
+    disk_bus: BusChoice | None = None
+    enforcement: tuple[machine.Enforcement, ...] = ()
+    target: tuple[machine.Concern, ...] = ()
+    free_bytes: int | None = None
+    has_persona: bool = True
+    refused: tuple[Mapping[str, Any], ...] = ()
+    missing_since: str = ""
