@@ -140,6 +140,7 @@ class Filesystem(_Frozen):
     label: Text = ""
     uuid: Text = ""
     mount_point: LongText | None = None
+    mounted_as: LongText = ""  # fstab's word for it: "UUID=…", "/dev/sda1"
     start_bytes: Count = 0  # on the disk; 0 for a logical volume
     size_bytes: Count = 0
     used_bytes: Count | None = None

@@ -6,6 +6,7 @@ from typing import Any
 
 from analyzer.domain.facts import Facts, Kernel
 from migrations_engine.domain import disk_bus as disk_buses
+from migrations_engine.domain.device_names import by_uuid
 from migrations_engine.domain.kernels import KernelChoice
 from migrations_engine.domain.machine import GIB, FirstBoot, Forward, MachineSpec, Rule, SecurityGroup
 from migrations_engine.domain.settings_path import leaf
@@ -98,6 +99,7 @@ def first_boot(
     kernel: KernelChoice,
     packages: tuple[str, ...] = (),
     software: tuple[str, ...] = (),
+    bus: str = disk_buses.DEFAULT,
 ) -> FirstBoot:
     """A module that the kernel to be booted is known not to have is left out: loading it would leave a failed unit."""
     booted = booted_kernel(facts, kernel)
@@ -110,6 +112,7 @@ def first_boot(
         kernel_modules=tuple(modules),
         packages=packages,
         software=software,
+        device_names=by_uuid(facts, bus) if facts else {},
     )
 
 

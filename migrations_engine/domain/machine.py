@@ -113,6 +113,7 @@ class FirstBoot:
     )
     cloud_init: bool = False  # the guest has it: the way in when the file system cannot be changed offline
     packages: tuple[str, ...] = ()  # "name=version": brought to the guest and installed by it (see `Access`)
+    device_names: Mapping[str, str] = field(default_factory=dict)  # as domain/device_names.py gives them
     software: tuple[str, ...] = ()  # the same, for what the settings ask for (see `Software`)
     once_script: str | None = (
         None  # root runs it once; its code is left in /var/lib/migration-personas/first-boot/

@@ -56,6 +56,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
             has_persona=bool(document["personas"]),
             refused=tuple(document["merged"]["refused"]),
             missing_since=document["vm"]["missing_since"],
+            namesakes=tuple(document.get("namesakes", ())),  # plans of before have none
         )
     )
     rows = _changes(document, spec, facts, kernel, told)

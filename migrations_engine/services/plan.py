@@ -11,7 +11,8 @@ from analyzer.models import Scan, VirtualMachine
 from analyzer.services.scans import facts_of
 from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.machine import SpecError
-from migrations_engine.models import TargetEndpoint
+from migrations_engine.domain.terms import Mode
+from migrations_engine.models import MigratedVM, TargetEndpoint
 from migrations_engine.services import assessment
 from migrations_engine.services.targets import default_target, open_endpoint
 from personas.domain.canonical import sha256_of
@@ -43,7 +44,7 @@ class Plan:
     use_case, target {id, name, kind},
     layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, merged (the merge's own answer),
     scripts [{id, name, revision, interpreter, sha256, body, approved}],
-    security_groups [{name, rules}], unknown [(what, name)],
+    security_groups [{name, rules}], unknown [(what, name)], namesakes [when they came],
     notices [{persona, blocks, text, action}], scan {id, at} or null, kernel, machine, access, software, enforcement,
     concerns, changes.
     """
@@ -127,6 +128,7 @@ def _document(template, vm, personas, use_case, overrides, target, by) -> dict[s
         "scripts": scripts,
         "security_groups": groups,
         "unknown": [*unknown_scripts, *unknown_groups],
+        "namesakes": _namesakes(vm, target),
         "notices": [told for persona in personas for told in _notices(persona, vm)],
         "scan": {"id": str(scan.pk), "at": scan.created_at.isoformat()} if scan else None,
     }
@@ -167,6 +169,14 @@ def _vm(vm: VirtualMachine) -> dict[str, Any]:
         "missing_since": f"{vm.missing_since:%Y-%m-%d %H:%M} UTC" if vm.missing_since else "",
         "disks": list(vm.disks.exclude(path="").order_by("index").values(*columns)),
     }
+
+
+def _namesakes(vm: VirtualMachine, target: TargetEndpoint) -> list[str]:
+    """When machines of this name came to the target, which are there still; rehearsals have no claim to a name."""
+    there = MigratedVM.objects.filter(
+        department=vm.department, name=vm.name, run__target=target, removed_at=None
+    ).exclude(run__mode=Mode.TEST)
+    return [f"{row.created_at:%Y-%m-%d %H:%M} UTC" for row in there.order_by("created_at")]
 
 
 def _named(row) -> dict[str, Any]:

@@ -71,10 +71,16 @@ def _move(work: Work, facts) -> Move:
     kernel = assessment.choose_kernel(settings, facts, work.target)
     access = assessment.access_from(work.known["assessment"])
     software = software_from(work.known["assessment"].get("software"))
+    spec = assessment.machine_spec(work.plan, facts, work.key)
     return Move(
-        spec=_labelled(assessment.machine_spec(work.plan, facts, work.key), work),
+        spec=_labelled(spec, work),
         first_boot=blueprint.first_boot(
-            settings, facts=facts, kernel=kernel, packages=access.packages, software=software.adds
+            settings,
+            facts=facts,
+            kernel=kernel,
+            packages=access.packages,
+            software=software.adds,
+            bus=spec.disk_bus,
         ),
         kernel=kernel,
         disk_bytes=blueprint.root_disk_bytes(

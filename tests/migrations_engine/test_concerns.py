@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer.domain.facts import Coverage, Filesystem, Kernel
+from analyzer.domain.facts import Coverage, Filesystem, Kernel, Nic, Package
 from migrations_engine.domain.access import Access
 from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
 from migrations_engine.domain.concerns.storage import MIB
@@ -23,6 +23,14 @@ BROUGHT = Access("offline", ("qemu-guest-agent=1:7.2-1", "liburing2=2.3"))
 LACKING = Software((Asked("postgresql-15", "lacking", reason="this host offers none"),))
 ADDED = Software((Asked("jq", "added", "1.6"),), ("jq=1.6", "libjq1=1.6"), 2 * MIB, 3 * MIB)
 ON_SECOND = facts(filesystems=(Filesystem(device="disk1p2", kind="ext4", mount_point="/", disk=1),))
+SDA = facts(
+    filesystems=(Filesystem(device="p1", kind="ext4", mount_point="/", uuid="a", mounted_as="/dev/sda1"),)
+)
+XFS = facts(
+    filesystems=(Filesystem(device="p1", kind="xfs", mount_point="/", uuid="a", mounted_as="/dev/sda1"),)
+)
+FIXED = facts(nics=(Nic(name="ens3", addressing="static", addresses=("10.0.0.5/24",)),))
+BOUND = facts(nics=(Nic(name="lan", mac="52:54:00:00:00:01", addressing="dhcp"),))
 NOBODY = Enforcement("network.bandwidth_mbps", "100", "nobody", "no tc")
 
 
@@ -67,6 +75,11 @@ def test_sound_machine_raises_none():
         ({}, {"access": BROUGHT}, "access.agent_brought", Severity.INFORMATION),
         ({}, {"access": replace(BROUGHT, origin="Debian 12")}, "access.agent_brought", Severity.WARNING),
         ({}, {"scripts": (TUNE,), "facts": facts(packages=())}, "script.interpreter_missing", Severity.CRITICAL),
+        ({}, {"namesakes": ("2026-01-01 00:00 UTC",)}, "target.name_taken", Severity.WARNING),
+        ({}, {"facts": SDA}, "boot.device_names", Severity.INFORMATION),
+        ({}, {"facts": XFS}, "boot.device_names", Severity.CRITICAL),
+        ({}, {"facts": FIXED}, "network.fixed_address", Severity.WARNING),
+        ({}, {"facts": BOUND}, "network.bound_to_mac", Severity.WARNING),
         ({}, {"enforcement": (NOBODY,)}, "enforcement.network.bandwidth_mbps", Severity.WARNING),
     ],
 )  # fmt: skip
@@ -103,6 +116,23 @@ def test_kernel_without_the_disks_driver_is_critical():
     )
     assert found(facts=bare)["driver.virtio_blk"] == Severity.CRITICAL
     assert "driver.ahci" not in found(spec={"disk_bus": "sata"}, facts=bare)
+
+
+def test_name_that_the_planned_bus_gives_stays():
+    assert found(spec={"disk_bus": "sata"}, facts=SDA) == {}
+
+
+@pytest.mark.parametrize("facts", [FIXED, BOUND])
+def test_new_addresses_end_what_was_said_of_the_old(facts):
+    assert found({"network": {"addressing": "dhcp"}}, facts=facts) == {}
+
+
+def test_secure_boot_is_told_where_firmware_could_do_it():
+    shim = (Package(name="shim-signed", version="1", manager="dpkg"),)
+    assert found(spec={"firmware": "uefi"}, facts=facts(boot_mode="uefi", packages=shim)) == {
+        "firmware.secure_boot": Severity.INFORMATION
+    }
+    assert found(facts=facts(packages=shim)) == {}
 
 
 def test_module_that_the_kernel_lacks_is_told():

@@ -103,6 +103,20 @@ def test_a_kernel_that_is_not_there_is_named_and_nothing_is_written(qemu, disk, 
     assert inside(disk, "/etc/hostname") == "tiny\n"
 
 
+def test_what_a_bus_would_rename_is_called_by_uuid(qemu, tmp_path):
+    menu = "menuentry 'Debian' {\n  linux /vmlinuz root=/dev/sda1 ro\n  echo /dev/sda1\n}\n"
+    mounts = "# /dev/sda1 was / at first\n/dev/sda1 / ext4 x 0 1\nUUID=b /srv ext4 x 0 2\n/dev/sda10 none swap sw 0 0\n"
+    grub = 'GRUB_CMDLINE_LINUX="root=/dev/sda1"\n'
+    files = {"etc/fstab": mounts, "boot/grub/grub.cfg": menu, "etc/default/grub": grub}
+    disk = qemu.copy("names", make_disk(tmp_path, files))
+    done = qemu.prepare(disk, FirstBoot(device_names={"/dev/sda1": "UUID=a"}))
+    assert "file systems are mounted by UUID" in done.done
+    assert inside(disk, "/etc/fstab") == mounts.replace("\n/dev/sda1 ", "\nUUID=a ")
+    assert inside(disk, "/boot/grub/grub.cfg") == menu.replace("root=/dev/sda1", "root=UUID=a")
+    assert inside(disk, "/etc/default/grub") == 'GRUB_CMDLINE_LINUX="root=UUID=a"\n'
+    assert is_clean(disk)
+
+
 def test_preparing_again_changes_nothing(qemu, disk):
     wanted = FirstBoot(hostname="db01", kernel_modules=("virtio_balloon",))
     first = qemu.prepare(disk, wanted)

@@ -79,6 +79,14 @@ def test_a_scan_says_the_same_of_every_format(debian, tmp_path, image, options):
     assert facts.scan.allocated_bytes == disk.stat().st_blocks * 512
 
 
+def test_snapshots_in_an_image_are_told(debian, tmp_path):
+    disk = converted(debian, "qcow2", tmp_path / "d")
+    assert "snapshots" not in {each.code for each in scan_image(disk, "qcow2").concerns}
+    run("qemu-img", "snapshot", "-c", "before", disk)
+    (told,) = [each for each in scan_image(disk, "qcow2").concerns if each.code == "snapshots"]
+    assert "only its present state is copied" in told.text
+
+
 def test_an_ova_is_read_where_its_disk_stands_in_the_tar(debian, tmp_path):
     disk = converted(debian, "vmdk", tmp_path / "d.vmdk", subformat="streamOptimized")
     (tmp_path / "vm.ovf").write_text(
@@ -171,6 +179,7 @@ def test_separate_file_systems_are_mounted_as_fstab_says(tmp_path):
         "p2": "/usr",
         "p3": "/var",
     }
+    assert [each.mounted_as for each in facts.filesystems] == ["LABEL=root", "PARTLABEL=usr", "/dev/vda3"]
 
 
 def test_a_machine_like_rhel_with_xfs_boot_loader_entries_and_a_separate_boot(tmp_path):

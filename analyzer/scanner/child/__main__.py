@@ -44,18 +44,18 @@ _READERS = (  # in this order: ports are read of services that are known to be o
 _DAMAGE = (OSError, ValueError, struct.error, Unreadable)
 
 
-def open_disks(request: dict) -> list[Disk]:
+def open_disks(request: dict, notes: Notes) -> list[Disk]:
     """Raises Unreadable, with the disk's name where there are several."""
     opened = []
     for image in request["disks"]:
         try:
-            opened.append(_open_disk(image, request))
+            opened.append(_open_disk(image, request, notes))
         except Unreadable as error:
             raise Unreadable(f"{image['name']}: {error}" if image["name"] else str(error)) from None
     return opened
 
 
-def _open_disk(image: dict, request: dict) -> Disk:
+def _open_disk(image: dict, request: dict, notes: Notes) -> Disk:
     raw = RawDisk(image["descriptor"])
     if not raw.size:
         raise Unreadable("the file is empty")
@@ -72,10 +72,17 @@ def _open_disk(image: dict, request: dict) -> Disk:
     if image_format == "ova":
         image_format, part = "vmdk", _member(raw, image["member"])
     described = exported.node(image["path"], image_format, part)
-    size = exported.inspect(request["qemu_img"], described)["virtual-size"]
-    if size > request["virtual_limit_bytes"]:
-        raise Unreadable(_too_large(size, request))
+    told = exported.inspect(request["qemu_img"], described)
+    if told["virtual-size"] > request["virtual_limit_bytes"]:
+        raise Unreadable(_too_large(told["virtual-size"], request))
+    _tell_snapshots(len(told.get("snapshots", ())), notes)
     return exported.open_exported(request["qemu_nbd"], described, image["descriptor"])
+
+
+def _tell_snapshots(count: int, notes: Notes) -> None:
+    if count:
+        held = "a snapshot" if count == 1 else f"{count} snapshots"
+        notes.concern("information", "snapshots", f"the image holds {held}: only its present state is copied")
 
 
 def _member(raw: RawDisk, name: str) -> tuple[int, int]:
@@ -143,7 +150,7 @@ def _read(area: str, reader, tree, facts: dict, notes: Notes) -> None:
 def answer(request: dict) -> dict:
     started, notes = time.monotonic(), Notes()
     try:
-        disks = open_disks(request)
+        disks = open_disks(request, notes)
         facts = scan(disks, notes)
     except Unreadable as error:
         return {"unreadable": fit(str(error), "reason")}

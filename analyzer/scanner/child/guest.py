@@ -88,6 +88,8 @@ def _mount(tree: Tree, layout: Layout, root: Volume, by_name: dict[str, Filesyst
     devices = [volume.device for volume in layout.volumes]
     for mount in sorted(_fstab(tree, notes), key=lambda each: each.point):  # /var before /var/log
         volume = by_device.get(meant(devices, mount.spec))
+        if volume is not None and not volume.mounted_as:
+            volume.mounted_as = mount.spec
         if volume is None or volume is root or volume.mount_point or mount.point == "/":
             continue  # which one is the root was decided by what it holds
         volume.mount_point = mount.point if mount.point.startswith("/") else None

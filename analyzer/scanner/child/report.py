@@ -9,6 +9,7 @@ LONG = {
     "shell",
     "evidence",
     "mount_point",
+    "mounted_as",
     "source",
     "path",
     "image",

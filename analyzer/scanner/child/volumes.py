@@ -19,6 +19,7 @@ class Volume:
     superblock: Superblock
     start_bytes: int = 0  # 0 for a logical volume
     mount_point: str | None = None
+    mounted_as: str = ""  # fstab's word for it
     problem: str = ""  # why its files cannot be read
 
 

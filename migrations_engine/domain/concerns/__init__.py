@@ -8,7 +8,15 @@ from migrations_engine.domain.concerns.outlook import Concern, Outlook, Severity
 __all__ = ["Concern", "Outlook", "Severity", "blocking", "concerns"]
 
 SAID_BY_BOTH = frozenset({"storage.bus", "network.bandwidth_mbps", "network.security_groups"})
-RULES = (*source.RULES, *persona.RULES, *system.RULES, *storage.RULES, *guest.RULES, *network.RULES)
+RULES = (
+    *source.RULES,
+    *persona.RULES,
+    *system.RULES,
+    *storage.RULES,
+    *guest.RULES,
+    *network.RULES,
+    *target.RULES,
+)
 
 
 def concerns(outlook: Outlook) -> list[Concern]:

@@ -57,3 +57,4 @@ class Outlook:
     has_persona: bool = True
     refused: tuple[Mapping[str, Any], ...] = ()
     missing_since: str = ""
+    namesakes: tuple[str, ...] = ()

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 
 from migrations_engine.domain.blueprint import BOOT_DRIVERS, NIC_DRIVERS, booted_kernel, is_known_missing
 from migrations_engine.domain.concerns.outlook import Concern, Outlook, Severity
+from migrations_engine.domain.device_names import stale
 from migrations_engine.domain.settings_path import leaf
+
+SHIMS = frozenset({"shim-signed", "shim-x64", "shim"})
 
 
 def _kernel(o: Outlook) -> Iterable[Concern]:
@@ -112,6 +115,42 @@ def _bus(o: Outlook) -> Iterable[Concern]:
         )
 
 
+def _device_names(o: Outlook) -> Iterable[Concern]:
+    """Changed offline, which takes an ext file system; every other one is left with a name that is gone."""
+    if o.facts is None or not (found := stale(o.facts, o.spec.disk_bus)):
+        return
+    root = o.facts.root_filesystem
+    mended = root is not None and root.kind in ("ext2", "ext3", "ext4") and all(each.uuid for each in found)
+    names = ", ".join(each.mounted_as for each in found)
+    yield Concern(
+        "boot.device_names",
+        "Boot",
+        Severity.INFORMATION if mended else Severity.CRITICAL,
+        f"fstab names {names}, which a {o.spec.disk_bus} disk is not called"
+        + (
+            ": in the copy it is mounted by UUID."
+            if mended
+            else ", and the copy cannot be changed before it boots."
+        ),
+        "" if mended else "Name the file systems by UUID in the machine's fstab, then scan it again.",
+        "storage.bus",
+    )
+
+
+def _secure_boot(o: Outlook) -> Iterable[Concern]:
+    if o.facts is not None and o.spec.firmware == "uefi":
+        signed = sorted(SHIMS & {package.name for package in o.facts.packages})
+        if signed:
+            yield Concern(
+                "firmware.secure_boot",
+                "Boot",
+                Severity.INFORMATION,
+                f"The machine is made for Secure Boot ({', '.join(signed)}); the target starts it without.",
+                "",
+                "firmware",
+            )
+
+
 def _modules(o: Outlook) -> Iterable[Concern]:
     kernel = booted_kernel(o.facts, o.kernel)
     for module in leaf(o.settings, "kernel_modules", []):
@@ -126,4 +165,4 @@ def _modules(o: Outlook) -> Iterable[Concern]:
             )
 
 
-RULES = (_kernel, _distribution, _firmware, _drivers, _bus, _modules)
+RULES = (_kernel, _distribution, _firmware, _drivers, _device_names, _secure_boot, _bus, _modules)

@@ -2,11 +2,12 @@
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analyzer.domain import grub
 from migrations_engine.domain.boot_menu import with_default, with_default_setting
+from migrations_engine.domain.device_names import with_root, with_uuids
 from migrations_engine.domain.machine import FirstBoot, Preparation
 from migrations_engine.targets.base import KernelUnavailable, PrepareRefused
 from migrations_engine.targets.qemu.bundle import Bundle
@@ -41,11 +42,14 @@ def prepare_offline(image: Path, wanted: FirstBoot, mac: str, bundles: Iterable[
     root.mend(thoroughly=True)
     if wanted.kernel:
         _set_kernel(image, wanted.kernel)
+    _root_by_uuid(image, wanted.device_names)
     change = Change(root)
     done, left = [], []
     if wanted.hostname:
         done.append(_hostname(change, wanted.hostname))
     done += _network(change, wanted, mac)
+    if renamed := _mounted_by_uuid(change, wanted.device_names):
+        done.append(renamed)
     if wanted.kernel_modules:
         change.write(
             "/etc/modules-load.d/migration-personas.conf", "".join(f"{m}\n" for m in wanted.kernel_modules)
@@ -91,6 +95,30 @@ def _set_kernel(image: Path, version: str) -> None:
         other.write("/etc/default/grub", with_default_setting(settings, entry.menu_id))
         other.commit()
     change.commit()
+
+
+def _root_by_uuid(image: Path, names: Mapping[str, str]) -> None:
+    """In the boot menu, for this boot and for the next `update-grub`."""
+    if found := find_boot(image):
+        _rewrite(found[0], found[1], names)
+        _rewrite(find_root(image), "/etc/default/grub", names)
+
+
+def _rewrite(disk: Ext4, path: str, names: Mapping[str, str]) -> None:
+    text = disk.read(path)
+    if text is not None and (mended := with_root(text, names)) != text:
+        change = Change(disk)
+        change.write(path, mended)
+        change.commit()
+
+
+def _mounted_by_uuid(change: Change, names: Mapping[str, str]) -> str:
+    rows = change.disk.read("/etc/fstab") or ""
+    mended = with_uuids(rows, names)
+    if mended == rows:
+        return ""
+    change.write("/etc/fstab", mended)
+    return "file systems are mounted by UUID"
 
 
 def _hostname(change: Change, hostname: str) -> str:

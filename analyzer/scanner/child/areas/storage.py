@@ -31,6 +31,7 @@ def filesystems(layout: Layout) -> list[dict]:
             "label": volume.superblock.label,
             "uuid": volume.device.uuid,
             "mount_point": volume.mount_point,
+            "mounted_as": volume.mounted_as,
             "start_bytes": volume.start_bytes,
             # what the file system says of itself; a partition may be larger, or its superblock lie
             "size_bytes": min(volume.superblock.size_bytes or volume.window.size, volume.window.size),
