@@ -68,6 +68,12 @@ STATES = {
     "paid": Look("good", "circle-check", "Paid"),
     "refunding": Look("warn", "arrow-back-up", "Refund on its way"),
     "refunded": Look("idle", "arrow-back-up", "Refunded"),
+    # subscriptions
+    "renewing": Look("good", "refresh", "Renews by itself"),
+    "ending": Look("warn", "hourglass", "Cancelled, still paid"),
+    "grace": Look("bad", "alert-triangle", "Not paid, in grace"),
+    "lapsed": Look("bad", "ban", "Lapsed"),
+    "ended": Look("idle", "circle-minus", "Ended"),
     # listings
     "draft": Look("idle", "pencil", "Draft"),
     "published": Look("good", "circle-check", "Published"),

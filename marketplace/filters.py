@@ -16,12 +16,14 @@ from marketplace.models import (
     Publisher,
     Release,
     Submission,
+    Subscription,
 )
 from marketplace.models.ledger import AccountKind
 from marketplace.models.listing import Category, Visibility
 from marketplace.models.moderation import ReportState
 from marketplace.models.order import ORDER_STATES
 from marketplace.models.submission import SubmissionState
+from marketplace.models.subscription import SUBSCRIPTION_STATES
 from personas.filters import DepartmentChoice, Searchable, ordered_by
 from personas.models import Department
 
@@ -109,6 +111,17 @@ class OrderFilter(Searchable):
     def side_is(self, queryset, name, value):
         column = "department" if value == "bought" else "listing__publisher__department"
         return queryset.filter(**{f"{column}__in": Department.objects.visible_to(self.request.user)})
+
+
+class SubscriptionFilter(Searchable):
+    search_fields = ("listing__name", "department__name")
+    state = filters.ChoiceFilter(choices=SUBSCRIPTION_STATES, empty_label="Any")
+    department = DepartmentChoice()
+    ordering = ordered_by("started_at", "listing__name", "department__name")
+
+    class Meta:
+        model = Subscription
+        fields: list = []
 
 
 class AccountFilter(Searchable):

@@ -87,6 +87,10 @@ class BuyForm(Refusable, forms.Form):
 
     department = forms.ModelChoiceField(Department.objects.none(), empty_label=None, label="For")
     quantity = forms.IntegerField(min_value=1, max_value=10_000, initial=1)
+    renews = forms.BooleanField(
+        required=False, initial=True, label="Pay again each month",
+        help_text="Until you cancel, which you can do at any time. You are told a week before.",
+    )  # fmt: skip
     provider = forms.ChoiceField(label="Paid by")
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     price = forms.ModelChoiceField(Price.objects.none(), widget=forms.HiddenInput)
@@ -104,6 +108,8 @@ class BuyForm(Refusable, forms.Form):
             self.fields["quantity"].label = words[PriceKind(price.kind)]
         else:
             del self.fields["quantity"]
+        if price.kind != PriceKind.SUBSCRIPTION:
+            del self.fields["renews"]
 
     def order(self) -> dict:
         said = dict(self.cleaned_data)

@@ -13,6 +13,7 @@ from marketplace.views import (
     reviews,
     selling,
     submissions,
+    subscriptions,
     trying,
 )
 
@@ -77,6 +78,13 @@ urlpatterns = [
     path("orders/<uuid:pk>/refund/", selling.OrderRefund.as_view(), name="order_refund"),
     path("orders/<uuid:pk>/confirm/", selling.OrderConfirm.as_view(), name="order_confirm"),
     path("orders/<uuid:pk>/refunded/", selling.RefundDone.as_view(), name="refund_done"),
+    path("subscriptions/", subscriptions.SubscriptionList.as_view(), name="subscription_list"),
+    path(
+        "subscriptions/<uuid:pk>/cancel/",
+        subscriptions.SubscriptionCancel.as_view(),
+        name="subscription_cancel",
+    ),
+    path("subscriptions/<uuid:pk>/keep/", subscriptions.SubscriptionKeep.as_view(), name="subscription_keep"),
     path("accounts/", accounts.AccountList.as_view(), name="account_list"),
     path("accounts/transfer/", accounts.CreditsTransfer.as_view(), name="credits_transfer"),
     path("accounts/<uuid:pk>/", accounts.AccountDetail.as_view(), name="account_detail"),

@@ -17,6 +17,7 @@ ROUTES: list = [
     ("installations", viewsets.InstallationViewSet, "installation"),
     ("orders", selling.OrderViewSet, "order"),
     ("entitlements", selling.EntitlementViewSet, "entitlement"),
+    ("subscriptions", selling.SubscriptionViewSet, "subscription"),
     ("accounts", selling.AccountViewSet, "account"),
     ("budgets", selling.BudgetViewSet, "budget"),
     ("payouts", selling.PayoutViewSet, "payout"),

@@ -9,10 +9,10 @@ from rest_framework.views import APIView
 
 from marketplace.api import selling_serializers as shapes
 from marketplace.api.scoped import Scoped
-from marketplace.filters import AccountFilter, OrderFilter
-from marketplace.models import Account, Budget, Entitlement, Order, Payout
+from marketplace.filters import AccountFilter, OrderFilter, SubscriptionFilter
+from marketplace.models import Account, Budget, Entitlement, Order, Payout, Subscription
 from marketplace.permissions import OrderPermission, SuperuserWrites
-from marketplace.services import accounts, orders, prices, refunds
+from marketplace.services import accounts, orders, prices, refunds, subscriptions
 from marketplace.services.ledger import statement_of
 from marketplace.services.months import month_end, month_of, statement_rows
 from marketplace.services.payment_events import event_take
@@ -84,6 +84,30 @@ class OrderViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.Retrie
 class EntitlementViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
     queryset = Entitlement.objects.select_related("allowance")
     serializer_class = shapes.EntitlementSerializer
+
+
+class SubscriptionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
+    """What one's departments pay by the month."""
+
+    queryset = Subscription.objects.select_related("terms", "entitlement__allowance")
+    serializer_class = shapes.SubscriptionSerializer
+    filterset_class = SubscriptionFilter
+
+    def _act(self, request, verb):
+        row = verb(subscription=self.get_object(), by=request.user)
+        return Response(self.get_serializer(row).data)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request, pk=None):
+        """It runs to the end of what is paid."""
+        return self._act(request, subscriptions.subscription_cancel)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def keep(self, request, pk=None):
+        """Takes a cancellation back, while what is paid lasts."""
+        return self._act(request, subscriptions.subscription_keep)
 
 
 class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):

@@ -4,7 +4,17 @@ from rest_framework import serializers
 
 from analyzer.models import VirtualMachine
 from marketplace.domain.money import UNITS
-from marketplace.models import Account, Budget, Entitlement, Listing, Movement, Order, Payout, Price
+from marketplace.models import (
+    Account,
+    Budget,
+    Entitlement,
+    Listing,
+    Movement,
+    Order,
+    Payout,
+    Price,
+    Subscription,
+)
 from marketplace.models.order import PROVIDERS, Terms
 from marketplace.services.ledger import balance_of
 from personas.api.base import DepartmentField, ScopedRelatedField
@@ -30,17 +40,22 @@ class OrderSerializer(serializers.ModelSerializer):
     )  # fmt: skip
     provider = serializers.ChoiceField(choices=PROVIDERS, required=False)
     quantity = serializers.IntegerField(required=False, min_value=1, help_text="Runs or months.")
+    renews = serializers.BooleanField(
+        required=False, allow_null=True,
+        help_text="Pay again each month until it is cancelled; unless said it is so where the provider can.",
+    )  # fmt: skip
     ordered_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
 
     class Meta:
         model = Order
         fields = [
             "id", "number", "listing", "department", "price", *TERMS, "quantity", "amount", "fee_basis_points",
-            "provider", "reference", "pay_url", "state", "entitlement", "refund_reason", "refunded_amount",
+            "provider", "reference", "pay_url", "renews", "subscription", "period_at", "state", "entitlement",
+            "refund_reason", "refunded_amount",
             "ordered_by", "ordered_at", "paid_at", "refunded_at",
         ]  # fmt: skip
         read_only_fields = sorted(
-            set(fields) - {"listing", "department", "price", "provider", "quantity", "ordered_by"}
+            set(fields) - {"listing", "department", "price", "provider", "quantity", "renews", "ordered_by"}
         )
         validators: list = []
 
@@ -57,6 +72,24 @@ class EntitlementSerializer(serializers.ModelSerializer):
         model = Entitlement
         fields = [
             "id", "department", "listing", "is_trial", "runs_left", "seats", "expires_at", "refusal", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class SubscriptionSerializer(serializers.ModelSerializer):
+    unit_amount = serializers.IntegerField(source="terms.unit_amount", read_only=True)
+    unit = serializers.CharField(source="terms.unit", read_only=True)
+    provider = serializers.CharField(source="terms.provider", read_only=True)
+    runs_until = serializers.DateTimeField(
+        source="entitlement.allowance.expires_at", read_only=True, allow_null=True,
+        help_text="Of what is paid, or of the grace; null: without an end.",
+    )  # fmt: skip
+
+    class Meta:
+        model = Subscription
+        fields = [
+            "id", "department", "listing", "state", "problem", "unit_amount", "unit", "provider", "runs_until",
+            "started_at", "cancelled_at",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -1,4 +1,5 @@
-"""The states of an order and every way from one to another, what a promise comes to, and how long a month is."""
+"""The states of an order and every way from one to another, what a promise comes to, and how long a month is. What goes
+on from month to month is in subscriptions.py."""
 
 import calendar
 from collections.abc import Sequence
@@ -65,7 +66,8 @@ def months_later(start: datetime, months: int) -> datetime:
 
 
 def subscribed_until(paid: Sequence[tuple[datetime, int]]) -> datetime | None:
-    """(when paid, months) of the orders in force: each begins where the one before ends, or when it was paid."""
+    """(when paid, or the period that it was paid for; months) of the orders in force: each begins where the one before
+    ends, or then."""
     until: datetime | None = None
     for at, months in sorted(paid):
         until = months_later(max(until, at) if until else at, months)

@@ -8,6 +8,7 @@ from marketplace.models.publisher import Publisher
 from marketplace.models.remote import Catalogue, FeedIssue
 from marketplace.models.review import Review
 from marketplace.models.submission import Submission
+from marketplace.models.subscription import Subscription
 
 __all__ = [
     "AbuseReport",
@@ -31,6 +32,7 @@ __all__ = [
     "Review",
     "SigningKey",
     "Submission",
+    "Subscription",
     "Takedown",
     "TrustedKey",
 ]

@@ -68,6 +68,13 @@ class Immutable(TypeError):
     """What has been booked is corrected by another movement."""
 
 
+class MovementQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Those of the accounts that one sees."""
+        accounts = Account.objects.visible_to(user)
+        return self.filter(models.Q(source__in=accounts) | models.Q(destination__in=accounts))
+
+
 class Movement(models.Model):
     """`amount` leaves `source` and arrives at `destination`: both entries are one row, so they are equal. Triggers
     (ledger_trigger.py) refuse a change, another unit, and a wallet or an escrow below zero."""
@@ -83,6 +90,8 @@ class Movement(models.Model):
     booked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, related_name="+", db_constraint=False
     )
+
+    objects = MovementQuerySet.as_manager()
 
     class Meta:
         ordering = ["at", "id"]

@@ -160,6 +160,13 @@ class Order(Terms):
     reference = models.CharField(max_length=200, blank=True)
     pay_url = models.URLField(max_length=2000, blank=True)
     state = models.CharField(max_length=12, choices=ORDER_STATES, default=OrderState.PENDING, db_index=True)
+    renews = models.BooleanField(default=False, help_text="Paid for again each month until it is cancelled.")
+    subscription = models.ForeignKey(
+        "marketplace.Subscription", models.PROTECT, null=True, editable=False, related_name="orders"
+    )
+    period_at = models.DateTimeField(
+        null=True, editable=False, help_text="The month that a renewal is for begins then."
+    )
     replaced_runs = models.PositiveIntegerField(
         default=0, help_text="Runs that were left when this order made them unlimited."
     )
@@ -190,6 +197,14 @@ class Order(Terms):
                 ),
                 name="bought_once_is_bought",
             ),
+            models.UniqueConstraint(
+                fields=["subscription", "period_at"],
+                condition=models.Q(
+                    subscription__isnull=False,
+                    state__in=[OrderState.PENDING, OrderState.HELD, OrderState.PAID],
+                ),
+                name="a_month_is_paid_for_once",
+            ),
             models.CheckConstraint(
                 condition=models.Q(refunded_amount__lte=models.F("amount")), name="no_more_back_than_was_paid"
             ),
@@ -212,6 +227,11 @@ class Order(Terms):
     @property
     def price_words(self) -> str:
         return price_words(self)
+
+    @property
+    def begins_at(self):
+        """What it pays for begins then, unless something that is paid ends later."""
+        return self.period_at or self.paid_at
 
     @property
     def seller(self):

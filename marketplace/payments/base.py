@@ -58,6 +58,8 @@ class PaymentProvider(Protocol):
 
     name: ClassVar[str]
     refunds_at_once: ClassVar[bool]
+    renews: ClassVar[bool]
+    """Whether the next month of a subscription is asked for without the buyer being there."""
 
     def takes(self, unit: str) -> bool:
         """Whether it moves that currency. SHALL be False while it is not set up."""

@@ -9,6 +9,7 @@ from marketplace.payments.base import Begun, Bill, Event, PaymentError
 class Credits:
     name = "credits"
     refunds_at_once = True
+    renews = True
 
     def takes(self, unit: str) -> bool:
         return unit == CREDITS
@@ -26,6 +27,7 @@ class Credits:
 class Invoice:
     name = "invoice"
     refunds_at_once = False
+    renews = True
 
     def takes(self, unit: str) -> bool:
         return unit != CREDITS

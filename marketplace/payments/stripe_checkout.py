@@ -26,6 +26,7 @@ KINDS = {
 class StripeCheckout:
     name = "stripe"
     refunds_at_once = False
+    renews = False  # a Checkout is paid by somebody who is there
 
     def __init__(self, *, secret_key: str, webhook_secret: str, api_base: str = ""):
         self.secret_key, self.webhook_secret, self.api_base = secret_key, webhook_secret, api_base

@@ -138,11 +138,16 @@ def _runs_without(order: Order, allowance: RunAllowance) -> int:
     return order.replaced_runs
 
 
+def paid_until(mine: Entitlement) -> datetime | None:
+    """The end of what is paid for by the month; None where nothing is."""
+    return _subscribed_until(_live(mine))
+
+
 def _live(mine: Entitlement) -> list[Order]:
     return list(mine.orders.live())
 
 
 def _subscribed_until(orders: list[Order]) -> datetime | None:
     return subscribed_until(
-        [(each.paid_at, each.quantity) for each in orders if each.kind == PriceKind.SUBSCRIPTION]
+        [(each.begins_at, each.quantity) for each in orders if each.kind == PriceKind.SUBSCRIPTION]
     )

@@ -17,6 +17,7 @@ from marketplace.payments.registry import provider_of, providers_for
 from marketplace.services.entitlements import entitlement_grant
 from marketplace.services.ledger import account_ensure, account_locked, movement_book
 from marketplace.services.prices import fee_rate, price_of
+from marketplace.services.subscriptions import subscription_cancel, subscription_follow
 from personas.domain.canonical import sha256_of
 from personas.errors import BadInput, Missing, Refused, Stale
 from personas.models import Department, Role
@@ -47,20 +48,25 @@ def order_create(
     quantity: int = 1,
     provider: str = "",
     price: Price | None = None,
+    renews: bool | None = None,
     idempotency_key: str = "",
     return_url: str = "",
 ) -> Order:
     """Placed, and paid where the money is at hand (credits). With an `idempotency_key` that `by` has used: that order.
 
-    `price`: the one that the buyer saw. Raises NotAllowed, Missing, BadInput, Stale (the price is another by now),
-    KeyReused, NotPaid, NotEnough, Refused (nothing to buy, has it already).
+    `price`: the one that the buyer saw. `renews`: what is paid by the month is paid again each month until it is
+    cancelled; unless said it is, where the provider can.
+
+    Raises NotAllowed, Missing, BadInput, Stale (the price is another by now), KeyReused, NotPaid, NotEnough, Refused
+    (nothing to buy, has it already).
     """
     if not Listing.objects.visible_to(by).filter(pk=listing.pk).exists():
         raise Missing("No such listing.")
     require(by=by, department=department, role=Role.ADMIN)
     asked = {"listing": listing, "department": department, "quantity": quantity, "provider": provider}
+    asked["renews"] = renews
     body = sha256_of(
-        [str(listing.pk), str(department.pk), quantity, provider, str(price.pk) if price else ""]
+        [str(listing.pk), str(department.pk), quantity, provider, str(price.pk) if price else "", renews]
     )
     order = _replayed(by, idempotency_key, body)
     if order is None:
@@ -73,7 +79,7 @@ def order_create(
             if order is None:
                 raise Refused(f"{department} has ordered {listing} already.") from None
     if order.state == OrderState.PENDING and not order.reference:
-        order = _payment_begin(order, return_url)
+        order = payment_begin(order, return_url)
     return order
 
 
@@ -87,19 +93,20 @@ def _replayed(by, key: str, body: str) -> Order | None:
 
 
 @transaction.atomic
-def _placed(*, listing, department, quantity, provider, seen, by, key, body) -> Order:
-    account_locked(_wallet(department))  # one order of a department after the other
+def _placed(*, listing, department, quantity, provider, renews, seen, by, key, body) -> Order:
+    account_locked(wallet_ensure(department))  # one order of a department after the other
     if earlier := _replayed(by, key, body):
         return earlier
     price = _price(listing, department, seen)
     provider = _provider(provider, price)
     _require_sensible(price, listing, department, quantity)
     order = Order(
-        number=_number(), listing=listing, department=department, quantity=quantity, provider=provider,
+        number=order_number(), listing=listing, department=department, quantity=quantity, provider=provider,
         amount=price.unit_amount * quantity, fee_basis_points=fee_rate(), idempotency_key=key,
-        request_sha256=body if key else "", ordered_by=by, **{name: getattr(price, name) for name in COPIED},
+        request_sha256=body if key else "", ordered_by=by, renews=_renews(renews, price, provider),
+        **{name: getattr(price, name) for name in COPIED},
     )  # fmt: skip
-    _require_budget(order)
+    require_budget(order)
     order.save()
     told = {"amount": money_words(order.amount, order.unit), "provider": provider, "quantity": quantity}
     record(by=by, action="order.create", obj=order, after={**told, "listing": str(listing.pk)})
@@ -108,7 +115,7 @@ def _placed(*, listing, department, quantity, provider, seen, by, key, body) -> 
     return order
 
 
-def _wallet(department: Department) -> Account:
+def wallet_ensure(department: Department) -> Account:
     return account_ensure(kind=AccountKind.WALLET, unit="credits", department=department)
 
 
@@ -134,6 +141,13 @@ def _provider(name: str, price: Price) -> str:
     return name
 
 
+def _renews(asked: bool | None, price: Price, provider: str) -> bool:
+    possible = price.kind == PriceKind.SUBSCRIPTION and provider_of(provider).renews
+    if asked and not possible:
+        raise BadInput({"renews": ["This is not paid again by itself: leave it out, and buy again in time."]})
+    return possible if asked is None else asked
+
+
 def _require_sensible(price: Price, listing: Listing, department: Department, quantity: int) -> None:
     most = 1 if price.kind == PriceKind.ONE_OFF else MOST_RUNS
     if not 1 <= quantity <= most:
@@ -146,7 +160,7 @@ def _require_sensible(price: Price, listing: Listing, department: Department, qu
         raise Refused(f"{department} may run {listing} as often as it likes; more runs would add nothing.")
 
 
-def _require_budget(order: Order) -> None:
+def require_budget(order: Order) -> None:
     budget = Budget.objects.filter(department=order.department, unit=order.unit).first()
     if budget is None:
         return
@@ -166,12 +180,12 @@ def spent_this_month(department: Department, unit: str) -> int:
     return orders.exclude(state__in=gone).aggregate(n=Sum("amount"))["n"] or 0
 
 
-def _number() -> str:
+def order_number() -> str:
     """Readable on an invoice, and no count of what others buy."""
     return f"{timezone.now():%y%m}-{secrets.token_hex(4).upper()}"
 
 
-def _payment_begin(order: Order, return_url: str) -> Order:
+def payment_begin(order: Order, return_url: str) -> Order:
     """Outside of any transaction: it asks somebody else. Said twice, the provider gives the same payment."""
     title = f"{order.listing} ({order.get_kind_display().lower()})"
     bill = Bill(str(order.pk), order.number, title, order.amount, order.unit, return_url)
@@ -185,7 +199,8 @@ def _payment_begin(order: Order, return_url: str) -> Order:
 
 
 def order_locked(order: Order) -> Order:
-    rows = Order.objects.select_for_update(of=("self",)).select_related("listing__publisher", "entitlement")
+    related = ("listing__publisher", "entitlement", "subscription")
+    rows = Order.objects.select_for_update(of=("self",)).select_related(*related)
     return rows.get(pk=order.pk)
 
 
@@ -204,7 +219,7 @@ def accounts_of(order: Order) -> dict[str, Account]:
     """payer, escrow, earnings, fee."""
     outside = account_ensure(kind=AccountKind.EXTERNAL, unit=order.unit)
     return {
-        "payer": _wallet(order.department) if order.provider == "credits" else outside,
+        "payer": wallet_ensure(order.department) if order.provider == "credits" else outside,
         "escrow": account_ensure(kind=AccountKind.ESCROW, unit=order.unit, order=order),
         "earnings": account_ensure(kind=AccountKind.EARNINGS, unit=order.unit, department=order.seller),
         "fee": account_ensure(kind=AccountKind.FEE, unit=order.unit),
@@ -220,7 +235,7 @@ def order_paid(*, order: Order, by, reference: str = "") -> Order:
     accounts = accounts_of(order)
     movement_book(
         kind=MovementKind.PAYMENT, source=accounts["payer"], destination=accounts["escrow"],
-        amount=order.amount, by=by, order=order,
+        amount=order.amount, by=by, order=order, memo=_memo(order),
     )  # fmt: skip
     order.paid_at = timezone.now()
     order.reference = reference or order.reference
@@ -232,7 +247,12 @@ def order_paid(*, order: Order, by, reference: str = "") -> Order:
     order.entitlement = entitlement_grant(order=order)
     state_set(order, OrderState.HELD)
     record(by=by, action="order.paid", obj=order, after={"state": order.state, "reference": order.reference})
+    subscription_follow(order=order, by=by)
     return order if order.promised_runs else order_capture(order=order, by=by)
+
+
+def _memo(order: Order) -> str:
+    return f"Renewal, the month from {order.period_at:%Y-%m-%d}" if order.period_at else ""
 
 
 @transaction.atomic
@@ -271,6 +291,8 @@ def order_cancel(*, order: Order, by) -> Order:
         return order
     state_set(order, OrderState.CANCELLED)
     record(by=by, action="order.cancel", obj=order, after={"state": order.state})
+    if order.subscription and by is not None and order.subscription.renews:
+        subscription_cancel(subscription=order.subscription, by=by)
     return order
 
 

@@ -14,6 +14,7 @@ from marketplace.payments.registry import provider_of
 from marketplace.services.entitlements import entitlement_revoke
 from marketplace.services.ledger import movement_book
 from marketplace.services.orders import accounts_of, order_capture, order_locked, state_set
+from marketplace.services.subscriptions import subscription_refunded
 from personas.errors import NotAllowed, Refused
 from personas.models import Role, RunOutcome
 from personas.models.track_record import Outcome
@@ -70,6 +71,7 @@ def _taken_back(order: Order, by, reason: str) -> Order:
         order, OrderState.REFUNDED if at_once else OrderState.REFUNDING,
         refund_reason=reason[:200], refunded_amount=amount, refunded_at=timezone.now() if at_once else None,
     )  # fmt: skip
+    subscription_refunded(order=order, by=by)
     record(by=by, action="order.refund", obj=order, before={"state": before},
            after={"state": order.state, "amount": amount, "reason": reason[:200]})  # fmt: skip
     return order

@@ -40,7 +40,7 @@ def selling_of(listing: Listing, user) -> dict:
     mine = Entitlement.objects.in_force(timezone.now()).visible_to(user).filter(listing=listing)
     return {
         "price": price_of(listing),
-        "entitlements": mine.select_related("department", "allowance"),
+        "entitlements": mine.select_related("department", "allowance", "subscription"),
         "record": listing_record(listing),
     }
 

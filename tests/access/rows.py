@@ -126,7 +126,7 @@ def offered(by, persona) -> dict:
 
 def sold(by, department) -> dict:
     """The price of that listing, and what a department has that sells and buys."""
-    from marketplace.models import Entitlement, Listing, Order, Payout
+    from marketplace.models import Entitlement, Listing, Order, Payout, Subscription
     from marketplace.services.ledger import account_ensure
     from marketplace.services.prices import price_set
     from personas.models import RunAllowance
@@ -134,10 +134,13 @@ def sold(by, department) -> dict:
     listing = Listing.objects.get(slug="databaseadmin")
     bought = {"department": department, "listing": listing}
     order = {"number": "1", "amount": 5, "fee_basis_points": 0, "provider": "invoice", "kind": "one_off"}
+    entitlement = Entitlement.objects.create(**bought, allowance=RunAllowance.objects.create())
+    placed = Order.objects.create(**bought, **order, unit_amount=5, ordered_by=by)
     return {
         "price": price_set(listing=listing, by=by, kind="one_off", unit_amount=5, trial_runs=1),
-        "order": Order.objects.create(**bought, **order, unit_amount=5, ordered_by=by),
-        "entitlement": Entitlement.objects.create(**bought, allowance=RunAllowance.objects.create()),
+        "order": placed,
+        "entitlement": entitlement,
+        "subscription": Subscription.objects.create(**bought, entitlement=entitlement, terms=placed),
         "account": account_ensure(kind="earnings", unit="EUR", department=department),
         "payout": Payout.objects.create(department=department, unit="EUR", amount=5),
     }

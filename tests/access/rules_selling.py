@@ -11,6 +11,9 @@ SELLING: dict[str, Rule] = {
     "marketplace:order_detail": read("order"),
     **{f"marketplace:order_{page}": ask("order") for page in ("cancel", "refund")},
     **{f"marketplace:{page}": ask("order", NOBODY) for page in ("order_confirm", "refund_done")},
+    "marketplace:subscription_list": read(""),
+    "marketplace:subscription_cancel": ask("subscription"),
+    "marketplace:subscription_keep": act("subscription"),
     "marketplace:account_list": read(""),
     **{f"marketplace:account_{page}": read("account") for page in ("detail", "csv", "series")},
     "marketplace:credits_transfer": ask(""),
@@ -27,6 +30,9 @@ SELLING: dict[str, Rule] = {
         refunded=act("order", NOBODY),
     ),
     **resource("entitlement", "entitlement", write=None),
+    **resource(
+        "subscription", "subscription", write=None, cancel=act("subscription"), keep=act("subscription")
+    ),
     **resource("account", "account", write=None, statement=read("account"), statement_csv=read("account")),
     **resource("payout", "payout", settle=act("payout", NOBODY, body={"is_paid": True})),
     "budget-list": Rule(write=NOBODY),

@@ -1,5 +1,6 @@
 """A marketplace with one of each: what is shared, bought, installed, reviewed, reported and taken down."""
 
+from marketplace.domain.subscriptions import SubscriptionState
 from marketplace.models import Account
 from marketplace.services.accounts import budget_set, payout_request
 from marketplace.services.catalogues import catalogue_create
@@ -9,6 +10,7 @@ from marketplace.services.proof import proof_begin
 from marketplace.services.publishing import listing_create, publisher_create, release_publish
 from marketplace.services.reviews import review_write
 from marketplace.services.submissions import submission_create
+from marketplace.services.subscriptions import subscription_move
 from tests import factories
 from tests.marketplace.conftest import SCRIPT, WORDS
 from tests.marketplace.shop import buy, grant, install, make_price, run_ended
@@ -37,7 +39,19 @@ def market_rows(admin, buyer) -> dict[str, object]:
         ),
         "marketplace/catalogues": catalogue,
         **_sold_for_money(admin, alice, publisher, buyer),
+        "marketplace/subscriptions": _subscribed(admin, alice, publisher, buyer),
     }
+
+
+def _subscribed(admin, alice, publisher, buyer):
+    """One that goes on by itself, and one that could not be paid for."""
+    kept, unpaid = [_listing(alice, publisher, name)[0] for name in ("Nightly backup", "Mail relay")]
+    for listing in (kept, unpaid):
+        make_price(listing, alice, kind="subscription", unit_amount=20)
+        buy(listing, buyer, admin)
+    problem = "Wallet of Web Shop (credits) holds 5 credits, needed are 20 credits."
+    subscription_move(unpaid.subscriptions.get(), SubscriptionState.GRACE, by=None, problem=problem)
+    return kept.subscriptions.get()
 
 
 def _listing(alice, publisher, name: str):
