@@ -38,6 +38,7 @@ GROUPS = [
             ("Resource profiles", "personas:resourceprofile_list", "cpu"),
             ("Network profiles", "personas:networkprofile_list", "network"),
             ("Scripts", "personas:script_list", "terminal-2"),
+            ("Secrets", "personas:secret_list", "key"),
         ],
     ),
     (

@@ -13,6 +13,7 @@ from personas.forms.rows import (
     PersonaForm,
     ResourceProfileForm,
     ScriptForm,
+    SecretForm,
 )
 from personas.models import (
     ApiToken,
@@ -27,8 +28,9 @@ from personas.models import (
     Role,
     Script,
     ScriptRevision,
+    Secret,
 )
-from personas.services import departments, parts, personas, scripts, tokens
+from personas.services import departments, parts, personas, scripts, secrets, tokens
 from personas.services.access import allows
 from personas.services.rows import row_delete
 
@@ -188,6 +190,18 @@ class ScriptAdmin(RowAdmin):
 
     def change(self, script, **fields):
         return scripts.script_update(script=script, **fields)
+
+
+@admin.register(Secret)
+class SecretAdmin(RowAdmin):
+    form = SecretForm
+    list_display = ["name", "slug", "department", "value_changed_at"]
+
+    def create(self, **fields):
+        return secrets.secret_create(**fields)
+
+    def change(self, secret, **fields):
+        return secrets.secret_update(secret=secret, **fields)
 
 
 @admin.register(Department)

@@ -13,6 +13,7 @@ from personas.models import (
     Persona,
     ResourceProfile,
     Script,
+    Secret,
 )
 
 
@@ -107,6 +108,14 @@ class ScriptFilter(ArchivableFilter):
     class Meta:
         model = Script
         fields = ["search", "department", "archived"]
+
+
+class SecretFilter(OwnedFilter):
+    ordering = ordered_by("name", "value_changed_at", "department__name")
+
+    class Meta:
+        model = Secret
+        fields = ["search", "department"]
 
 
 class DepartmentFilter(Searchable):

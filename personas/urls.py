@@ -1,6 +1,6 @@
 from django.urls import path
 
-from personas.views import audit, departments, parts, personas, scripts, tokens
+from personas.views import audit, departments, parts, personas, scripts, secrets, tokens
 
 app_name = "personas"
 urlpatterns = [
@@ -24,6 +24,11 @@ urlpatterns = [
     path("scripts/<uuid:pk>/approve/", scripts.ScriptApprove.as_view(), name="script_approve"),
     path("scripts/<uuid:pk>/archive/", scripts.ScriptArchive.as_view(), name="script_archive"),
     path("scripts/<uuid:pk>/restore/", scripts.ScriptRestore.as_view(), name="script_restore"),
+    path("secrets/", secrets.SecretList.as_view(), name="secret_list"),
+    path("secrets/new/", secrets.SecretCreate.as_view(), name="secret_create"),
+    path("secrets/<uuid:pk>/", secrets.SecretDetail.as_view(), name="secret_detail"),
+    path("secrets/<uuid:pk>/edit/", secrets.SecretEdit.as_view(), name="secret_edit"),
+    path("secrets/<uuid:pk>/delete/", secrets.SecretDelete.as_view(), name="secret_delete"),
     path("departments/", departments.DepartmentList.as_view(), name="department_list"),
     path("departments/new/", departments.DepartmentCreate.as_view(), name="department_create"),
     path("departments/<uuid:pk>/", departments.DepartmentDetail.as_view(), name="department_detail"),

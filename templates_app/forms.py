@@ -65,7 +65,13 @@ class TemplateForm(SettingsForm):
         (
             "After the move",
             "",
-            ["post_migration_script", "script_timeout_s", "script_must_pass", "acceptance_checks"],
+            [
+                "post_migration_script",
+                "script_entries",
+                "script_timeout_s",
+                "script_must_pass",
+                "acceptance_checks",
+            ],
         ),
         ("Monitoring", "", ["monitoring_tags"]),
         ("What others may change", "", ["locks", "unset"]),

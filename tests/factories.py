@@ -124,7 +124,12 @@ def make_draft(department=None, key="astronomy", **columns):
     """A persona that a group of machines suggests, without members."""
     from analyzer.models import PersonaDraft
 
-    document = {"name": "Sky watchers", "description": "", "hints": ["stellarium"], "settings": {"schema_version": 1}}
+    document = {
+        "name": "Sky watchers",
+        "description": "",
+        "hints": ["stellarium"],
+        "settings": {"schema_version": 1},
+    }
     columns = {"document": document, "common": [["stellarium", 1.0]]} | columns
     return PersonaDraft.objects.create(department=department, key=key, **columns)
 
@@ -159,13 +164,27 @@ def make_script(
 # --- templates -------------------------------------------------------------------------------------------------------
 
 
+def make_secret(name: str = "", *, department, value: str = "correct-horse-battery"):
+    from django.utils import timezone
+
+    from personas.models import Secret
+    from personas.services.secret_box import seal
+
+    name = name or f"secret-{next(_numbers)}"
+    return Secret.objects.create(
+        name=name, slug=name, department=department, ciphertext=seal(value), value_changed_at=timezone.now()
+    )
+
+
 def make_driver_set(name: str = "", *, department=None, drivers=None, **columns):
     from django.utils.text import slugify
 
     from personas.models import DriverSet
 
     name = name or f"Driver set {next(_numbers)}"
-    drivers = drivers or [{"name": "net", "kernel_modules": ["virtio_net"], "devices": {"nic": "virtio-net-pci"}}]
+    drivers = drivers or [
+        {"name": "net", "kernel_modules": ["virtio_net"], "devices": {"nic": "virtio-net-pci"}}
+    ]
     slug = columns.pop("slug", slugify(name))
     return DriverSet.objects.create(name=name, slug=slug, department=department, drivers=drivers, **columns)
 

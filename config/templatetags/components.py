@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from config import quantities
 from config.states import look_of
+from personas.domain.scripts import entry_words
 
 register = template.Library()
 
@@ -106,8 +107,8 @@ def _chips(words) -> SafeString:
 def _word(value: Any) -> str:
     """One item of a list: a script by its name, a check by its kind and where it looks."""
     if isinstance(value, dict):
-        if set(value) == {"name"}:
-            return str(value["name"])
+        if "name" in value:
+            return entry_words(value)
         return " ".join(str(each) for each in value.values())
     return "not set" if value is None else str(value)
 

@@ -77,6 +77,7 @@ def persona_columns(bundle: Bundle, parts: Mapping[str, Any], *, department: Dep
         **empty,
         **said,
         **parts,
+        "script_entries": [],  # what comes from elsewhere hands no secret of ours to any script
         "hints": bundle.persona.hints,
         "description": bundle.persona.description,
     }

@@ -17,6 +17,7 @@ from marketplace.services.shellcheck import script_findings
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Department, Persona, Role
+from personas.models.script import Interpreter
 from personas.services.access import require
 from personas.services.audit import record
 from personas.services.revisions import revision_ensure
@@ -194,7 +195,8 @@ def _told(error: InvalidSettings) -> dict[str, list[str]]:
 
 
 def persona_content(persona: Persona) -> dict[str, Any]:
-    """The persona and the rows that it points to, as a bundle says them."""
+    """The persona and the rows that it points to, as a bundle says them. Raises Refused for what a bundle has no words
+    for: entries with parameters and secrets mean rows of the department that wrote them."""
     drivers, resources = persona.default_driver_set, persona.resource_allocation_profile
     network, script = persona.network_profile, persona.post_migration_script
     content: dict[str, Any] = {
@@ -214,8 +216,16 @@ def persona_content(persona: Persona) -> dict[str, Any]:
             "addressing": network.addressing,
             "security_groups": network.security_groups,
         }
+    if persona.script_entries:
+        raise Refused(
+            "Its further scripts stay here: a release carries one script without parameters and secrets."
+        )
     if script:
         newest = script.latest
+        if newest.parameters or newest.interpreter == Interpreter.POWERSHELL:
+            raise Refused(
+                f"{script} can't be published yet: a release carries no parameters and no PowerShell."
+            )
         content["script"] = {**_named(script), "interpreter": newest.interpreter, "body": newest.body}
     return content
 

@@ -39,6 +39,12 @@ class NamedSerializer(serializers.Serializer):
     name = serializers.CharField()
 
 
+class LiveSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    stdout = serializers.CharField(help_text="The end of what it has written so far.")
+    stderr = serializers.CharField()
+
+
 class StepSerializer(serializers.Serializer):
     name = serializers.ChoiceField(choices=[(s.value, s.value) for s in STEPS])
     label = serializers.CharField()
@@ -52,3 +58,4 @@ class StepSerializer(serializers.Serializer):
     elapsed_s = serializers.FloatField(allow_null=True)
     eta_s = serializers.FloatField(allow_null=True)
     error = serializers.CharField()
+    live = LiveSerializer(allow_null=True, help_text="The script that runs right now.")

@@ -19,7 +19,13 @@ from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
 from migrations_engine.services import commitment
 from migrations_engine.services.launch import launch_arguments, terms_asked
 from migrations_engine.services.plan import plan_make
-from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
+from migrations_engine.services.progress import (
+    run_elapsed_s,
+    run_percent,
+    script_outcomes,
+    step_progress,
+    with_progress,
+)
 from migrations_engine.services.receipt import receipt_key, receipt_of
 from migrations_engine.services.repeats import changes_left, repeated_run
 from migrations_engine.services.support_bundle import support_bundle
@@ -81,7 +87,8 @@ class PlanSerializer(serializers.Serializer):
     sha256 = serializers.CharField()
     launchable = serializers.BooleanField(help_text="No concern is critical.")
     repeats = serializers.UUIDField(
-        allow_null=True, help_text="The run that did the very same, and whose machine is still there: nothing changes."
+        allow_null=True,
+        help_text="The run that did the very same, and whose machine is still there: nothing changes.",
     )
     concerns = ConcernSerializer(many=True)
     changes = ChangeSerializer(many=True, help_text="From the machine as it is to the machine as planned.")
@@ -190,8 +197,7 @@ class RunDetailSerializer(RunSerializer):
 
     @extend_schema_field(serializers.ListField(child=serializers.DictField()))
     def get_scripts(self, run):
-        kept = (step.result or {} for step in run.steps.all() if step.name == "post_script")
-        return next(kept, {}).get("scripts", [])
+        return script_outcomes(run)
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_receipt(self, run):

@@ -204,6 +204,16 @@ class Result:
 
 
 @dataclass(frozen=True)
+class ScriptOutput:
+    """The ends of what a script has written so far; cut: what came before is not in it."""
+
+    stdout: str
+    is_stdout_cut: bool
+    stderr: str
+    is_stderr_cut: bool
+
+
+@dataclass(frozen=True)
 class Concern:
     severity: Severity
     subject: str  # the setting: "firmware", "network.security_groups"

@@ -35,7 +35,10 @@ COMMITS = [
     (Commit.BY_HAND.value, "When a person confirms it"),
     (Commit.TIMED.value, "Rolled back unless confirmed in time"),
 ]
-ON_ROLLBACK = [(OnRollback.REMOVE.value, "Remove the machine"), (OnRollback.KEEP.value, "Keep it, switched off")]
+ON_ROLLBACK = [
+    (OnRollback.REMOVE.value, "Remove the machine"),
+    (OnRollback.KEEP.value, "Keep it, switched off"),
+]
 
 
 class MigrationRun(models.Model):
@@ -51,9 +54,7 @@ class MigrationRun(models.Model):
     overrides = models.JSONField(default=dict, blank=True)
     plan = models.JSONField()
     plan_sha256 = models.CharField(max_length=64)
-    state = models.CharField(
-        max_length=12, choices=RUN_STATES, default=RunState.QUEUED, db_index=True
-    )
+    state = models.CharField(max_length=12, choices=RUN_STATES, default=RunState.QUEUED, db_index=True)
     root_cause = models.TextField(blank=True)
     mode = models.CharField(max_length=8, choices=MODES, default=Mode.COLD)
     commit = models.CharField(max_length=8, choices=COMMITS, default=Commit.AT_ONCE)
@@ -128,6 +129,9 @@ class StepRun(models.Model):
     bytes_done = models.PositiveBigIntegerField(default=0)
     bytes_total = models.PositiveBigIntegerField(default=0)
     percent = models.FloatField(default=0)
+    live = models.JSONField(
+        null=True, help_text="The script that runs right now: {name, stdout, stderr}, the ends of its output."
+    )
     result = models.JSONField(null=True)
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(null=True)

@@ -92,6 +92,11 @@ def renew(claim: Claim, **progress: Any) -> None:
         raise Cancelled()
 
 
+def forget_live(claim: Claim) -> None:
+    """What was shown of a running script goes; where the claim is lost, its new holder's stays."""
+    _held(claim).exclude(live=None).update(live=None)
+
+
 def keep(claim: Claim, result: dict[str, Any]) -> None:
     """Stores what the step has so far, for the worker that may take it over. Raises LostClaim."""
     if not _held(claim).update(result=result):
@@ -107,6 +112,7 @@ def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = No
         "finished_at": now,
         "fence": None,
         "lease_until": None,
+        "live": None,
     }
     if result is not None:
         columns["result"] = result

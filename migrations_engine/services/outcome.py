@@ -1,15 +1,15 @@
 """What follows from the end of a run; said inside the transaction that ends it."""
 
 import uuid
-from typing import Any
 
 from django.utils import timezone
 
 from analyzer.domain.outcomes import OutcomeKind
 from analyzer.services.outcomes import suggestion_outcome_write
-from migrations_engine.domain.states import RunState, StepName, StepState
+from migrations_engine.domain.states import RunState
 from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import MigrationRun
+from migrations_engine.services.progress import script_outcomes
 from migrations_engine.services.webhooks import run_happened
 from personas.models.track_record import Outcome
 from personas.services.allowances import runs_return
@@ -21,7 +21,12 @@ def run_ended(run_id: uuid.UUID) -> None:
     """The audit row, the outcome of the suggestion that this run followed, the personas' track record; a run that did
     not succeed takes nothing of what was bought."""
     run = MigrationRun.objects.select_related("vm", "department").get(pk=run_id)
-    record(by=None, action=f"migration.{run.state}", obj=run, after={"state": run.state, "root_cause": run.root_cause})
+    record(
+        by=None,
+        action=f"migration.{run.state}",
+        obj=run,
+        after={"state": run.state, "root_cause": run.root_cause},
+    )
     run_happened(run, Event(f"run.{run.state}"))
     if run.is_test:  # a rehearsal says nothing of its persona, and takes nothing of what was bought
         runs_return(run_id=run.pk, now=timezone.now())
@@ -84,5 +89,4 @@ def _went_back(run: MigrationRun) -> bool:
 
 def _script_failed(run: MigrationRun) -> bool:
     """A script ended with another code than 0, also where the plan let the run go on."""
-    step: Any = run.steps.exclude(state=StepState.WAITING).filter(name=StepName.POST_SCRIPT).first()
-    return any(script["exit_code"] != 0 for script in ((step and step.result) or {}).get("scripts", []))
+    return any(script["exit_code"] != 0 for script in script_outcomes(run))

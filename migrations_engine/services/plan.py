@@ -11,15 +11,17 @@ from analyzer.models import Scan, VirtualMachine
 from analyzer.services.scans import facts_of
 from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.machine import SpecError
+from migrations_engine.domain.settings_path import leaf
 from migrations_engine.domain.terms import Mode
 from migrations_engine.models import MigratedVM, TargetEndpoint
 from migrations_engine.services import assessment
 from migrations_engine.services.targets import default_target, open_endpoint
 from personas.domain.canonical import sha256_of
+from personas.domain.scripts import USUAL_PHASE, BadParameters, environment, in_run_order, parse_parameters
 from personas.domain.security_groups import rules_by_name
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput
-from personas.models import NetworkProfile, Persona, Script
+from personas.models import NetworkProfile, Persona, Script, Secret
 from personas.services.allowances import refusal_of
 from templates_app.domain.layers import Kind, Layer
 from templates_app.domain.merge import Merged, merge
@@ -43,7 +45,8 @@ class Plan:
     template {id, name, revision}, personas [{id, name, revision, origin, is_changed}],
     use_case, target {id, name, kind},
     layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, merged (the merge's own answer),
-    scripts [{id, name, revision, interpreter, sha256, body, approved}],
+    scripts [{id, name, key, revision, interpreter, sha256, body, approved, phase, os, timeout_s, retries,
+    environment {variable: text}, secrets {variable: slug}, problems}] in the order in which they run,
     security_groups [{name, rules}], unknown [(what, name)], namesakes [when they came],
     notices [{persona, blocks, text, action}], scan {id, at} or null, kernel, machine, access, software, enforcement,
     concerns, changes.
@@ -79,9 +82,18 @@ def plan_make(
     if target is None:
         raise BadInput({"target": ["There is no target yet; create one first."]})
     personas = personas_of(template, personas, by)
+    _require_no_secrets(overrides or {})
     document = _document(template, vm, personas, use_case, overrides or {}, target, by)
     document |= _assessed(document, facts_of(newest_scan(vm)), target)
     return Plan(document, plan_sha256(document))
+
+
+def _require_no_secrets(overrides: dict[str, Any]) -> None:
+    """Who launches chooses settings; which script is given a secret is an admin's decision, in persona or template."""
+    entries = leaf(overrides, "post_migration.scripts", None)
+    if isinstance(entries, list) and any(isinstance(each, dict) and each.get("secrets") for each in entries):
+        told = ["Only a persona, a template or the department's defaults hand out secrets."]
+        raise BadInput({"overrides.post_migration.scripts": told})
 
 
 def plan_sha256(document: dict[str, Any]) -> str:
@@ -214,8 +226,9 @@ def _own_first(rows, department):
 
 
 def _scripts(settings, department, by):
-    """([snapshot of each script, in order], [("script", name) that no row has])."""
-    wanted = [ref["name"] for ref in settings.get("post_migration", {}).get("scripts", [])]
+    """([snapshot of each script, in the order in which they run], [("script", name) that no row has])."""
+    entries = in_run_order(leaf(settings, "post_migration.scripts", []))
+    wanted = [entry["name"] for entry in entries]
     rows = _own_first(
         Script.objects.visible_to(by).filter(slug__in=wanted, archived_at__isnull=True), department
     )
@@ -223,19 +236,49 @@ def _scripts(settings, department, by):
     for row in rows:
         by_slug.setdefault(row.slug, row)
     newest = {slug: row.latest for slug, row in by_slug.items()}
-    found = [_script(name, newest[name]) for name in wanted if newest.get(name)]
-    return found, [["script", name] for name in wanted if not newest.get(name)]
+    secrets = set(Secret.objects.filter(department=department).values_list("slug", flat=True))
+    found = [
+        _script(entry, _key(wanted, place), newest[entry["name"]], secrets)
+        for place, entry in enumerate(entries)
+        if newest.get(entry["name"])
+    ]
+    return found, [["script", name] for name in dict.fromkeys(wanted) if not newest.get(name)]
 
 
-def _script(name, revision) -> dict[str, Any]:
+def _key(names: list[str], place: int) -> str:
+    """What this running of a script is called: `tune`, and `tune.2` where it runs a second time."""
+    times = names[: place + 1].count(names[place])
+    return names[place] if times == 1 else f"{names[place]}.{times}"
+
+
+def _script(entry: dict[str, Any], key: str, revision, secrets: set[str]) -> dict[str, Any]:
+    asked = entry.get("secrets") or {}
+    problems = [
+        f"The department has no secret {slug}, which it finds in {name}."
+        for name, slug in asked.items()
+        if slug not in secrets
+    ]
+    values: dict[str, str] = {}
+    try:
+        values = environment(parse_parameters(revision.parameters), entry.get("parameters") or {}, asked)
+    except BadParameters as error:
+        problems += error.problems
     return {
         "id": str(revision.script_id),
-        "name": name,
+        "name": entry["name"],
+        "key": key,
         "revision": revision.number,
         "interpreter": revision.interpreter,
         "sha256": revision.sha256,
         "body": revision.body,
         "approved": revision.script.is_approved(revision.sha256),
+        "phase": entry.get("phase") or USUAL_PHASE,
+        "os": entry.get("os") or [],
+        "timeout_s": entry.get("timeout_s"),
+        "retries": entry.get("retries") or 0,
+        "environment": values,
+        "secrets": asked,
+        "problems": problems,
     }
 
 

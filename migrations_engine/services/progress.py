@@ -33,7 +33,8 @@ def run_percent(run: MigrationRun) -> float:
 
 
 def step_progress(step: StepRun) -> dict[str, Any]:
-    """{name, label, state, attempt, percent, message, bytes_done, bytes_total, elapsed_s, eta_s, error}."""
+    """{name, label, state, attempt, percent, message, bytes_done, bytes_total, elapsed_s, eta_s, error,
+    live}."""
     now = timezone.now()
     return {
         "name": step.name,
@@ -48,7 +49,14 @@ def step_progress(step: StepRun) -> dict[str, Any]:
         "elapsed_s": _elapsed_s(step, now),
         "eta_s": _eta_s(step, now),
         "error": step.error,
+        "live": step.live,
     }
+
+
+def script_outcomes(run: MigrationRun) -> list[dict[str, Any]]:
+    """Those of every phase so far: a later step's begin with the earlier ones."""
+    results = {step.name: step.result or {} for step in run.steps.all()}
+    return results["post_script"].get("scripts") or results["migrate"].get("scripts", [])
 
 
 def run_elapsed_s(run: MigrationRun) -> float | None:

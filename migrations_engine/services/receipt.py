@@ -78,9 +78,9 @@ def _step(step) -> dict[str, Any]:
 
 def _script(row: dict[str, Any]) -> dict[str, Any]:
     """Without the output, which stands with the step."""
-    return {key: row[key] for key in ("name", "revision", "exit_code", "timed_out")} | {
-        "duration_ms": round(row["duration_s"] * 1000)
-    }
+    told = {key: row[key] for key in ("name", "revision", "exit_code", "timed_out")}
+    more = {key: row[key] for key in ("attempts", "skipped") if key in row}
+    return told | more | {"duration_ms": round(row["duration_s"] * 1000)}
 
 
 def _time(moment) -> str | None:

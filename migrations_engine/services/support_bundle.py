@@ -11,8 +11,10 @@ from django.conf import settings
 from django.db import connection
 
 from migrations_engine.domain.redaction import redacted, redacted_text
+from migrations_engine.domain.script_delivery import secret_words
 from migrations_engine.models import MigrationRun
 from migrations_engine.services.receipt import receipt_of
+from personas.services.secrets import secret_values_known
 
 MOST_EVENTS = 5000
 PLAN_PARTS = ("schema_version", "vm", "template", "personas", "use_case", "target", "merged", "scan", "kernel",
@@ -27,7 +29,7 @@ secret was replaced by [redacted]; read it once yourself before you send it to a
 
 def support_bundle(run: MigrationRun) -> bytes:
     """A ZIP."""
-    known = _known_secrets()
+    known = [*_known_secrets(), *secret_words(secret_values_known(department=run.department))]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, content in _files(run):

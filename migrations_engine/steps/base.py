@@ -64,6 +64,14 @@ class Alive:
 
         return report
 
+    def show(self, live: dict[str, Any]) -> None:
+        """What a script writes while it runs."""
+        self._renew({"live": live})
+
+    def forget_shown(self) -> None:
+        """Without a word to the lease: it may be lost already."""
+        claims.forget_live(self.claim)
+
     def during(self, call: Callable, *arguments: Any, **options: Any) -> Any:
         """The call's result, or what it raises; the claim is kept meanwhile. For calls that tell nothing of themselves.
 
@@ -139,6 +147,9 @@ class Work:
     target: Target
     known: dict[str, Any]
     before: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(
+        default_factory=dict
+    )  # what of this try is to be kept with whatever comes next
 
     @property
     def plan(self) -> dict[str, Any]:

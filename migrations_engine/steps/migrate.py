@@ -24,6 +24,7 @@ from migrations_engine.services import assessment, ledger
 from migrations_engine.services.migrated import migrated_vm_ensure, reference
 from migrations_engine.steps.analyze import checksums, scanned_facts, source_disks
 from migrations_engine.steps.base import Step, StepFailed, Work
+from migrations_engine.steps.scripts import run_phase
 from migrations_engine.targets.base import CopyMismatch, FilesystemDamaged, Progress
 
 READY_TIMEOUT_S = 600  # emulated, on a busy machine, a systemd guest with cloud-init takes minutes
@@ -60,10 +61,15 @@ def migrate(work: Work) -> dict:
     ref = _machine(work, move)
     inventory = _installed(work, move, ref)
     report = _boot(work, move, ref)
+    scripts = run_phase(work, ref, "first_boot", [], (82, 85))
     applied = _apply(work, move, ref)
     rows = _verify(work, move, facts, ref, report, applied, inventory)
-    _require_verified(rows)
-    return {"machine": reference(ref), "verification": [row.as_dict() for row in rows]}
+    _require_verified(rows, scripts)
+    return {
+        "machine": reference(ref),
+        "verification": [row.as_dict() for row in rows],
+        "scripts": scripts,
+    }
 
 
 def _move(work: Work, facts) -> Move:
@@ -273,17 +279,17 @@ def _told(report: GuestReport) -> dict:
     )
 
 
-def _require_verified(rows: list[verification.Row]) -> None:
+def _require_verified(rows: list[verification.Row], scripts: list[dict[str, Any]]) -> None:
     if failed := verification.failures(rows):
         raise StepFailed(
             f"The machine runs, but is not what was asked for: {verification.told(failed)}.",
-            {"verification": [row.as_dict() for row in rows]},
+            {"verification": [row.as_dict() for row in rows], "scripts": scripts},
         )
 
 
 MIGRATE = Step(
     StepName.MIGRATE,
     frozenset({"source_sha256", "scan", "assessment"}),
-    frozenset({"machine", "verification"}),
+    frozenset({"machine", "verification", "scripts"}),
     migrate,
 )

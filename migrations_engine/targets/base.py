@@ -34,6 +34,7 @@ from migrations_engine.domain.machine import (
     PowerState,
     Preparation,
     Result,
+    ScriptOutput,
     SecurityGroup,
     SourceDisk,
     Status,
@@ -127,7 +128,7 @@ class Target(Protocol):
     kind: ClassVar[str]
     caps: ClassVar[
         frozenset[str]
-    ]  # of: guest_exec, console, security_groups, qos, tags, offline_prepare, kernels, kernel_install
+    ]  # of: guest_exec, script_output, console, security_groups, qos, tags, offline_prepare, kernels, kernel_install
 
     def probe(self) -> TargetInfo:
         """What is here. May take seconds the first time; the answer is kept."""
@@ -214,6 +215,10 @@ class Target(Protocol):
         the first one's result. Raises AgentUnavailable, ScriptInterrupted. A time-out is a Result, not an error.
         What `keep_alive` raises passes through and leaves the script running: `stop_script` ends it.
         """
+
+    def script_output(self, ref: MachineRef, once_key: str, max_bytes: int) -> ScriptOutput:
+        """The end of what a script has written so far, at most `max_bytes` of each stream. Only with the cap
+        `script_output`. Safe to ask from the `keep_alive` of the very `run`. Raises AgentUnavailable."""
 
     def stop_script(self, ref: MachineRef, once_key: str) -> None:
         """Ends a script that `run` started, if it still runs."""

@@ -16,7 +16,13 @@ from migrations_engine.domain.states import RunState
 from migrations_engine.filters import RunFilter
 from migrations_engine.models import MigrationRun
 from migrations_engine.services.commitment import decisions
-from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
+from migrations_engine.services.progress import (
+    run_elapsed_s,
+    run_percent,
+    script_outcomes,
+    step_progress,
+    with_progress,
+)
 from migrations_engine.services.receipt import receipt_of
 from migrations_engine.services.runs import CANCELLABLE
 from migrations_engine.services.support_bundle import support_bundle
@@ -107,7 +113,8 @@ def live_context(request, run) -> dict:
         "log": log_text(run),
         "machine": machine,
         "verification": machine.verification if machine else [],
-        "scripts": results["post_script"].get("scripts", []),
+        "scripts": script_outcomes(run),
+        "live": next((step["live"] for step in steps if step["live"]), None),
         "failed_step": failed,
         "sources": sources_of(results["analyze"]),
         "may_cancel": operates and run.state in CANCELLABLE,

@@ -3,6 +3,7 @@
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from personas.domain.scripts import PHASES
 from personas.errors import BadInput
 from personas.models import Department
 
@@ -49,6 +50,50 @@ CHECKS = {
         "additionalProperties": True,
     },
 }
+
+VARIABLES = {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}}
+SCRIPTS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string"},
+            "phase": {"type": "string", "enum": list(PHASES)},
+            "order": {"type": "integer", "minimum": 0, "maximum": 9999},
+            "os": WORDS,
+            "timeout_s": {"type": "integer", "minimum": 1, "maximum": 86400},
+            "retries": {"type": "integer", "minimum": 0, "maximum": 5},
+            "parameters": VARIABLES,
+            "secrets": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+    },
+}
+PARAMETERS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string"},
+            "kind": {"type": "string", "enum": ["string", "integer", "boolean", "choice"]},
+            "default": {"type": ["string", "integer", "boolean", "null"]},
+            "choices": WORDS,
+            "required": {"type": "boolean"},
+            "description": {"type": "string"},
+        },
+    },
+}
+
+
+@extend_schema_field(SCRIPTS)
+class ScriptsField(serializers.JSONField):
+    pass
+
+
+@extend_schema_field(PARAMETERS)
+class ParametersField(serializers.JSONField):
+    pass
 
 
 @extend_schema_field(WORDS)

@@ -8,6 +8,7 @@ ROUTES: list = [
     ("resource-profiles", viewsets.ResourceProfileViewSet, "resourceprofile"),
     ("network-profiles", viewsets.NetworkProfileViewSet, "networkprofile"),
     ("scripts", viewsets.ScriptViewSet, "script"),
+    ("secrets", viewsets.SecretViewSet, "secret"),
     ("departments", viewsets.DepartmentViewSet, "department"),
     ("tokens", viewsets.TokenViewSet, "token"),
     ("audit", viewsets.AuditViewSet, "auditentry"),

@@ -8,6 +8,8 @@ from personas.api.fields import (
     DocumentField,
     DriversField,
     MapField,
+    ParametersField,
+    ScriptsField,
     SecurityGroupsField,
     WordsField,
     department_for,
@@ -26,10 +28,11 @@ from personas.models import (
     Role,
     Script,
     ScriptRevision,
+    Secret,
 )
 from personas.models.script import Interpreter
 from personas.models.token import Scope
-from personas.services import departments, parts, personas, scripts
+from personas.services import departments, parts, personas, scripts, secrets
 
 OWNED = ["id", "name", "slug", "description", "department", "created_at", "updated_at"]
 
@@ -86,15 +89,20 @@ class NetworkProfileSerializer(PartSerializer):
 
 
 class ScriptRevisionSerializer(serializers.ModelSerializer):
+    parameters = ParametersField()
+
     class Meta:
         model = ScriptRevision
-        fields = ["number", "interpreter", "body", "sha256", "created_at"]
+        fields = ["number", "interpreter", "body", "parameters", "sha256", "created_at"]
 
 
 class ScriptSerializer(OwnedSerializer):
     interpreter = serializers.ChoiceField(choices=Interpreter.choices, required=False)
     body = serializers.CharField(
         trim_whitespace=False, max_length=256 * 1024, help_text="A new text is a new revision."
+    )
+    parameters = ParametersField(
+        required=False, help_text="What it asks for; it finds them in its environment."
     )
     revision = serializers.IntegerField(source="newest.number", read_only=True, default=None)
     sha256 = serializers.CharField(source="newest.sha256", read_only=True, default=None)
@@ -105,13 +113,24 @@ class ScriptSerializer(OwnedSerializer):
 
     class Meta:
         model = Script
-        fields = [*OWNED, "interpreter", "body", "revision", "sha256", "origin", "approved", "archived_at"]
+        fields = [
+            *OWNED,
+            "interpreter",
+            "body",
+            "parameters",
+            "revision",
+            "sha256",
+            "origin",
+            "approved",
+            "archived_at",
+        ]
         read_only_fields = ["archived_at", "origin"]
         validators = []
 
     def to_representation(self, script):
         script.newest = newest = script.latest  # one query instead of one per field
         script.interpreter, script.body = (newest.interpreter, newest.body) if newest else ("", "")
+        script.parameters = newest.parameters if newest else []
         script.approved = bool(newest) and script.is_approved(newest.sha256)
         return super().to_representation(script)
 
@@ -120,6 +139,27 @@ class ScriptSerializer(OwnedSerializer):
 
     def change(self, script, **fields):
         return scripts.script_update(script=script, **fields)
+
+
+class SecretSerializer(OwnedSerializer):
+    value = serializers.CharField(
+        write_only=True,
+        trim_whitespace=False,
+        max_length=secrets.LONGEST,
+        help_text="Kept encrypted, never shown again; left out in a change, it stays.",
+    )
+
+    class Meta:
+        model = Secret
+        fields = [*OWNED, "value", "value_changed_at"]
+        read_only_fields = ["value_changed_at"]
+        validators = []
+
+    def make(self, **fields):
+        return secrets.secret_create(**fields)
+
+    def change(self, secret, **fields):
+        return secrets.secret_update(secret=secret, **fields)
 
 
 class ScriptApproveSerializer(serializers.Serializer):
@@ -154,6 +194,10 @@ class PersonaSerializer(OwnedSerializer):
         allow_null=True,
         help_text="PostMigrationScript (optional).",
     )
+    script_entries = ScriptsField(
+        required=False,
+        help_text="Further entries of post_migration.scripts, with phase, parameters, secrets.",
+    )
     kernel_modules = WordsField(required=False)
     packages = WordsField(required=False)
     monitoring_tags = MapField(
@@ -182,6 +226,7 @@ class PersonaSerializer(OwnedSerializer):
             "resource_allocation_profile",
             "network_profile",
             "post_migration_script",
+            "script_entries",
             "script_timeout_s",
             "script_must_pass",
             "kernel_modules",

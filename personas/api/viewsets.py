@@ -23,6 +23,7 @@ from personas.models import (
     ResourceProfile,
     Role,
     Script,
+    Secret,
 )
 from personas.permissions import DepartmentPermission, OwnTokensPermission
 from personas.services import approvals, departments, parts, personas, scripts, tokens
@@ -77,6 +78,12 @@ class ScriptViewSet(ArchivableMixin, RowViewSet):
         return Response(
             serializers.ScriptRevisionSerializer(self.get_object().revisions.all(), many=True).data
         )
+
+
+class SecretViewSet(OwnedViewSet):
+    queryset = Secret.objects.all()
+    serializer_class = serializers.SecretSerializer
+    filterset_class = filters.SecretFilter
 
 
 class PersonaViewSet(ETagMixin, ArchivableMixin, RowViewSet):

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, Valida
 
 from personas.domain.checks import KINDS, AcceptanceCheck
 from personas.domain.part import Part
+from personas.domain.scripts import ScriptRef
 
 SCHEMA_VERSION = 1
 
@@ -59,10 +60,6 @@ class Network(Part):
     bandwidth_mbps: Annotated[int, Field(ge=1, le=400_000)] | None = None
     security_groups: list[Slug] | None = None
     addressing: Literal["keep", "dhcp"] | None = None
-
-
-class ScriptRef(Part):
-    name: Slug
 
 
 class PostMigration(Part):

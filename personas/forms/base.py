@@ -69,6 +69,13 @@ class SettingsForm(RowForm):
         label="Monitoring tags",
         help_text="One key = value a line. -key takes away a tag that a lower layer sets.",
     )
+    script_entries = YamlField(
+        label="Further scripts",
+        empty=[],
+        help_text="A YAML list, as in: - {name: tune-postgresql, phase: after_checks, parameters: {PORT: 5432}, "
+        "secrets: {PGPASSWORD: db-password}}. Any of phase (first_boot, after_network, after_checks), order, "
+        "os: [debian], timeout_s, retries. They run after the script above.",
+    )
     acceptance_checks = YamlField(
         label="Acceptance checks",
         empty=[],

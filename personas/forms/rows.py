@@ -13,9 +13,11 @@ from personas.models import (
     ResourceProfile,
     Role,
     Script,
+    Secret,
 )
 from personas.models.script import Interpreter
 from personas.models.token import Scope
+from personas.services.secrets import LONGEST
 
 IDENTITY = ["department", "name", "description"]
 
@@ -52,6 +54,7 @@ class PersonaForm(SettingsForm):
             "firmware",
             "network_profile",
             "post_migration_script",
+            "script_entries",
             "script_timeout_s",
             "script_must_pass",
             "monitoring_tags",
@@ -78,6 +81,9 @@ EXAMPLE_DRIVERS = """- name: virtio-block
 - name: virtio-network
   kernel_modules: [virtio_net]
   devices: {nic: virtio-net-pci}"""
+
+EXAMPLE_PARAMETERS = """- {name: PORT, kind: integer, default: 5432}
+- {name: TIER, kind: choice, choices: [small, large]}"""
 
 
 def example(text: str) -> forms.Textarea:
@@ -132,15 +138,50 @@ class ScriptForm(RowForm):
         help_text="Runs as root in the guest, at most once per migration. Exit 0 is success; the last lines of "
         "stderr are shown when it fails.",
     )
+    parameters = YamlField(
+        empty=[],
+        widget=example(EXAMPLE_PARAMETERS),
+        help_text="A YAML list: name, and any of kind (string, integer, boolean, choice), default, choices, required, "
+        "description. The script reads them as environment variables.",
+    )
 
     class Meta:
         model = Script
-        fields = [*IDENTITY, "interpreter", "body", "slug"]
+        fields = [*IDENTITY, "interpreter", "body", "parameters", "slug"]
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding and (newest := self.instance.latest):
-            self.initial |= {"interpreter": newest.interpreter, "body": newest.body}
+            self.initial |= {
+                "interpreter": newest.interpreter,
+                "body": newest.body,
+                "parameters": newest.parameters,
+            }
+
+
+class SecretForm(RowForm):
+    value = forms.CharField(
+        widget=forms.Textarea(attrs={"autocomplete": "off", "spellcheck": "false", "rows": 3}),
+        strip=False,
+        max_length=LONGEST,
+        help_text="Kept encrypted and never shown again. It is delivered to scripts in the guest only.",
+    )
+
+    class Meta:
+        model = Secret
+        fields = [*IDENTITY, "value", "slug"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if "department" in self.fields:
+            self.fields["department"].required = True
+            self.fields["department"].empty_label = "Choose one"
+        if not self.instance._state.adding:
+            self.fields["value"].required = False
+            self.fields["value"].help_text = "Empty: the value that there is stays."
+
+    def clean_value(self):
+        return self.cleaned_data["value"].replace("\r\n", "\n")
 
 
 class DepartmentForm(RowForm):

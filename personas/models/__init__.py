@@ -5,6 +5,7 @@ from personas.models.notice import PersonaNotice
 from personas.models.persona import Persona, PersonaRevision
 from personas.models.profile import DriverSet, NetworkProfile, ResourceProfile
 from personas.models.script import Script, ScriptApproval, ScriptRevision
+from personas.models.secret import Secret
 from personas.models.token import ApiToken
 from personas.models.track_record import RunOutcome
 
@@ -26,4 +27,5 @@ __all__ = [
     "Script",
     "ScriptApproval",
     "ScriptRevision",
+    "Secret",
 ]

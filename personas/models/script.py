@@ -1,8 +1,10 @@
 """Post-migration scripts. A revision never changes: a run keeps the exact text that it ran."""
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 
+from personas.domain.scripts import BadParameters, dump_parameters, parse_parameters
 from personas.models.owned import OwnedQuerySet, unique_in_department
 from personas.models.profile import Reusable
 
@@ -11,6 +13,7 @@ class Interpreter(models.TextChoices):
     SH = "sh", "sh"
     BASH = "bash", "bash"
     PYTHON = "python3", "Python 3"
+    POWERSHELL = "pwsh", "PowerShell"
 
 
 class ScriptQuerySet(OwnedQuerySet):
@@ -51,6 +54,9 @@ class ScriptRevision(models.Model):
     number = models.PositiveIntegerField()
     interpreter = models.CharField(max_length=16, choices=Interpreter, default=Interpreter.SH)
     body = models.TextField(max_length=256 * 1024)
+    parameters = models.JSONField(
+        default=list, blank=True, help_text="What it asks for; it finds them in its environment."
+    )
     sha256 = models.CharField(max_length=64, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -63,6 +69,13 @@ class ScriptRevision(models.Model):
 
     def __str__(self):
         return f"{self.script}@{self.number}"
+
+    def clean(self):
+        super().clean()
+        try:
+            self.parameters = dump_parameters(parse_parameters(self.parameters))
+        except BadParameters as error:
+            raise ValidationError({"parameters": error.problems}) from None
 
 
 class ScriptApproval(models.Model):

@@ -47,6 +47,8 @@ PARTS = ("default_driver_set", "resource_allocation_profile", "network_profile",
 def column_of(path: str) -> str:
     """The column that holds the setting at `path` (or a part of it, as in `packages.3`); `path`'s first word for
     what has its own column under that name (list_modes, locks)."""
+    if path.startswith("post_migration.scripts."):
+        return "script_entries"
     for leaf, column in COLUMNS.items():
         if path == leaf or path.startswith(f"{leaf}."):
             return column.partition(".")[0]
@@ -88,6 +90,12 @@ class SettingsColumns(models.Model):
     post_migration_script = models.ForeignKey(
         "personas.Script", models.PROTECT, null=True, blank=True, related_name="%(class)s_users"
     )
+    script_entries = models.JSONField(
+        "further scripts",
+        default=list,
+        blank=True,
+        help_text="Entries of post_migration.scripts, after the script above.",
+    )
     script_timeout_s = models.PositiveIntegerField("script time limit (s)", null=True, blank=True)
     script_must_pass = models.BooleanField("script must pass", null=True, blank=True)
     kernel_modules = models.JSONField(default=list, blank=True)
@@ -115,7 +123,7 @@ class SettingsColumns(models.Model):
         """The row as a document must be in the vocabulary; an error is told beside the column that holds the value. The
         parts must be of the same department or the organisation's."""
         super().clean()
-        errors = {**self._foreign_parts(), **self._unknown_unset()}
+        errors = {**self._foreign_parts(), **self._unknown_unset(), **self._wrong_scripts()}
         if not errors:
             try:
                 validate_document(self.document())
@@ -143,6 +151,21 @@ class SettingsColumns(models.Model):
                 wrong.append(str(error))
         return {"unset": wrong} if wrong else {}
 
+    def _wrong_scripts(self) -> dict[str, list[str]]:
+        """The entries by themselves, so that an error names their own place; each must be a script of the department or
+        of the organisation."""
+        try:
+            validate_document({"post_migration": {"scripts": self.script_entries}})
+        except InvalidSettings as error:
+            return errors_by_column(error)
+        names = {entry["name"] for entry in self.script_entries}
+        own = models.Q(department__isnull=True) | models.Q(department=self.department_id)
+        scripts = type(self)._meta.get_field("post_migration_script").related_model._base_manager
+        unknown = sorted(names - set(scripts.filter(own, slug__in=names).values_list("slug", flat=True)))
+        return (
+            {"script_entries": [f"There is no script {name!r} here." for name in unknown]} if unknown else {}
+        )
+
     def settings_document(self) -> dict:
         """This layer as a document of the vocabulary: what is said, and null where it is un-said."""
         document: dict = {"schema_version": SCHEMA_VERSION}
@@ -156,15 +179,20 @@ class SettingsColumns(models.Model):
 
 
 def _stored(row, path, column):
+    if path == "post_migration.scripts":
+        return script_list(row.post_migration_script, row.script_entries)
     first, _, rest = column.partition(".")
     value = getattr(row, first)
     if rest and value is not None:
         value = getattr(value, rest)
-    if path == "post_migration.scripts" and value:
-        return [{"name": value}]
     if path == "network.security_groups" and value:
         return [group["name"] for group in value]
     return value
+
+
+def script_list(script, entries: list[dict]) -> list[dict]:
+    """The entries of a document: the one script without a word more, then those that say more."""
+    return ([{"name": script.slug}] if script else []) + list(entries)
 
 
 def _put(document, path, value):

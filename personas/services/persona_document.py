@@ -63,7 +63,7 @@ def settings_columns_of(document: Any, *, name: str, by, department) -> dict[str
 
 def columns_of(document: dict[str, Any], *, department) -> dict[str, Any]:
     """The columns of a valid document, but for the two profiles. Raises InvalidSettings for a driver set or script that
-    the department does not see, for more than one script, and for what has no column."""
+    the department does not see, and for what has no column."""
     columns: dict[str, Any] = {"unset": _nulls(document), "list_modes": document.get("list_modes") or {}}
     for path, column in COLUMNS.items():
         value = _at(document, path)
@@ -75,14 +75,18 @@ def columns_of(document: dict[str, Any], *, department) -> dict[str, Any]:
         raise _wrong("devices", "come from the driver set; name one that has them", document["devices"])
     if slug := document.get("driver_set"):
         columns["default_driver_set"] = _by_slug(DriverSet, slug, department, "driver_set")
-    scripts = _at(document, "post_migration.scripts") or []
-    if len(scripts) > 1:
-        raise _wrong("post_migration.scripts", "a persona or template carries one script", scripts)
-    if scripts:
-        columns["post_migration_script"] = _by_slug(
-            Script, scripts[0]["name"], department, "post_migration.scripts"
-        )
+    columns |= _script_columns(_at(document, "post_migration.scripts") or [], department)
     return columns
+
+
+def _script_columns(entries: list[dict[str, Any]], department) -> dict[str, Any]:
+    """The first one, where it says no more than its name, is the row's own script; the others are entries."""
+    known = {
+        entry["name"]: _by_slug(Script, entry["name"], department, "post_migration.scripts")
+        for entry in entries
+    }
+    plain = entries[0]["name"] if entries and set(entries[0]) == {"name"} else None
+    return {"post_migration_script": known.get(plain), "script_entries": entries[1:] if plain else entries}
 
 
 def _by_slug(model, slug: str, department, field: str) -> models.Model:

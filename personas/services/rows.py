@@ -15,7 +15,7 @@ from personas.models import Role
 from personas.services.access import require
 from personas.services.audit import record
 
-UNTOLD = {"created_at", "updated_at", "secret_sha256"}  # says nothing, or must not be said
+UNTOLD = {"created_at", "updated_at", "secret_sha256", "ciphertext"}  # says nothing, or must not be said
 
 
 def snapshot(row: models.Model) -> dict[str, Any]:

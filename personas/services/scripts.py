@@ -15,10 +15,16 @@ from personas.services.rows import clone_of, locked, row_create, row_update
 
 @transaction.atomic
 def script_create(
-    *, by, department=None, body: str, interpreter: str = Interpreter.SH, **fields: Any
+    *,
+    by,
+    department=None,
+    body: str,
+    interpreter: str = Interpreter.SH,
+    parameters: list[dict[str, Any]] | None = None,
+    **fields: Any,
 ) -> Script:
     script = row_create(row=Script(department=department, **fields), by=by)
-    _revise(script=script, body=body, interpreter=interpreter, by=by)
+    _revise(script=script, body=body, interpreter=interpreter, parameters=parameters or [], by=by)
     return script
 
 
@@ -30,9 +36,10 @@ def script_update(
     expected: str | None = None,
     body: str | None = None,
     interpreter: str | None = None,
+    parameters: list[dict[str, Any]] | None = None,
     **fields: Any,
 ) -> Script:
-    """A body or an interpreter that differs from the newest revision's becomes the next revision."""
+    """A body, an interpreter or parameters that differ from the newest revision's become the next revision."""
     script = locked(script, expected=expected)
     script = row_update(row=script, by=by, values=fields)
     newest = script.latest
@@ -40,6 +47,7 @@ def script_update(
         script=script,
         body=newest.body if body is None and newest else body or "",
         interpreter=interpreter or (newest.interpreter if newest else Interpreter.SH),
+        parameters=newest.parameters if parameters is None and newest else parameters or [],
         by=by,
     )
     revisions_follow(part=script, by=by)
@@ -53,7 +61,13 @@ def script_clone(*, script: Script, by, department=None, name: str = "") -> Scri
     copy.origin, copy.author = script.origin, script.author  # a copy is no way around the approval
     clone = row_create(row=copy, by=by)
     if newest:
-        _revise(script=clone, body=newest.body, interpreter=newest.interpreter, by=by)
+        _revise(
+            script=clone,
+            body=newest.body,
+            interpreter=newest.interpreter,
+            parameters=newest.parameters,
+            by=by,
+        )
     return clone
 
 
@@ -61,29 +75,31 @@ def script_digest(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-def _revise(*, script: Script, body: str, interpreter: str, by) -> ScriptRevision:
+def _revise(*, script: Script, body: str, interpreter: str, parameters: list, by) -> ScriptRevision:
     body = body.replace("\r\n", "\n")  # a browser's form sends CRLF, which no shell runs
     if not body.strip():
         raise BadInput({"body": ["Write the script's text."]})
-    newest, digest = script.latest, script_digest(body)
-    if newest and (newest.sha256, newest.interpreter) == (digest, interpreter):
-        return newest
+    newest = script.latest
     revision = ScriptRevision(
         script=script,
         number=newest.number + 1 if newest else 1,
         interpreter=interpreter,
         body=body,
-        sha256=digest,
+        parameters=parameters,
+        sha256=script_digest(body),
         created_by=by,
     )
     revision.full_clean()
+    if newest and _said(newest) == _said(revision):
+        return newest
     revision.save()
     script.save(update_fields=["updated_at"])  # so that its version changes with its text
-    told = {"revision": revision.number, "interpreter": interpreter, "sha256": digest}
-    before = (
-        {"revision": newest.number, "interpreter": newest.interpreter, "sha256": newest.sha256}
-        if newest
-        else None
-    )
+    before = {"revision": newest.number} | _said(newest) if newest else None
+    told = {"revision": revision.number} | _said(revision)
     record(by=by, action="script.revise", obj=script, before=before, after=told)
     return revision
+
+
+def _said(revision: ScriptRevision) -> dict[str, Any]:
+    told = {"interpreter": revision.interpreter, "sha256": revision.sha256}
+    return told | ({"parameters": revision.parameters} if revision.parameters else {})

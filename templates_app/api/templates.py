@@ -6,7 +6,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from personas.api.base import DepartmentField, ETagMixin, KnownFields, ScopedRelatedField
-from personas.api.fields import ChecksField, DocumentField, MapField, WordsField, department_for
+from personas.api.fields import ChecksField, DocumentField, MapField, ScriptsField, WordsField, department_for
 from personas.api.rows import ArchivableMixin, RowViewSet
 from personas.models import DriverSet, NetworkProfile, Persona, ResourceProfile, Script
 from templates_app.filters import TemplateFilter
@@ -33,6 +33,7 @@ class TemplateSerializer(KnownFields, serializers.ModelSerializer):
         queryset=NetworkProfile.objects.all(), allow_null=True, required=False
     )
     post_migration_script = ScopedRelatedField(queryset=Script.objects.all(), allow_null=True, required=False)
+    script_entries = ScriptsField(required=False)
     kernel_modules = WordsField(required=False)
     packages = WordsField(required=False)
     monitoring_tags = MapField(required=False)

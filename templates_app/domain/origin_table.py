@@ -7,6 +7,7 @@ from typing import Any
 
 from personas.domain.checks import check_words
 from personas.domain.labels import GROUPS, Label
+from personas.domain.scripts import entry_words
 from personas.domain.settings import MAP_LEAVES
 
 SHOWN_GROUPS = {**GROUPS, "Document": {"schema_version": Label("Version of the vocabulary", "")}}
@@ -47,7 +48,7 @@ class Said:
             return str(self.value)
         if "kind" in self.value:
             return check_words(self.value)
-        return " ".join(str(each) for each in self.value.values())
+        return entry_words(self.value)
 
 
 @dataclass(frozen=True)

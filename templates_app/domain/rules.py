@@ -33,7 +33,7 @@ RULES: dict[str, Rule] = {
     "network.bandwidth_mbps": Rule.OVERWRITE,
     "network.security_groups": Rule.APPEND,
     "network.addressing": Rule.OVERWRITE,
-    "post_migration.scripts": Rule.APPEND,  # an item is its name
+    "post_migration.scripts": Rule.APPEND,  # an item is all that it says: one script may run twice
     "post_migration.timeout_s": Rule.OVERWRITE,
     "post_migration.must_pass": Rule.OVERWRITE,
     "monitoring_tags": Rule.PER_KEY,

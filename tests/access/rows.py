@@ -41,6 +41,7 @@ def world(db, monkeypatch):
         "resourceprofile": ResourceProfile.objects.create(name="Big", slug="big", department=ours, vcpus=2),
         "networkprofile": NetworkProfile.objects.create(name="In", slug="in", department=ours),
         "script": factories.make_script(department=ours),
+        "secret": factories.make_secret(department=ours),
         "token": token_create(by=people["admin"], name="ci", scopes=["read"])[0],
         "audit": record(by=people["admin"], action="test.write", obj=estate.persona),
         "template": estate.template,

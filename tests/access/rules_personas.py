@@ -32,6 +32,8 @@ PERSONAS: dict[str, Rule] = {
         revisions=read("script"),
         used_by=read("script"),
     ),
+    **pages("personas", "secret", "secret"),
+    **resource("secret", "secret"),
     **pages(
         "personas",
         "department",

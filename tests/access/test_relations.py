@@ -120,6 +120,7 @@ OWN_ROWS = {
     "resourceprofile": own_profile("ResourceProfile"),
     "networkprofile": own_profile("NetworkProfile"),
     "script": lambda department: factories.make_script(department=department),
+    "secret": lambda department: factories.make_secret(department=department),
     "template": lambda department: factories.make_template(department=department),
     "source": lambda department: factories.make_source(department),
     "vm-persona": own_vm_persona,

@@ -18,6 +18,7 @@ from migrations_engine.domain.machine import (
     MachineRef,
     Preparation,
     Result,
+    ScriptOutput,
     Status,
 )
 from migrations_engine.domain.software import NOT_ASKED, Inventory, Software, without_way
@@ -53,6 +54,8 @@ class World:
     scripts: dict = field(default_factory=dict)  # text inside a script's body -> Result
     started: list = field(default_factory=list)  # once_keys, in the order in which scripts really began
     finished: dict = field(default_factory=dict)
+    texts: dict = field(default_factory=dict)  # once_key -> what the guest was given to run
+    written: ScriptOutput = field(default_factory=lambda: ScriptOutput("", False, "", False))
     source_sha256: str = "5" * 64
     free_bytes: int = 100 * GIB
     memory_mib: int | None = None  # None: what the machine was given
@@ -66,7 +69,9 @@ class World:
 
 class FakeTarget:
     kind: ClassVar[str] = "qemu"
-    caps: ClassVar[frozenset[str]] = frozenset({"guest_exec", "console", "security_groups", "qos", "tags"})
+    caps: ClassVar[frozenset[str]] = frozenset(
+        {"guest_exec", "script_output", "console", "security_groups", "qos", "tags"}
+    )
     world: ClassVar[World] = World()
 
     def __init__(self, *, root):
@@ -189,10 +194,15 @@ class FakeTarget:
             return Result(0, "bios\n", "", 0.1)
         if once_key not in self.world.finished:
             self.world.started.append(once_key)
+            self.world.texts[once_key] = script
             found = (result for text, result in self.world.scripts.items() if text in script)
             self.world.finished[once_key] = next(found, Result(0, "done\n", "", 1.5))
         keep_alive()
         return self.world.finished[once_key]
+
+    def script_output(self, ref, once_key, max_bytes):
+        self._call("script_output", once_key)
+        return self.world.written
 
     def stop_script(self, ref, once_key):
         self._call("stop_script", once_key)

@@ -18,8 +18,10 @@ from migrations_engine.domain.machine import (
     Forward,
     MachineSpec,
     Rule,
+    ScriptOutput,
     SecurityGroup,
 )
+from migrations_engine.domain.script_delivery import delivered
 from migrations_engine.targets.base import (
     AgentUnavailable,
     KernelUnavailable,
@@ -28,7 +30,7 @@ from migrations_engine.targets.base import (
     ScriptInterrupted,
     SpecRefused,
 )
-from migrations_engine.targets.qemu import process
+from migrations_engine.targets.qemu import jobs, process
 from migrations_engine.targets.qemu.folder import Folder
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -166,6 +168,28 @@ def tell():
         said.append(print("running", flush=True))
 target.run(ref, sys.argv[2], 300, once_key="survives", keep_alive=tell)
 """
+
+
+def test_script_is_followed_while_it_runs_and_its_secret_stays_in_no_file(qemu, machine):
+    """The secret goes in as a variable; what the guest keeps of the script afterwards does not hold it."""
+    body = (
+        "echo begun $PORT; until [ -e /root/go-on ]; do sleep 0.2; done; echo $PASSWORD | wc -c; echo end >&2"
+    )
+    script = {"body": body, "interpreter": "sh"}
+    text = delivered(script, {"PORT": "5432", "PASSWORD": "c4n4ry-$(id)'"}, "END-4711")
+    seen = []
+
+    def follow():
+        seen.append(qemu.script_output(machine, "followed", 1024))
+        if seen[-1].stdout:
+            qemu.run(machine, "touch /root/go-on", 30)
+
+    result = qemu.run(machine, text, 60, once_key="followed", keep_alive=follow)
+    assert (result.stdout, result.stderr, result.exit_code) == ("begun 5432\n14\n", "end\n", 0)
+    assert ScriptOutput("begun 5432\n", False, "", False) in seen
+    assert qemu.script_output(machine, "followed", 4) == ScriptOutput("\n14\n", True, "end\n", False)
+    found = qemu.run(machine, f"grep -rl c4n4ry {jobs.job_folder('followed')}", 30)
+    assert found.stdout == ""
 
 
 def test_killing_the_worker_neither_stops_the_machine_nor_loses_the_exit_code(qemu, machine):

@@ -54,7 +54,15 @@ VALUES = {
     "network.security_groups": st.lists(st.sampled_from(["ssh", "web", "db-internal"]), max_size=3),
     "network.addressing": st.sampled_from(["keep", "dhcp"]),
     "post_migration.scripts": st.lists(
-        st.sampled_from(["baseline", "tune-postgres"]).map(lambda name: {"name": name}), max_size=2
+        st.fixed_dictionaries(
+            {"name": st.sampled_from(["baseline", "tune-postgres"])},
+            optional={
+                "phase": st.sampled_from(["first_boot", "after_checks"]),
+                "parameters": st.just({"PORT": 5432}),
+                "secrets": st.just({"PASSWORD": "db-password"}),
+            },
+        ),
+        max_size=2,
     ),
     "post_migration.timeout_s": st.integers(1, 3600),
     "post_migration.must_pass": st.booleans(),

@@ -5,8 +5,13 @@ from collections.abc import Iterable
 from migrations_engine.domain.access import Access
 from migrations_engine.domain.concerns.outlook import Concern, Outlook, Severity
 from migrations_engine.domain.concerns.storage import mib
+from migrations_engine.domain.script_delivery import is_for
 
-INTERPRETER_PACKAGES = {"python3": ("python3", "python3-minimal", "python3.11"), "bash": ("bash",)}
+INTERPRETER_PACKAGES = {
+    "python3": ("python3", "python3-minimal", "python3.11"),
+    "bash": ("bash",),
+    "pwsh": ("powershell", "powershell-preview", "powershell-lts"),
+}
 
 
 def _access(o: Outlook) -> Iterable[Concern]:
@@ -67,20 +72,44 @@ def _packages(o: Outlook) -> Iterable[Concern]:
 
 
 def _scripts(o: Outlook) -> Iterable[Concern]:
+    for script in o.scripts:
+        if problems := script.get("problems"):
+            yield Concern(
+                "script.problems",
+                "Scripts",
+                Severity.CRITICAL,
+                f"The script {script['name']} can't run so. {' '.join(problems)}",
+                "Give its parameters and secrets in the entry of the persona or template.",
+                "post_migration.scripts",
+            )
+        if o.facts is not None and not is_for(script, o.facts.os.id):
+            yield Concern(
+                "script.other_system",
+                "Scripts",
+                Severity.INFORMATION,
+                f"The script {script['name']} is for {', '.join(script['os'])} and is skipped on this machine.",
+                "",
+                "post_migration.scripts",
+            )
+        else:
+            yield from _interpreter(o, script)
+
+
+def _interpreter(o: Outlook, script) -> Iterable[Concern]:
+    """Only where the packages are known."""
     if o.facts is None or o.facts.covered("packages").state != "full":
         return
     installed = {package.name for package in o.facts.packages} | o.software.added_names
-    for script in o.scripts:
-        packages = INTERPRETER_PACKAGES.get(script["interpreter"])
-        if packages and not installed.intersection(packages):
-            yield Concern(
-                "script.interpreter_missing",
-                "Software",
-                Severity.CRITICAL,
-                f"The script {script['name']} needs {script['interpreter']}, which the machine does not have.",
-                "Rewrite it for sh, or install the interpreter in the machine.",
-                "post_migration.scripts",
-            )
+    packages = INTERPRETER_PACKAGES.get(script["interpreter"])
+    if packages and not installed.intersection(packages):
+        yield Concern(
+            "script.interpreter_missing",
+            "Software",
+            Severity.CRITICAL,
+            f"The script {script['name']} needs {script['interpreter']}, which the machine does not have.",
+            "Rewrite it for sh, or install the interpreter in the machine.",
+            "post_migration.scripts",
+        )
 
 
 RULES = (_access, _packages, _scripts)

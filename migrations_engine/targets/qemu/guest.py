@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from migrations_engine.domain.guest_report import UnreadableReport
-from migrations_engine.domain.machine import Applied, GuestReport, MachineRef, Result, SecurityGroup
+from migrations_engine.domain.machine import Applied, GuestReport, MachineRef, Result, ScriptOutput, SecurityGroup
 from migrations_engine.domain.software import Inventory
 from migrations_engine.targets.base import KeepAlive, TargetError, no_keep_alive
 from migrations_engine.targets.qemu import inside, jobs, software
@@ -26,6 +26,9 @@ class InGuest:
         keep_alive: KeepAlive = no_keep_alive,
     ) -> Result:
         return jobs.run_script(self.agent(ref), script, timeout_s, once_key, keep_alive)
+
+    def script_output(self, ref: MachineRef, once_key: str, max_bytes: int) -> ScriptOutput:
+        return jobs.script_output(self.agent(ref), once_key, max_bytes)
 
     def stop_script(self, ref: MachineRef, once_key: str) -> None:
         jobs.stop_script(self.agent(ref), once_key)

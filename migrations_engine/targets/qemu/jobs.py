@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 
-from migrations_engine.domain.machine import Result
+from migrations_engine.domain.machine import Result, ScriptOutput
 from migrations_engine.targets.base import (
     AgentUnavailable,
     KeepAlive,
@@ -77,6 +77,11 @@ head -c "$2" "$1"
 printf '\n[... %s bytes left out ...]\n' $((size - $2 * 2))
 tail -c "$2" "$1"
 """
+TAIL = r"""
+[ -e "$1" ] || { echo 0; exit 0; }
+echo $(($(wc -c < "$1")))
+tail -c "$2" "$1"
+"""
 STOP = r"""
 pid=$(cat "$1/pid" 2>/dev/null) || exit 0
 [ -s "$1/end" ] && exit 0
@@ -136,6 +141,15 @@ def _wait(agent: Agent, job: str, patience_s: float, keep_alive: KeepAlive) -> l
             raise AgentUnavailable("the guest's own watchdog did not end the script in time")
         time.sleep(pause)
         pause = min(pause * 1.5, 1.0)
+
+
+def script_output(agent: Agent, once_key: str, max_bytes: int) -> ScriptOutput:
+    told: list = []
+    for name in ("stdout", "stderr"):
+        answer = agent.sh(TAIL, f"{job_folder(once_key)}/{name}", str(max_bytes), timeout_s=10).stdout
+        size, _, end = answer.partition("\n")
+        told += [end, int(size) > max_bytes]
+    return ScriptOutput(*told)
 
 
 def stop_script(agent: Agent, once_key: str) -> None:

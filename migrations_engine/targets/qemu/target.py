@@ -44,6 +44,7 @@ class QemuTarget(Workbench, InGuest):
     caps: ClassVar[frozenset[str]] = frozenset(
         {
             "guest_exec",
+            "script_output",
             "console",
             "security_groups",
             "qos",
