@@ -17,6 +17,7 @@ urlpatterns = [
     path("migrations/<uuid:pk>/confirm/", commitment.run_confirm, name="run_confirm"),
     path("migrations/<uuid:pk>/rollback/", commitment.run_rollback, name="run_rollback"),
     path("migrations/<uuid:pk>/finalize/", commitment.run_finalize, name="run_finalize"),
+    path("migrations/<uuid:pk>/clean-up/", commitment.run_clean_up, name="run_clean_up"),
     path("migrations/<uuid:pk>/support/", runs.run_support, name="run_support"),
     path("waves/", waves.wave_list, name="wave_list"),
     path("waves/new/", waves.wave_create, name="wave_create"),
@@ -50,6 +51,7 @@ urlpatterns = [
     path("targets/", targets.target_list, name="target_list"),
     path("targets/new/", targets.target_create, name="target_create"),
     path("targets/<uuid:pk>/", targets.target_detail, name="target_detail"),
+    path("targets/<uuid:pk>/orphans/", targets.target_orphans, name="target_orphans"),
     path("targets/<uuid:pk>/edit/", targets.target_edit, name="target_edit"),
     path("targets/<uuid:pk>/delete/", targets.target_delete, name="target_delete"),
 ]

@@ -12,6 +12,7 @@ from migrations_engine.api.fields import VerificationSerializer
 from migrations_engine.filters import MigratedVMFilter, TargetFilter
 from migrations_engine.models import MigratedVM, TargetEndpoint
 from migrations_engine.services import migrated, targets
+from migrations_engine.services.orphans import orphans
 from migrations_engine.services.power import POWER
 from personas.api.base import DepartmentField, OwnedViewSet
 from personas.models import Role
@@ -120,6 +121,18 @@ class TargetStateSerializer(serializers.Serializer):
     detail = serializers.CharField()
 
 
+class OrphanSerializer(serializers.Serializer):
+    key = serializers.CharField()
+    run = serializers.UUIDField(allow_null=True)
+    name = serializers.CharField(help_text="Of the machine.")
+    what = serializers.CharField()
+
+
+class OrphansSerializer(serializers.Serializer):
+    strangers = OrphanSerializer(many=True, help_text="At the target, in no open row of the ledger.")
+    missing = OrphanSerializer(many=True, help_text="In the ledger, not at the target.")
+
+
 class TargetViewSet(OwnedViewSet):
     queryset = TargetEndpoint.objects.select_related("department")
     serializer_class = TargetSerializer
@@ -133,3 +146,8 @@ class TargetViewSet(OwnedViewSet):
     @action(detail=True)
     def probe(self, request, pk=None):
         return Response(targets.target_probe(target=self.get_object()))
+
+    @extend_schema(responses=OrphansSerializer, summary="What target and ledger say differently; nothing is removed")
+    @action(detail=True)
+    def orphans(self, request, pk=None):
+        return Response(orphans(target=self.get_object(), by=request.user))

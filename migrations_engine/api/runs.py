@@ -19,6 +19,7 @@ from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
 from migrations_engine.services import commitment
 from migrations_engine.services.launch import launch_arguments, terms_asked
 from migrations_engine.services.plan import plan_make
+from migrations_engine.services.orphans import run_clean_up
 from migrations_engine.services.progress import (
     run_elapsed_s,
     run_percent,
@@ -209,6 +210,11 @@ class RunDetailSerializer(RunSerializer):
         return str(machine.pk) if machine else None
 
 
+class CleanedUpSerializer(serializers.Serializer):
+    removed = serializers.ListField(child=serializers.CharField())
+    missing = serializers.ListField(child=serializers.CharField(), help_text="Gone already.")
+
+
 class ReceiptKeySerializer(serializers.Serializer):
     public_key = serializers.CharField(help_text="PEM; what receipts of this instance are verified with.")
 
@@ -348,6 +354,14 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     @action(detail=True, methods=["post"])
     def finalize(self, request, pk=None):
         return self._shown(commitment.run_finalize(run=self.get_object(), by=request.user))
+
+    @extend_schema(
+        request=None, responses=CleanedUpSerializer, summary="Removes what a run that is over left at its target"
+    )
+    @action(detail=True, methods=["post"], url_path="clean-up")
+    def clean_up(self, request, pk=None):
+        done = run_clean_up(run=self.get_object(), by=request.user)
+        return Response({"removed": done.removed, "missing": done.missing})
 
     def _shown(self, run) -> Response:
         return Response(RunSerializer(self.get_queryset().get(pk=run.pk)).data)

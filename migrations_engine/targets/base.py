@@ -128,7 +128,7 @@ class Target(Protocol):
     kind: ClassVar[str]
     caps: ClassVar[
         frozenset[str]
-    ]  # of: guest_exec, script_output, console, security_groups, qos, tags, offline_prepare, kernels, kernel_install
+    ]  # of: guest_exec, script_output, keys, console, security_groups, qos, tags, offline_prepare, kernels, kernel_install
 
     def probe(self) -> TargetInfo:
         """What is here. May take seconds the first time; the answer is kept."""
@@ -185,6 +185,9 @@ class Target(Protocol):
 
     def machines(self, key: str | None = None) -> tuple[MachineRef, ...]:
         """Every machine here, or those that carry `key`."""
+
+    def keys(self) -> tuple[str, ...]:
+        """Every key that something here carries, half a copy too. Only with the cap `keys`."""
 
     def power(self, ref: MachineRef, want: PowerState, timeout_s: float = 60, hard: bool = False) -> Status:
         """On, or off: by the guest's own shutdown first, by force when `hard` or after `timeout_s`."""

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from migrations_engine import pipeline
 from migrations_engine.domain.terms import OnRollback
 from migrations_engine.models import MigrationRun
-from migrations_engine.services import commitment
+from migrations_engine.services import commitment, orphans
 from migrations_engine.views.refusals import refusals_as_messages, require_operator
 from migrations_engine.views.runs import visible_run
 
@@ -81,6 +81,22 @@ def _rollback(run):
 @require_http_methods(["GET", "POST"])
 def run_finalize(request, pk):
     return _decide(request, pk, _finalize)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def run_clean_up(request, pk):
+    return _decide(request, pk, _clean_up)
+
+
+def _clean_up(run):
+    return Decision(
+        orphans.run_clean_up,
+        f"Remove what the run of {run.vm.name} left on {run.target.name}?",
+        "Exactly what the run made is removed, a machine that was kept as well. The source is not touched.",
+        "Clean up",
+        danger=True,
+    )
 
 
 def _finalize(run):

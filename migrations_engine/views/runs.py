@@ -16,6 +16,7 @@ from migrations_engine.domain.states import RunState
 from migrations_engine.filters import RunFilter
 from migrations_engine.models import MigrationRun
 from migrations_engine.services.commitment import decisions
+from migrations_engine.services.orphans import may_clean_up
 from migrations_engine.services.progress import (
     run_elapsed_s,
     run_percent,
@@ -119,6 +120,8 @@ def live_context(request, run) -> dict:
         "sources": sources_of(results["analyze"]),
         "may_cancel": operates and run.state in CANCELLABLE,
         "may_retry": operates and run.state == RunState.FAILED and failed is not None,
+        "may_clean_up": operates and may_clean_up(run),
+        "resources": run.resources.all(),
         "gives_up": run.state == RunState.FAILED,
         **{decision: operates and may for decision, may in decisions(run).items()},
     }

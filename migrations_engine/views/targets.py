@@ -13,6 +13,7 @@ from migrations_engine.filters import TargetFilter
 from migrations_engine.forms import TargetForm
 from migrations_engine.models import MigratedVM, TargetEndpoint
 from migrations_engine.services import targets
+from migrations_engine.services.orphans import orphans
 from migrations_engine.views.refusals import may_administer, refusals_as_messages, require_admin
 from migrations_engine.views.runs import PAGE_ROWS
 from personas.errors import Refused
@@ -56,6 +57,18 @@ def target_detail(request, pk):
         "may_administer": may_administer(request.user, target.department),
     }
     return render(request, "migrations_engine/target_detail.html", context)
+
+
+@login_required
+@require_GET
+def target_orphans(request, pk):
+    target = visible_target(request, pk)
+    require_admin(request.user, target.department)
+    try:
+        found = orphans(target=target, by=request.user)
+    except Refused as error:
+        found = {"refused": error.message}
+    return render(request, "migrations_engine/target_orphans.html", {"target": target, **found})
 
 
 def state_of(target) -> dict:

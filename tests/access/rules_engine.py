@@ -11,8 +11,9 @@ ENGINE: dict[str, Rule] = {
     "migrations_engine:run_retry": act("run", "operator"),
     **{
         f"migrations_engine:run_{page}": ask("run", "operator")
-        for page in ("confirm", "rollback", "finalize")
+        for page in ("confirm", "rollback", "finalize", "clean_up")
     },
+    "migrations_engine:target_orphans": Rule("target", get="admin", write=None),
     "migrations_engine:migratedvm_list": read(""),
     "migrations_engine:migratedvm_detail": read("migrated"),
     "migrations_engine:migratedvm_console": read("migrated"),
@@ -26,7 +27,7 @@ ENGINE: dict[str, Rule] = {
         write="operator",
         receipt=read("run"),
         support=Rule("run", get="operator", write=None),
-        **{verb: act("run", "operator") for verb in ("cancel", "retry", "confirm", "rollback", "finalize")},
+        **{verb: act("run", "operator") for verb in ("cancel", "retry", "confirm", "rollback", "finalize", "clean_up")},
     ),
     **resource(
         "migrated-vm",
@@ -35,7 +36,7 @@ ENGINE: dict[str, Rule] = {
         console=read("migrated"),
         power=act("migrated", "operator", body={"power": "off"}),
     ),
-    **resource("target", "target", probe=read("target")),
+    **resource("target", "target", probe=read("target"), orphans=Rule("target", get="admin", write=None)),
     "plan": act("", "viewer"),
     **pages("migrations_engine", "webhook", "webhook", test=act("webhook")),
     "migrations_engine:delivery_replay": act("webhook_delivery"),

@@ -70,7 +70,7 @@ class World:
 class FakeTarget:
     kind: ClassVar[str] = "qemu"
     caps: ClassVar[frozenset[str]] = frozenset(
-        {"guest_exec", "script_output", "console", "security_groups", "qos", "tags"}
+        {"guest_exec", "script_output", "keys", "console", "security_groups", "qos", "tags"}
     )
     world: ClassVar[World] = World()
 
@@ -167,6 +167,9 @@ class FakeTarget:
     def machines(self, key=None):
         keys = [key] if key else list(self.world.machines)
         return tuple(self._ref(k) for k in keys if k in self.world.machines and self.world.machines[k].spec)
+
+    def keys(self):
+        return tuple(self.world.machines)
 
     def power(self, ref, want, timeout_s=60, hard=False):
         self._call("power", want)

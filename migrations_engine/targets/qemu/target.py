@@ -45,6 +45,7 @@ class QemuTarget(Workbench, InGuest):
         {
             "guest_exec",
             "script_output",
+            "keys",
             "console",
             "security_groups",
             "qos",
@@ -103,6 +104,12 @@ class QemuTarget(Workbench, InGuest):
         names = [key] if key is not None else sorted(entry.name for entry in self.root.iterdir())
         folders = (Folder(self.root / name) for name in names if KEY.fullmatch(name))
         return tuple(_ref(folder) for folder in folders if "spec" in folder.read())
+
+    def keys(self) -> tuple[str, ...]:
+        if not self.root.is_dir():
+            return ()
+        folders = (entry for entry in self.root.iterdir() if entry.is_dir())
+        return tuple(sorted(entry.name for entry in folders if KEY.fullmatch(entry.name)))
 
     def power(self, ref: MachineRef, want: PowerState, timeout_s: float = 60, hard: bool = False) -> Status:
         folder = self._made(ref)
