@@ -295,4 +295,5 @@ IMAGE_ROOTS = [
 LEASE_S = float(os.environ.get("LEASE_S", "30"))  # a step that is silent for so long is taken over
 USAGE_RAW_DAYS = int(os.environ.get("USAGE_RAW_DAYS", "42"))  # six weeks: what right-sizing looks at
 USAGE_KEEP_DAYS = int(os.environ.get("USAGE_KEEP_DAYS", "400"))  # by the hour: a year and its yearly peak
+RUNS_WAITING = int(os.environ.get("RUNS_WAITING", "16"))  # sent ahead of the workers: twice their number, at least
 WAVE_RUNS_AT_ONCE = int(os.environ.get("WAVE_RUNS_AT_ONCE", "16"))  # of all waves together; departments take turns

@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 from celery import chain, shared_task
+from celery.signals import task_postrun
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -16,7 +17,16 @@ from kombu.exceptions import KombuError
 from migrations_engine import tasks
 from migrations_engine.domain.states import RunState, StepName, StepState
 from migrations_engine.models import MigratedVM, MigrationRun, StepRun
-from migrations_engine.services import claims, cleanup, commitment, power, runs, wave_dispatch, webhooks
+from migrations_engine.services import (
+    claims,
+    cleanup,
+    commitment,
+    power,
+    runs,
+    turns,
+    wave_dispatch,
+    webhooks,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -29,14 +39,14 @@ TASKS = {
 
 
 def run_start(**launch) -> MigrationRun:
-    """MigrateVM(TemplateID, VMID, PersonaID): `runs.run_create`, and its chain as soon as that is committed."""
-    return runs.run_create(**launch, then=start)
+    """MigrateVM(TemplateID, VMID, PersonaID): `runs.run_create`; when it is committed, its chain in its turn."""
+    return runs.run_create(**launch, then=in_turn)
 
 
 def run_retry(*, run: MigrationRun, by) -> MigrationRun:
     with transaction.atomic():
         run = runs.run_retry(run=run, by=by)
-        transaction.on_commit(partial(start, run.pk))
+        transaction.on_commit(in_turn)
     return run
 
 
@@ -59,6 +69,19 @@ def migrated_vm_power(*, migrated_vm: MigratedVM, want: str, by) -> MigratedVM:
         migrated_vm = power.migrated_vm_power(migrated_vm=migrated_vm, want=want, by=by)
         transaction.on_commit(partial(_send, tasks.switch_power.si(str(migrated_vm.pk))))
     return migrated_vm
+
+
+def in_turn(run_id: uuid.UUID | None = None) -> None:
+    """Sends the runs whose turn it is; `run_id` has just been queued, and another department's may come first."""
+    for each in turns.next_turns(timezone.now()):
+        start(each)
+
+
+@task_postrun.connect
+def _when_a_step_has_ended(sender=None, **_) -> None:
+    """There is room for the next run at once, not only when the clock comes by."""
+    if sender in TASKS.values():
+        in_turn()
 
 
 def start(run_id: uuid.UUID) -> None:
@@ -89,24 +112,27 @@ def sweep() -> None:
             cleanup.conclude_cancel(run_id=run_id)
         elif state == RunState.ROLLING_BACK:
             commitment.conclude_rollback(run_id=run_id)
-        elif not claims.give_up_hopeless(run_id=run_id) and _is_due(run_id):
+        elif not claims.give_up_hopeless(run_id=run_id) and _is_lost(run_id):
             log.info("run_dispatched_again", run_id=str(run_id))
             start(run_id)
+    in_turn()
     for pk in power.overdue(now):
         _send(tasks.switch_power.si(str(pk)))
 
 
-def _is_due(run_id: uuid.UUID) -> bool:
-    """True for one sweeper in a lease's time, so that a long queue is not filled with copies of one message."""
+def _is_lost(run_id: uuid.UUID) -> bool:
+    """True for one sweeper in a lease's time, so that a long queue is not filled with copies of one message. A queued
+    run that was never sent is not lost: its turn comes."""
     now = timezone.now()
-    waiting = Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=now - claims.lease())
-    return bool(MigrationRun.objects.filter(waiting, pk=run_id).update(dispatched_at=now))
+    never = Q(dispatched_at__isnull=True) & ~Q(state=RunState.QUEUED)
+    silent = never | Q(dispatched_at__lt=now - claims.lease())
+    return bool(MigrationRun.objects.filter(silent, pk=run_id).update(dispatched_at=now))
 
 
 @shared_task(name="migrations_engine.dispatch_waves")
 def dispatch_waves() -> None:
     """Every few seconds, by any number of clocks: starts the machines of waves whose turn it is."""
-    if started := wave_dispatch.dispatch(now=timezone.now(), then=start):
+    if started := wave_dispatch.dispatch(now=timezone.now(), then=in_turn):
         log.info("wave_members_started", count=started)
 
 

@@ -18,8 +18,8 @@ from migrations_engine.models import MigrationRun, RunEvent
 from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
 from migrations_engine.services import commitment
 from migrations_engine.services.launch import launch_arguments, terms_asked
-from migrations_engine.services.plan import plan_make
 from migrations_engine.services.orphans import run_clean_up
+from migrations_engine.services.plan import plan_make
 from migrations_engine.services.progress import (
     run_elapsed_s,
     run_percent,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median, quantiles
+from typing import Any
 
 WEEK = timedelta(days=7)
 FEWEST = 3  # runs that a forecast is drawn from; before that it is the assumption below
@@ -134,11 +135,11 @@ def window_refuses(windows: Iterable[Window], now: datetime, seconds: float) -> 
     return ""
 
 
-def round_robin(queues: dict[str, int], at_work: dict[str, int]) -> list[str]:
+def round_robin(queues: dict[Any, int], at_work: dict[Any, int]) -> list[Any]:
     """Whose turn it is, one entry for each start: the department with the fewest at work first, then in turn.
     `queues`: how many each has waiting."""
     left, load = dict(queues), {name: at_work.get(name, 0) for name in queues}
-    turns: list[str] = []
+    turns: list[Any] = []
     while any(left.values()):
         name = min((name for name in left if left[name]), key=lambda name: (load[name], name))
         turns.append(name)

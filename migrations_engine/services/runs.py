@@ -212,8 +212,8 @@ def run_retry(*, run: MigrationRun, by) -> MigrationRun:
         step.percent, step.message, step.started_at, step.finished_at = 0, "", None, None
         step.save()
         before = {"state": run.state, "root_cause": run.root_cause}
-        run.state, run.root_cause, run.finished_at = RunState.QUEUED, "", None
-        run.save(update_fields=["state", "root_cause", "finished_at"])
+        run.state, run.root_cause, run.finished_at, run.dispatched_at = RunState.QUEUED, "", None, None
+        run.save(update_fields=["state", "root_cause", "finished_at", "dispatched_at"])
         tell(run.pk, f"{by.get_username()} asked for {step.name} again.", step=step.name)
         record(
             by=by,

@@ -4,7 +4,7 @@ database, and come in turns, the department with the fewest at work first.
 
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Count, Exists, Max, OuterRef
@@ -23,9 +23,10 @@ def next_turns(now: datetime) -> Iterator[uuid.UUID]:
     room = settings.RUNS_WAITING - _sent_and_waiting(now)
     if room <= 0:
         return
-    for department in _turns(queued, room):
+    for place, department in enumerate(_turns(queued, room)):
+        at = now + timedelta(microseconds=place)  # whose turn was earlier is told from this
         oldest = queued.filter(department=department).order_by("created_at", "pk").first()
-        if oldest and queued.filter(pk=oldest.pk).update(dispatched_at=now):
+        if oldest and queued.filter(pk=oldest.pk).update(dispatched_at=at):
             yield oldest.pk
 
 

@@ -126,9 +126,8 @@ class Target(Protocol):
     """
 
     kind: ClassVar[str]
-    caps: ClassVar[
-        frozenset[str]
-    ]  # of: guest_exec, script_output, keys, console, security_groups, qos, tags, offline_prepare, kernels, kernel_install
+    caps: ClassVar[frozenset[str]]  # of: guest_exec, script_output, keys, console, security_groups, qos, tags,
+    # offline_prepare, kernels, kernel_install
 
     def probe(self) -> TargetInfo:
         """What is here. May take seconds the first time; the answer is kept."""

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from migrations_engine.domain.guest_report import UnreadableReport
-from migrations_engine.domain.machine import Applied, GuestReport, MachineRef, Result, ScriptOutput, SecurityGroup
+from migrations_engine.domain.machine import (
+    Applied,
+    GuestReport,
+    MachineRef,
+    Result,
+    ScriptOutput,
+    SecurityGroup,
+)
 from migrations_engine.domain.software import Inventory
 from migrations_engine.targets.base import KeepAlive, TargetError, no_keep_alive
 from migrations_engine.targets.qemu import inside, jobs, software
