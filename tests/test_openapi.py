@@ -22,6 +22,13 @@ def test_it_is_served_to_anyone(client, path):
 
 
 @pytest.mark.django_db
+def test_its_operations_are_grouped_by_resource(client):
+    paths = client.get("/api/v1/schema/", headers={"accept": "application/json"}).json()["paths"]
+    assert paths["/api/v1/personas/"]["get"]["tags"] == ["personas"]
+    assert paths["/api/v1/personas/"]["get"]["operationId"] == "personas_list"
+
+
+@pytest.mark.django_db
 def test_a_path_that_does_not_exist_is_a_problem_too(client):
     answer = client.get("/api/v1/nothing-here/")
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
