@@ -115,3 +115,6 @@ class VMPersona(models.Model):
 
     def __str__(self):
         return f"{self.persona} on {self.vm} for {self.use_case}"
+
+    def get_absolute_url(self):
+        return reverse("analyzer:vm_personas", args=[self.vm_id])

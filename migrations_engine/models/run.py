@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 
 from migrations_engine.domain.states import RUN_ALIVE, RUN_AT_WORK, RUN_ENDED, RunState, StepName, StepState
 from migrations_engine.domain.terms import Commit, Mode, OnRollback, Terms, terms_of
@@ -95,6 +96,9 @@ class MigrationRun(models.Model):
 
     def __str__(self):
         return f"run {str(self.id)[:8]} of {self.vm}"
+
+    def get_absolute_url(self):
+        return reverse("migrations_engine:run_detail", args=[self.pk])
 
     @property
     def has_ended(self) -> bool:

@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 
 from migrations_engine.domain.terms import Commit, Mode, OnRollback, Terms, terms_of
 from migrations_engine.domain.waves import Limits, MemberState, WaveState, Window
@@ -91,6 +92,9 @@ class Wave(models.Model):
     def __str__(self):
         return self.name
 
+    def get_absolute_url(self):
+        return reverse("migrations_engine:wave_detail", args=[self.pk])
+
     @property
     def terms(self) -> Terms:
         return terms_of({name: getattr(self, name) for name in Terms.__dataclass_fields__})
@@ -130,6 +134,9 @@ class WaveMember(models.Model):
 
     def __str__(self):
         return f"{self.vm} in {self.wave}"
+
+    def get_absolute_url(self):
+        return self.wave.get_absolute_url()
 
     @property
     def standing(self) -> str:

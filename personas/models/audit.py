@@ -2,12 +2,20 @@
 migration)."""
 
 import uuid
+from functools import cache
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 
 from personas.models.department import Department
 from personas.models.owned import OwnedQuerySet
+
+
+@cache
+def words() -> dict[str, str]:
+    """What a person calls each kind of object: {"virtualmachine": "virtual machine"}."""
+    return {model._meta.model_name: str(model._meta.verbose_name) for model in apps.get_models()}
 
 
 class AppendOnly(TypeError):
@@ -61,3 +69,7 @@ class AuditEntry(models.Model):
 
     def delete(self, *args, **kwargs):
         raise AppendOnly("An audit entry is never deleted.")
+
+    @property
+    def object_kind(self) -> str:
+        return words().get(self.object_type, self.object_type)
