@@ -54,8 +54,12 @@ class ListingSales:
         told = forecast.forecast(release=listing.newest, by=request.user, **asked.validated_data)
         return Response(shapes.ForecastSerializer(told).data)
 
-    @extend_schema(responses=shapes.TrackRecordSerializer)
+    @extend_schema(responses=shapes.OutcomesSerializer)
     @action(detail=True, pagination_class=None, filterset_class=None, methods=["get"])
     def outcomes(self, request, pk=None):
         """Counted by the platform from the runs of other departments."""
-        return Response(shapes.TrackRecordSerializer(outcomes.listing_record(self.get_object())).data)
+        listing = self.get_object()
+        told = outcomes.told_record(listing)
+        data = shapes.TrackRecordSerializer(outcomes.listing_record(listing)).data
+        from_there = shapes.TrackRecordSerializer(told).data if told else None
+        return Response({**data, "where_it_comes_from": from_there})

@@ -126,6 +126,12 @@ class TrackRecordSerializer(serializers.Serializer):
     median_duration_s = serializers.FloatField(allow_null=True)
 
 
+class OutcomesSerializer(TrackRecordSerializer):
+    where_it_comes_from = TrackRecordSerializer(
+        allow_null=True, help_text="What the other instance has counted; null for a listing of ours."
+    )
+
+
 class ForecastAskedSerializer(serializers.Serializer):
     vm = ScopedRelatedField(queryset=VirtualMachine.objects.all(), role=Role.ADMIN)
     template = ScopedRelatedField(queryset=MigrationTemplate.objects.filter(archived_at__isnull=True))

@@ -5,11 +5,20 @@ import json
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from marketplace.domain.bundle import MOST_BYTES, Licence, Name, Semver, Sha256
 from personas.domain.nesting import MOST_LEVELS, levels
 from personas.domain.settings import Slug
+from personas.domain.track_record import ENOUGH, TrackRecord, rate
 
 FORMAT = "migration-personas/feed@1"
 VALID_FOR = timedelta(days=7)  # who is offline for longer asks again before installing
@@ -34,6 +43,29 @@ class ToldRelease(Told):
     yanked: Text = ""
 
 
+class ToldRate(Told):
+    count: Annotated[int, Field(ge=0)]
+    n: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def of_a_proportion(self):
+        if self.count > self.n:
+            raise ValueError("is more than all")
+        return self
+
+
+class ToldOutcomes(Told):
+    """What the other instance has counted; intervals are worked out here, and no rate of fewer than five is taken."""
+
+    runs: Annotated[int, Field(ge=0)] = 0
+    finished: Annotated[int, Field(ge=0)] = 0
+    success: ToldRate | None = None
+    script_failures: ToldRate | None = None
+    rollbacks: ToldRate | None = None
+    resizes: ToldRate | None = None
+    median_duration_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
 class ToldListing(Told):
     publisher: Slug
     slug: Slug
@@ -43,7 +75,7 @@ class ToldListing(Told):
     deprecated: Text | None = None
     successor: Annotated[str, StringConstraints(max_length=130)] = ""
     taken_down: Text | None = None
-    outcomes: dict[str, Any] = Field(default_factory=dict)
+    outcomes: ToldOutcomes = Field(default_factory=ToldOutcomes)
     releases: list[ToldRelease]
 
 
@@ -89,3 +121,19 @@ def feed_of(payload: bytes, *, now: datetime, known_number: int = 0) -> Feed:
     if feed.number < known_number:
         raise UnusableFeed(f"The feed is number {feed.number}; number {known_number} is known already.")
     return feed
+
+
+def record_told(outcomes: dict[str, Any]) -> TrackRecord:
+    """What a listing keeps of `ToldOutcomes`, as the same figures of one's own."""
+    told = ToldOutcomes.model_validate(outcomes)
+    rates = {
+        name: rate(said.count, said.n) if (said := getattr(told, name)) else None
+        for name in ("success", "script_failures", "rollbacks", "resizes")
+    }
+    is_enough = told.success is not None and told.success.count >= ENOUGH
+    return TrackRecord(
+        runs=told.runs,
+        finished=told.finished,
+        median_duration_s=told.median_duration_s if is_enough else None,
+        **rates,
+    )

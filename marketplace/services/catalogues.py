@@ -209,7 +209,7 @@ def _listing_ensure(catalogue, publisher: Publisher, told: ToldListing, by) -> L
     listing.name, listing.summary = told.name, told.summary[:200]
     listing.category = told.category if told.category in Category.values else Category.OTHER
     listing.visibility = Visibility.DEPARTMENT if catalogue.department_id else Visibility.ORGANISATION
-    listing.told_outcomes = told.outcomes
+    listing.told_outcomes = told.outcomes.model_dump(mode="json")
     checked_save(listing)
     listing_reindex(listing)
     deprecation_tell(listing=listing, reason=told.deprecated, successor=_successor(publisher, told), by=by)

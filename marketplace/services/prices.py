@@ -1,5 +1,6 @@
 """What a listing costs, and what the platform takes of it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -18,6 +19,12 @@ def price_of(listing: Listing) -> Price | None:
     """The price that holds; None while nothing is asked for it."""
     price = Price.objects.current().filter(listing=listing).first()
     return price if price and price.kind != PriceKind.FREE else None
+
+
+def prices_of(listings: Iterable[Listing]) -> dict[Any, Price]:
+    """{listing's id: the price that holds}, of those that cost something."""
+    rows = Price.objects.current().filter(listing__in=list(listings)).exclude(kind=PriceKind.FREE)
+    return {price.listing_id: price for price in rows}
 
 
 @transaction.atomic

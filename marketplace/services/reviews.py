@@ -1,6 +1,10 @@
 """Reviews: of who has run it, one each, answered by who published it."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.db import transaction
+from django.db.models import Avg, Count
 from django.utils import timezone
 
 from marketplace.models import Listing, Release, Review
@@ -26,6 +30,12 @@ def may_review(*, listing: Listing, by) -> list[Department]:
     """The departments for which the user may write one."""
     mine = Department.objects.operable_by(by).exclude(pk=listing.publisher.department_id)
     return [each for each in mine if release_run_by(listing=listing, department=each)]
+
+
+def ratings_of(listings: Iterable[Listing]) -> dict[Any, dict[str, Any]]:
+    """{listing's id: {mean, n}}, of those that anybody has reviewed."""
+    rows = Review.objects.filter(listing__in=list(listings)).order_by().values("listing")
+    return {row["listing"]: row for row in rows.annotate(mean=Avg("stars"), n=Count("pk"))}
 
 
 @transaction.atomic

@@ -12,9 +12,9 @@ from marketplace.services.catalogue import listings_told
 from marketplace.services.entitlements import may_read
 from marketplace.services.installing import bundle_in
 from marketplace.services.keys import signed_by
-from marketplace.services.outcomes import listing_record
-from marketplace.services.prices import price_of
-from marketplace.services.reviews import may_review
+from marketplace.services.outcomes import listing_record, records_shown, told_record
+from marketplace.services.prices import price_of, prices_of
+from marketplace.services.reviews import may_review, ratings_of
 from personas.domain.labels import grouped
 from personas.models import Department, Role
 from personas.services.access import allows
@@ -32,7 +32,16 @@ class ListingList(Market, ListPage):
     paginate_by = 24
 
     def get_queryset(self):
-        return listings_told(super().get_queryset())
+        return listings_told(super().get_queryset()).defer("search_text", "readme")
+
+    def get_context_data(self, **context):
+        context = super().get_context_data(**context)
+        listings = list(context["page_obj"])
+        records, prices, ratings = records_shown(listings), prices_of(listings), ratings_of(listings)
+        for listing in listings:
+            listing.record, listing.price = records[listing.pk], prices.get(listing.pk)
+            listing.rating = ratings.get(listing.pk)
+        return context
 
 
 def selling_of(listing: Listing, user) -> dict:
@@ -42,6 +51,7 @@ def selling_of(listing: Listing, user) -> dict:
         "price": price_of(listing),
         "entitlements": mine.select_related("department", "allowance", "subscription"),
         "record": listing_record(listing),
+        "told_record": told_record(listing),
     }
 
 

@@ -1,7 +1,7 @@
 """The track record of a persona: the engine writes what became of a run, everybody else reads."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,17 @@ def _earlier_resized(run_id, machine_id, vcpus, memory_mib) -> None:
 def record_of(outcomes: QuerySet[RunOutcome]) -> TrackRecord:
     columns = ("outcome", "script_failed", "rolled_back", "resized", "duration_s")
     return track_record([_run(*row) for row in outcomes.order_by().values_list(*columns)])
+
+
+def records_by(outcomes: QuerySet[RunOutcome], key: Callable[[str, Any], Any]) -> dict[Any, TrackRecord]:
+    """{key(origin, id of the department): the record of its runs}, in one question; what has the key None is left
+    out."""
+    runs: dict[Any, list[Run]] = {}
+    columns = ("origin", "department", "outcome", "script_failed", "rolled_back", "resized", "duration_s")
+    for origin, department, *row in outcomes.order_by().values_list(*columns):
+        if (found := key(origin, department)) is not None:
+            runs.setdefault(found, []).append(_run(*row))
+    return {found: track_record(each) for found, each in runs.items()}
 
 
 def _run(outcome, script_failed, rolled_back, resized, duration_s) -> Run:
