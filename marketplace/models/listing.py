@@ -99,6 +99,9 @@ class Listing(models.Model):
 
     class Meta:
         ordering = ["name"]
+        indexes = [
+            models.Index(fields=["name", "id"], name="listings_by_name")
+        ]  # the first page reads 24 rows, not all
         constraints = [
             models.UniqueConstraint(fields=["publisher", "slug"], name="one_listing_per_publisher_and_slug")
         ]

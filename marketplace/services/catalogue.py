@@ -24,6 +24,7 @@ def listings_told(rows: QuerySet[Listing]) -> QuerySet[Listing]:
             installed_in=Coalesce(Subquery(counted, output_field=IntegerField()), 0),
             released_at=Subquery(newest),
         )
+        .defer("search_text")
         .order_by("name", "pk")
     )
 
