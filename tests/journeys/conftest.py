@@ -2,12 +2,15 @@
 
 import os
 import shutil
+from urllib.parse import urlparse, urlunparse
 
 import pytest
+from django.db import connection
 from playwright.sync_api import expect, sync_playwright
 
 from tests.factories import PASSWORD
 from tests.journeys.browser import CHROMIUM_ARGS, DESKTOP, Watch
+from tests.real import instance
 
 # Playwright's synchronous interface runs an event loop in this thread, and Django would refuse the database there
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -67,3 +70,19 @@ def login(page):
         expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
 
     return through_the_form
+
+
+@pytest.fixture
+def workers(live_server):
+    """A worker and a clock on the database that the live server shows."""
+    environment = {"DATABASE_URL": _database_url()}
+    worker, clock = instance.worker(**environment), instance.clock(**environment)
+    with instance.running(worker, clock):
+        yield worker
+
+
+def _database_url() -> str:
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlunparse(urlparse(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))

@@ -5,11 +5,9 @@ A real disk, real workers, a real guest that boots: the pages are the only thing
 
 import os
 import shutil
-from urllib.parse import urlparse, urlunparse
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from playwright.sync_api import expect
 
 from config.quickstart.guests import build_guest
@@ -44,22 +42,6 @@ def company(transactional_db):
     target = open_target("qemu", root=settings.DISKS_DIR)
     for machine in target.machines():
         target.destroy(machine.key)
-
-
-@pytest.fixture
-def workers(live_server):
-    """A worker and a clock on the database that the live server shows."""
-    environment = {"DATABASE_URL": _database_url()}
-    worker, clock = instance.worker(**environment), instance.clock(**environment)
-    with instance.running(worker, clock):
-        yield worker
-
-
-def _database_url() -> str:
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlunparse(urlparse(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
 
 
 @pytest.mark.once
