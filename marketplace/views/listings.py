@@ -4,6 +4,7 @@ from django.db.models import Avg, Count
 from django.utils import timezone
 from django.views.generic import DetailView
 
+from marketplace.domain.dependencies import dependencies, dependencies_hidden
 from marketplace.domain.licences import allows_derivatives
 from marketplace.domain.manifest import manifest, manifest_hidden
 from marketplace.filters import ListingFilter
@@ -78,13 +79,14 @@ class ListingDetail(Market, DetailView):
         newest = listing.newest
         bundle = bundle_in(newest) if newest else None
         readable = may_read(listing=listing, user=user)
-        told = manifest if readable else manifest_hidden
+        told, brought = (manifest, dependencies) if readable else (manifest_hidden, dependencies_hidden)
         return super().get_context_data(
             newest=newest,
             bundle=bundle if readable else None,
             is_readable=readable,
             **selling_of(listing, user),
             permissions=told(bundle) if bundle else [],
+            dependencies=brought(bundle) if bundle else [],
             groups=grouped(bundle.persona.settings) if bundle else [],
             may_fork=newest is not None and allows_derivatives(newest.licence),
             **_rated(listing, user),

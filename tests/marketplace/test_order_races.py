@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
+from marketplace.domain.orders import months_later
+from marketplace.domain.subscriptions import LEAD
 from marketplace.models import Account, Entitlement, Movement, Order
 from marketplace.services.ledger import NotEnough, balances
 from marketplace.services.orders import order_confirm
 from marketplace.services.refunds import order_refund
+from marketplace.services.renewals import subscriptions_renew
 from personas.errors import Refused
 from personas.models import RunAllowance
 from tests.factories import make_department, make_member
@@ -92,3 +95,12 @@ def test_what_two_spend_at_once_is_spent_once(listing, alice, bob, buyer, seller
     told = together([lambda: credits_transfer(**spend) for _ in range(8)])
     assert told == {"done": 1, NotEnough.__name__: 7}
     assert (held("wallet", buyer), held("wallet", seller)) == (0, 10)
+
+
+def test_a_month_is_paid_once_by_many_clocks(listing, alice, bob, buyer):
+    make_price(listing, alice, kind="subscription", unit_amount=10)
+    grant(buyer, 1000)
+    due = months_later(buy(listing, buyer, bob).paid_at, 1) - LEAD
+    assert together([lambda: subscriptions_renew(now=due) for _ in range(8)]) == {"done": 8}
+    assert (Order.objects.count(), held("wallet", buyer)) == (2, 980)
+    assert ledger_is_balanced()

@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from marketplace.domain.bundle import UnreadableBundle, pack, unpack
+from marketplace.domain.dependencies import dependencies
 from marketplace.domain.manifest import manifest
 from marketplace.models import Installation, Listing, Release
 from marketplace.models.listing import Immutable, Visibility
@@ -19,6 +20,7 @@ from personas.services.parts import part_update
 from personas.services.personas import persona_update
 from tests.factories import make_member, make_persona, make_template
 from tests.marketplace.conftest import SCRIPT
+from tests.marketplace.shop import make_price
 
 pytestmark = pytest.mark.django_db
 APPROVED = hashlib.sha256(SCRIPT.encode()).hexdigest()
@@ -237,6 +239,21 @@ def test_what_it_would_do_is_computed_from_its_content(release):
         "asks for the packages postgresql-15": False,
         "loads the kernel modules virtio_net": False,
     }
+
+
+def test_what_comes_with_it_is_told_and_by_kind_only_to_who_has_not_bought(client, release, alice, bob):
+    assert dependencies(bundle_in(release)) == [
+        ("Driver set", "Fast", "net"),
+        ("Resource profile", "Big", "4 vCPUs"),
+        ("Network profile", "Inside", "db"),
+        ("Script", "Tune", "sh, 2 lines"),
+    ]
+    client.force_login(bob)
+    page = release.listing.get_absolute_url()
+    assert "sh, 2 lines" in client.get(page).content.decode()
+    make_price(release.listing, alice)
+    shown = client.get(page).content.decode()
+    assert "What comes with it" in shown and "sh, 2 lines" not in shown and "Fast" not in shown
 
 
 def test_ports_that_are_open_to_everyone_want_a_second_look(alice, listing, persona):
