@@ -11,7 +11,6 @@ import structlog
 from django.db import connection
 
 from migrations_engine.domain.states import STEPS, StepName, StepState
-from migrations_engine.models import MigrationRun, StepRun
 from migrations_engine.services import claims, cleanup
 from migrations_engine.services.events import tell
 from migrations_engine.services.targets import open_endpoint
@@ -50,7 +49,8 @@ def _work(claim: claims.Claim) -> None:
     try:
         result = _handle(claim)
         claims.settle(claim, StepState.SUCCEEDED, result=result)
-        tell(claim.run_id, f"{claim.name} succeeded.", step=claim.name)
+        if claims.is_between(claim, StepState.SUCCEEDED):
+            return  # whoever comes to the next step hears of a cancel
     except claims.LostClaim as lost:
         log.warning("claim_lost", reason=str(lost))
         cleanup.remove_leftovers(run_id=claim.run_id)
@@ -72,9 +72,6 @@ def _settle(claim: claims.Claim, state: StepState, *, error: str = "", result: d
         claims.settle(claim, state, error=error, result=result)
     except claims.LostClaim as lost:
         log.warning("claim_lost", reason=str(lost))
-        return
-    if error:
-        tell(claim.run_id, error, step=claim.name, level="error")
 
 
 def _handle(claim: claims.Claim) -> dict:
@@ -89,18 +86,15 @@ def _handle(claim: claims.Claim) -> dict:
 
 
 def _prepare(claim: claims.Claim) -> Work:
-    run = MigrationRun.objects.select_related("vm", "target", "created_by", "department").get(pk=claim.run_id)
-    steps = {step.name: step for step in StepRun.objects.filter(run=run)}
     known: dict = {}
-    for name in STEPS:
-        if name == claim.name:
-            break
-        known |= steps[name].result or {}
+    for name in STEPS[: STEPS.index(claim.name)]:
+        known |= claim.results[name]
     if claim.attempt > 1:
         tell(
-            run.pk,
+            claim.run_id,
             f"Worker {claim.attempt} takes over: the one before is gone.",
             step=claim.name,
             level="warning",
         )
-    return Work(run, claim, Alive(claim), open_endpoint(run.target), known, steps[claim.name].result or {})
+    target = open_endpoint(claim.run.target)
+    return Work(claim.run, claim, Alive(claim), target, known, claim.results[claim.name])

@@ -5,7 +5,7 @@ Times are the workers' own clocks: they must agree to within a fraction of LEASE
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -42,6 +42,8 @@ class Claim:
     token: uuid.UUID
     attempt: int
     retries: int
+    run: MigrationRun = field(compare=False, repr=False)  # with its machine, target, department and launcher
+    results: dict[StepName, dict[str, Any]] = field(compare=False, repr=False)  # what each step has given or kept
 
 
 def lease() -> timedelta:
@@ -52,10 +54,8 @@ def take(*, run_id: uuid.UUID, name: StepName) -> Claim | None:
     """None where the step is not to be run now: held by a living worker, done, not its turn, or its run at an end."""
     now, token = timezone.now(), uuid.uuid4()
     with transaction.atomic():
-        # this UPDATE also locks the run's row, so that a cancel comes wholly before or wholly after the claim
-        open_runs = MigrationRun.objects.filter(pk=run_id, state__in=[RunState.QUEUED, RunState.RUNNING])
-        opened = open_runs.update(state=RunState.RUNNING, started_at=Coalesce("started_at", Value(now)))
-        if not opened or not _free(run_id, name, now).update(
+        run = _locked_open(run_id)
+        if run is None or not _free(run_id, name, now).update(
             state=StepState.RUNNING,
             fence=token,
             lease_until=now + lease(),
@@ -63,10 +63,21 @@ def take(*, run_id: uuid.UUID, name: StepName) -> Claim | None:
             started_at=Coalesce("started_at", Value(now)),
             phase_at=now,
         ):
-            transaction.set_rollback(True)
             return None
-        step = StepRun.objects.get(run_id=run_id, name=name)
-    return Claim(run_id, step.pk, name, token, step.attempt, step.retries)
+        if run.state == RunState.QUEUED:
+            run.state, run.started_at = RunState.RUNNING, run.started_at or now
+            run.save(update_fields=["state", "started_at"])
+        steps = {StepName(step.name): step for step in StepRun.objects.filter(run_id=run_id)}
+    step = steps[name]
+    results = {each: row.result or {} for each, row in steps.items()}
+    return Claim(run_id, step.pk, name, token, step.attempt, step.retries, run, results)
+
+
+def _locked_open(run_id: uuid.UUID) -> MigrationRun | None:
+    """Locked, so that a cancel comes wholly before or wholly after the claim."""
+    runs = MigrationRun.objects.filter(pk=run_id, state__in=[RunState.QUEUED, RunState.RUNNING])
+    runs = runs.select_related("vm", "target", "created_by", "department")
+    return runs.select_for_update(of=("self",)).first()
 
 
 def _free(run_id, name, now):
@@ -104,7 +115,10 @@ def keep(claim: Claim, result: dict[str, Any]) -> None:
 
 
 def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = None, error: str = "") -> None:
-    """Ends the step, and its run where that follows from it. Without `result` what was kept stays. Raises LostClaim."""
+    """Ends the step, tells of it, and ends its run where that follows. Without `result` what was kept stays.
+
+    Raises LostClaim.
+    """
     now = timezone.now()
     columns: dict[str, Any] = {
         "state": state,
@@ -119,14 +133,27 @@ def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = No
     if state == StepState.SUCCEEDED:
         columns |= {"percent": 100, "message": ""}
     with transaction.atomic():
-        # one order of locks: the run, then its steps
-        run = MigrationRun.objects.select_for_update().get(pk=claim.run_id)
+        # one order of locks: the run, then its steps; a success in between leaves the run as it is
+        run = None if is_between(claim, state) else _locked(claim.run_id)
         if not _held(claim).update(**columns):
             raise LostClaim(f"{claim.name} is held by another worker")
+        if state == StepState.SUCCEEDED:
+            tell(claim.run_id, f"{claim.name} succeeded.", step=claim.name)
+        elif error:
+            tell(claim.run_id, error, step=claim.name, level="error")
         if state == StepState.FAILED:
             _end(claim.run_id, RunState.FAILED, now, root_cause=error)
-        elif state == StepState.SUCCEEDED and claim.name == STEPS[-1]:
+        elif run is not None and state == StepState.SUCCEEDED:
             _finish(run, (result or {}).get("checks", []), now)
+
+
+def is_between(claim: Claim, state: StepState) -> bool:
+    """The step succeeds and another one follows."""
+    return state == StepState.SUCCEEDED and claim.name != STEPS[-1]
+
+
+def _locked(run_id: uuid.UUID) -> MigrationRun:
+    return MigrationRun.objects.select_for_update().get(pk=run_id)
 
 
 def _finish(run: MigrationRun, checks: list[dict[str, Any]], now) -> None:
