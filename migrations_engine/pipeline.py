@@ -10,7 +10,7 @@ import structlog
 from celery import chain, shared_task
 from celery.signals import task_postrun
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
@@ -30,6 +30,7 @@ from migrations_engine.services import (
 
 log = structlog.get_logger(__name__)
 
+MOST_LEASES = 10  # five minutes: how long a run whose message was lost waits at most, however long it had waited before
 TASKS = {
     StepName.ANALYZE: tasks.analyze,
     StepName.MERGE: tasks.merge,
@@ -121,12 +122,20 @@ def sweep() -> None:
 
 
 def _is_lost(run_id: uuid.UUID) -> bool:
-    """True for one sweeper in a lease's time, so that a long queue is not filled with copies of one message. A queued
-    run that was never sent is not lost: its turn comes."""
-    now = timezone.now()
-    never = Q(dispatched_at__isnull=True) & ~Q(state=RunState.QUEUED)
-    silent = never | Q(dispatched_at__lt=now - claims.lease())
-    return bool(MigrationRun.objects.filter(silent, pk=run_id).update(dispatched_at=now))
+    """True for one sweeper, a lease after the last message, then after twice that time, and so on: a queue that
+    is long for hours must not fill with copies of its messages. A queued run that was never sent has its turn to come.
+    """
+    now, lease = timezone.now(), claims.lease()
+    runs = MigrationRun.objects.annotate(moved_at=Max("events__at"))
+    run = runs.only("dispatched_at", "state").get(pk=run_id)
+    sent = run.dispatched_at
+    if sent is None and run.state == RunState.QUEUED:
+        return False
+    if sent is not None and sent <= now + lease:  # else it was written before the clock was set back
+        pause = min(max(sent - (run.moved_at or sent), lease), lease * MOST_LEASES)
+        if now - sent <= pause:
+            return False
+    return bool(MigrationRun.objects.filter(pk=run_id, dispatched_at=sent).update(dispatched_at=now))
 
 
 @shared_task(name="migrations_engine.dispatch_waves")

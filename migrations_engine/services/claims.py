@@ -1,7 +1,8 @@
 """Who works on a step: a claim is a fence token and a lease, taken and given back by conditional UPDATEs.
 
 A claim whose lease has run out may be taken by another worker; the fence then keeps the first one from writing.
-Times are the workers' own clocks: they must agree to within a fraction of LEASE_S (NTP does).
+Times are the workers' own clocks: they must agree to within a fraction of LEASE_S (NTP does). A clock that jumps costs
+time only: forward, another worker takes over and the fence keeps them apart; back, see `run_out`.
 """
 
 import uuid
@@ -19,6 +20,7 @@ from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
 from migrations_engine.domain.terms import confirm_by, needs_confirmation
 from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import MigrationRun, StepRun
+from migrations_engine.models.run import run_out
 from migrations_engine.services.events import tell
 from migrations_engine.services.outcome import run_ended
 from migrations_engine.services.webhooks import run_happened
@@ -85,7 +87,7 @@ def _free(run_id, name, now):
     waiting for a rival's UPDATE, and two workers would hold one step."""
     unfinished = StepRun.objects.filter(run_id=OuterRef("run_id"), order__lt=OuterRef("order"))
     unfinished = unfinished.exclude(state=StepState.SUCCEEDED)
-    untouched = Q(state=StepState.WAITING) | Q(state=StepState.RUNNING, lease_until__lt=now)
+    untouched = Q(state=StepState.WAITING) | Q(run_out(now), state=StepState.RUNNING)
     return StepRun.objects.filter(
         untouched, ~Exists(unfinished), run_id=run_id, name=name, attempt__lt=MAX_ATTEMPTS
     )
@@ -182,7 +184,7 @@ def give_up_hopeless(*, run_id: uuid.UUID) -> bool:
     with transaction.atomic():
         MigrationRun.objects.select_for_update().get(pk=run_id)
         dead = StepRun.objects.filter(
-            run_id=run_id, state=StepState.RUNNING, lease_until__lt=now, attempt__gte=MAX_ATTEMPTS
+            run_out(now), run_id=run_id, state=StepState.RUNNING, attempt__gte=MAX_ATTEMPTS
         )
         step = dead.first()
         if step is None:

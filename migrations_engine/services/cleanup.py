@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from migrations_engine.domain.states import RunState, StepState
 from migrations_engine.models import MigrationRun, StepRun
+from migrations_engine.models.run import run_out
 from migrations_engine.services import ledger
 from migrations_engine.services.events import tell
 from migrations_engine.services.outcome import run_ended
@@ -35,9 +36,9 @@ def _close_steps(run_id) -> bool:
     with transaction.atomic():
         MigrationRun.objects.select_for_update().get(pk=run_id)
         steps = StepRun.objects.filter(run_id=run_id)
-        if steps.filter(state=StepState.RUNNING, lease_until__gte=now).exists():
+        if steps.filter(state=StepState.RUNNING).exclude(run_out(now)).exists():
             return False
-        dead = Q(state=StepState.RUNNING, lease_until__lt=now)
+        dead = Q(run_out(now), state=StepState.RUNNING)
         steps.filter(dead | Q(state__in=[StepState.WAITING, StepState.FAILED])).update(
             state=StepState.CANCELLED, fence=None, lease_until=None, finished_at=now
         )

@@ -1,6 +1,7 @@
 """A run from launch to end, with the target faked at its protocol."""
 
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -337,6 +338,20 @@ def test_sweeper_gives_a_message_time_to_arrive(estate, sent):
     pipeline.sweep()
     pipeline.sweep()
     assert len(sent) == 1
+
+
+def test_sweeper_sends_a_run_that_waits_in_a_long_queue_ever_more_rarely(estate, sent, monkeypatch):
+    run, now = begin(estate), timezone.now()
+    times = []
+    for second in range(0, 1800, 5):
+        monkeypatch.setattr(timezone, "now", lambda at=second: now + timedelta(seconds=at))
+        pipeline.sweep()
+        times += [second] * (len(sent) - len(times))
+    assert set(sent) == {run.pk}
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 35 and pauses[-1] == 305  # a lease and five minutes, to the sweep after it
+    assert len(sent) < 12
 
 
 def test_sweeper_leaves_a_living_worker_alone(estate, sent):
