@@ -5,6 +5,10 @@ import hashlib
 import json
 import os
 import re
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from analyzer.domain.ova import BadOva, read_ova
@@ -24,6 +28,8 @@ MOST_VIRTUAL_BYTES = (
     16 * 2**40
 )  # what ext4 and our own arithmetic were tried with; a sparse 60 TB image is no VM
 BLOCK = 4 * 2**20
+COMPARE_SHARE = 4  # of five parts of a copy's progress four are the copy and one its comparison
+SIZES_DIFFER = "Image size mismatch"
 PERCENT = re.compile(r"\(([\d.]+)/100%\)")
 COPY_TIMEOUT_S = (
     24 * 3600
@@ -127,17 +133,70 @@ def convert(
     progress: Progress,
     part: Part | None = None,
 ) -> None:
-    """Writes `copy` anew, sparse. `progress` is told bytes of `size`. Raises CopyFailed."""
+    """Writes `copy` anew, sparse, to the medium. `progress` is told bytes of `size`. Raises CopyFailed."""
+    _write(source, source_format, copy, copy_format, size, progress, part)
+    with _reaching_the_medium(copy):
+        pass
+
+
+def copy_compared(
+    source: Path,
+    source_format: str,
+    copy: Path,
+    copy_format: str,
+    size: int,
+    progress: Progress,
+    part: Part | None = None,
+) -> None:
+    """As `convert`, then every byte of both is read once more and compared, while the disk is still writing.
+
+    Raises CopyFailed, CopyMismatch.
+    """
+    _write(source, source_format, copy, copy_format, size, _first_part(progress), part)
+    with _reaching_the_medium(copy):
+        compare(source, source_format, copy, copy_format, size, _last_part(progress), part)
+    if _virtual_bytes(copy, copy_format) != size:
+        raise _changed(source)
+
+
+def _virtual_bytes(copy: Path, copy_format: str) -> int:
+    """Of a copy that we made; of a source see `inspect`."""
+    if copy_format == "raw":
+        return copy.stat().st_size
+    with open(copy, "rb") as file:
+        return struct.unpack_from(">Q", file.read(32), 24)[0]  # docs/interop/qcow2.txt: `size` of the header
+
+
+def _changed(source: Path) -> CopyMismatch:
+    return CopyMismatch(f"{source.name} changed its size while it was copied: stop what writes to it, then try again")
+
+
+def _first_part(progress: Progress) -> Progress:
+    return lambda done, total: progress(done * COMPARE_SHARE // (COMPARE_SHARE + 1), total)
+
+
+def _last_part(progress: Progress) -> Progress:
+    return lambda done, total: progress((total * COMPARE_SHARE + done) // (COMPARE_SHARE + 1), total)
+
+
+def _write(
+    source: Path,
+    source_format: str,
+    copy: Path,
+    copy_format: str,
+    size: int,
+    progress: Progress,
+    part: Part | None,
+) -> None:
     copy.unlink(missing_ok=True)
     copy.touch(mode=0o600)
-    command = ("qemu-img", "convert", "-p", "-W", "-O", copy_format, _named(source_format, part), "/copy")
+    command = ("qemu-img", "convert", "-p", "-W", "-m", "16", "-O", copy_format, _named(source_format, part), "/copy")
     # qcow2 has tables of its own; the limit is there to bound what a hostile image can make us write
     limits = Limits(file_bytes=size + size // 8 + 64 * 2**20)
     job = Sandboxed(command, read={"/source": source}, write={"/copy": copy}, limits=limits)
     ended = _watched(job, size, progress)
     if ended.exit_code:
-        raise CopyFailed(f"{source.name} could not be copied: {_last_line(ended.stderr)}")
-    _synced(copy)
+        raise CopyFailed(f"{source.name} could not be copied: {_why(ended)}")
 
 
 def compare(
@@ -152,8 +211,12 @@ def compare(
     """Both hold the same bytes. Raises CopyMismatch."""
     command = ("qemu-img", "compare", "-p", "-F", copy_format, _named(source_format, part), "/copy")
     ended = _watched(Sandboxed(command, read={"/source": source, "/copy": copy}), size, progress)
+    if ended.signal:
+        raise CopyFailed(f"the copy of {source.name} could not be compared: {_why(ended)}")
     if ended.exit_code:
         raise CopyMismatch(f"the copy of {source.name} differs: {_last_line(ended.stderr or ended.stdout)}")
+    if SIZES_DIFFER in ended.stdout:  # no failure for qemu-img where the longer one ends in zeros
+        raise _changed(source)
 
 
 def _watched(job: Sandboxed, size: int, progress: Progress) -> sandbox.Ended:
@@ -171,9 +234,40 @@ def _watched(job: Sandboxed, size: int, progress: Progress) -> sandbox.Ended:
         raise CopyFailed(str(error)) from error
 
 
-def _synced(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
+@contextmanager
+def _reaching_the_medium(path: Path) -> Iterator[None]:
+    """What the block does and the writing out of `path` go on at the same time; both are done when it ends well.
+
+    What the block raises does not wait for the disk. Raises CopyFailed.
+    """
+    failures: list[OSError] = []
+    writing = threading.Thread(target=_sync, args=(path, failures), daemon=True)
+    writing.start()
+    yield
+    writing.join()
+    if failures:
+        raise CopyFailed(f"{path.name} could not be written to the disk: {failures[0]}") from failures[0]
+
+
+def _sync(path: Path, failures: list[OSError]) -> None:
+    try:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        failures.append(error)
+
+
+@contextmanager
+def draft(final: Path) -> Iterator[Path]:
+    """A file beside `final` that takes its name when the block ends, and is gone when it does not end well: half a copy
+    must not keep a full disk full."""
+    part = final.with_name(f"{final.name}.part")
+    try:
+        yield part
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    rename_durably(part, final)
 
 
 def rename_durably(part: Path, final: Path) -> None:
@@ -217,6 +311,12 @@ def _next_data(descriptor: int, at: int, total: int) -> int:
         if error.errno == errno.EINVAL:  # a file system that knows no holes
             return at
         raise
+
+
+def _why(ended: sandbox.Ended) -> str:
+    if ended.signal:
+        return f"qemu-img was ended by {ended.signal} (somebody killed it, or this machine ran out of memory)"
+    return _last_line(ended.stderr)
 
 
 def _last_line(text: str) -> str:

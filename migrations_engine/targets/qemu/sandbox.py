@@ -66,6 +66,13 @@ class Ended:
     stdout: str
     stderr: str
 
+    @property
+    def signal(self) -> str:
+        """The name of what ended it before its time, as "SIGKILL"; empty where it ended by itself. What runs in the
+        sandbox is told of as a shell tells it: 128 and the signal's number."""
+        number = -self.exit_code if self.exit_code < 0 else self.exit_code - 128
+        return signal.Signals(number).name if number in iter(signal.Signals) else ""
+
 
 def run(job: Sandboxed, timeout_s: float, watch: Callable[[str], None] = lambda text: None) -> Ended:
     """Runs to the end. `watch` gets what it writes to stdout as it comes, and "" at least every second.

@@ -34,7 +34,6 @@ from migrations_engine.targets.qemu.grow import grow
 from migrations_engine.targets.qemu.seed import write_seed
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-COMPARE_SHARE = 4  # of five parts of a copy's progress four are the copy and one its comparison
 
 
 class Workbench:
@@ -168,10 +167,8 @@ def _copied(source: SourceDisk, final: Path, image_format: str, progress: Progre
     inside = images.member_part(path, source.member) if source.member else None
     source_format = "vmdk" if source.member else source.format
     size = images.inspect(path, source_format, inside)
-    part = final.with_name(f"{final.name}.part")
-    images.convert(path, source_format, part, image_format, size, first_part(progress), inside)
-    images.compare(path, source_format, part, image_format, size, last_part(progress), inside)
-    images.rename_durably(part, final)
+    with images.draft(final) as part:
+        images.copy_compared(path, source_format, part, image_format, size, progress, inside)
     return size
 
 
@@ -215,15 +212,6 @@ def _prepare(folder: Folder, wanted: FirstBoot, bundles: list[Bundle]) -> Prepar
 
 
 def _to_qcow2(folder: Folder, progress: Progress) -> None:
-    part, size = folder.path / "disk.qcow2.part", folder.raw.stat().st_size
-    images.convert(folder.raw, "raw", part, "qcow2", size, first_part(progress))
-    images.compare(folder.raw, "raw", part, "qcow2", size, last_part(progress))
-    images.rename_durably(part, folder.qcow2)
-
-
-def first_part(progress: Progress) -> Progress:
-    return lambda done, total: progress(done * COMPARE_SHARE // (COMPARE_SHARE + 1), total)
-
-
-def last_part(progress: Progress) -> Progress:
-    return lambda done, total: progress((total * COMPARE_SHARE + done) // (COMPARE_SHARE + 1), total)
+    size = folder.raw.stat().st_size
+    with images.draft(folder.qcow2) as part:
+        images.copy_compared(folder.raw, "raw", part, "qcow2", size, progress)
