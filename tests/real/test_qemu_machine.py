@@ -22,6 +22,7 @@ from migrations_engine.domain.machine import (
     SecurityGroup,
 )
 from migrations_engine.domain.script_delivery import delivered
+from migrations_engine.steps import acceptance
 from migrations_engine.targets.base import (
     AgentUnavailable,
     KernelUnavailable,
@@ -127,6 +128,50 @@ def test_a_flood_of_output_is_bounded_and_says_so(qemu, machine):
     assert result.exit_code == 0
     assert len(result.stdout) < 400_000
     assert "bytes left out" in result.stdout and result.stdout.endswith("the end\n")
+
+
+def test_a_script_that_prints_a_gigabyte_fills_neither_the_guests_disk_nor_us(qemu, machine):
+    script = "dd if=/dev/zero bs=1M count=1024; echo the end; exit 5"
+    result = qemu.run(machine, script, 600, once_key="gigabyte")
+    assert (result.exit_code, result.timed_out) == (5, False)
+    assert f"[... {2**30 + len('the end') + 1 - 2 * jobs.KEPT_BYTES} bytes left out ...]" in result.stdout
+    assert result.stdout.endswith("the end\n") and len(result.stdout) < 400_000
+    taken = qemu.run(machine, f"du -k {jobs.JOBS}/gigabyte/stdout", 60).stdout.split()[0]
+    assert int(taken) < 512 * 1024
+
+
+def test_a_script_that_kills_the_agent_still_gives_its_exit_code(qemu, machine):
+    result = qemu.run(machine, "killall -KILL qemu-ga; sleep 1; echo survived; exit 3", 120)
+    assert (result.exit_code, result.stdout) == (3, "survived\n")
+
+
+def test_an_agent_that_hangs_is_waited_for_so_long_and_loses_nothing(qemu, machine, monkeypatch):
+    script = """
+    until [ -e /root/hang ]; do sleep 0.1; done
+    (sleep 20; killall -CONT qemu-ga) &
+    killall -STOP qemu-ga; echo ran >> /root/hung; exit 4
+    """
+
+    def hang():  # said when the script has been started
+        qemu.run(machine, "touch /root/hang", 60)
+
+    with monkeypatch.context() as patience:
+        patience.setattr(jobs, "SILENCE_S", 1)
+        with pytest.raises(AgentUnavailable, match="does not answer"):
+            qemu.run(machine, script, 120, once_key="hangs", keep_alive=hang)
+    assert qemu.run(machine, script, 120, once_key="hangs").exit_code == 4
+    assert qemu.run(machine, "wc -l < /root/hung", 60).stdout == "1\n"
+
+
+def test_a_guest_without_network_is_talked_to_and_is_not_accepted(qemu, machine, monkeypatch):
+    monkeypatch.setattr(acceptance, "PATIENCE_S", 0)
+    qemu.run(machine, "ip link set eth0 down", 60)
+    try:
+        row = acceptance.check(qemu, machine, {"kind": "tcp", "port": 80}, lambda: None)
+    finally:
+        qemu.run(machine, "ip link set eth0 up", 60)
+    assert (row.setting, row.verdict) == ("acceptance tcp 80", "fail")
+    assert row.found  # in words: see the root cause of a run
 
 
 def test_what_a_script_writes_can_be_read_by_services(qemu, machine):

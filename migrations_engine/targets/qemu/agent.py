@@ -8,13 +8,13 @@ import base64
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from migrations_engine.targets.base import AgentUnavailable, TargetError
+from migrations_engine.targets.base import AgentUnavailable, MachineFailed, TargetError
 from migrations_engine.targets.qemu.wire import Wire, WireClosed
 
 SYNC_S = 3.0
@@ -46,36 +46,43 @@ class Agent(ABC):
     def turn(self, deadline: float) -> AbstractContextManager[Turn]:
         """Opens a conversation. Raises as `Turn.ask` does."""
 
+    def death(self) -> str:
+        """Why nobody will ever answer here again; empty while the machine runs, or where that cannot be seen."""
+        return ""
+
     def answers(self, timeout_s: float = SYNC_S) -> bool:
         try:
             self.ask("guest-ping", timeout_s=timeout_s)
-        except AgentUnavailable:
+        except (AgentUnavailable, MachineFailed):
             return False
         return True
 
     def ask(self, command: str, timeout_s: float = 20, **arguments) -> object:
         """Raises AgentUnavailable, AgentRefused."""
         deadline = time.monotonic() + timeout_s
-        with _silence_told(), self.turn(deadline) as turn:
+        with self._silence_told(), self.turn(deadline) as turn:
             return turn.ask(command, arguments, deadline)
 
     def sh(self, script: str, *arguments: str, text: str = "", timeout_s: float = 60) -> Executed:
-        """Runs a short script of ours with `sh`, `text` on its stdin, and waits. Raises AgentUnavailable.
+        """Runs a short script of ours with `sh`, `text` on its stdin, and waits.
 
-        Its end can be asked for only once, so whatever must survive a crash of ours leaves its result in a file.
+        Raises AgentUnavailable, MachineFailed. Its end can be asked for only once, so whatever must survive a crash of
+        ours leaves its result in a file.
         """
         deadline = time.monotonic() + timeout_s
-        with _silence_told(), self.turn(min(deadline, time.monotonic() + 15)) as turn:
+        with self._silence_told(), self.turn(min(deadline, time.monotonic() + 15)) as turn:
             pid = turn.ask("guest-exec", _exec_arguments(script, arguments, text), deadline)["pid"]
             return _wait(turn, deadline, pid)
 
-
-@contextmanager
-def _silence_told() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # a time-out is an OSError
-        raise AgentUnavailable(f"the guest agent does not answer: {error}") from error
+    @contextmanager
+    def _silence_told(self) -> Iterator[None]:
+        """An agent may come back, a machine that has stopped does not: nobody need wait for it."""
+        try:
+            yield
+        except (OSError, ValueError) as error:  # a time-out is an OSError
+            if death := self.death():
+                raise MachineFailed(death) from error
+            raise AgentUnavailable(f"the guest agent does not answer: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,10 @@ class PortAgent(Agent):
     """Through the Unix socket that QEMU makes of the guest's virtio port."""
 
     socket_path: Path
+    look: Callable[[], str] = field(default=str, compare=False)  # says why its machine has stopped, or ""
+
+    def death(self) -> str:
+        return self.look()
 
     @contextmanager
     def turn(self, deadline: float) -> Iterator[Turn]:

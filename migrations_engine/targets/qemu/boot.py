@@ -18,7 +18,18 @@ PORT_TRIES = 3
 
 
 def agent_of(folder: Folder) -> PortAgent:
-    return PortAgent(folder.path / "agent.sock")
+    return PortAgent(folder.path / "agent.sock", lambda: _death(folder))
+
+
+def _death(folder: Folder) -> str:
+    if process.pid_of(folder) is not None:
+        return ""
+    return f"the machine has stopped; its console ends: {last_words(folder)}"
+
+
+def last_words(folder: Folder) -> str:
+    lines = [line.strip() for line in process.console_end(folder, 4096).splitlines() if line.strip()]
+    return " / ".join(lines[-4:]) or "(nothing)"
 
 
 @dataclass(frozen=True)
@@ -57,10 +68,10 @@ class Boot:
             if told := self._agent_failed():
                 raise AgentUnavailable(told)
             if not self._lives():
-                raise MachineFailed(f"the machine stopped while booting; its console ends: {self._console()}")
+                raise MachineFailed(f"the machine stopped while booting; its console ends: {last_words(self.folder)}")
             if time.monotonic() > deadline:
                 raise AgentUnavailable(
-                    f"no guest agent within {timeout_s:.0f} s; the console ends: {self._console()}"
+                    f"no guest agent within {timeout_s:.0f} s; the console ends: {last_words(self.folder)}"
                 )
             time.sleep(0.2)
         with self.exclusively():
@@ -87,10 +98,6 @@ class Boot:
         process.kill(self.folder)
         remember(self.root, Accelerator("tcg", "a guest died on KVM while it booted"))
         self.start()
-
-    def _console(self) -> str:
-        lines = [line.strip() for line in process.console_end(self.folder, 4096).splitlines() if line.strip()]
-        return " / ".join(lines[-4:]) or "(nothing)"
 
 
 def stop(folder: Folder, patience_s: float) -> None:

@@ -3,6 +3,7 @@
 Everything that matters lies in files of the guest, so neither the agent's memory nor ours is needed to learn the end:
 
     /var/lib/migration-personas/jobs/<key>/   script  boot_id  pid  stdout  stderr  timed_out  end ("code began ended")
+    and of an output that was cut:            stdout.head  stdout.tail  stdout.cut (how much there was at the last cut)
 """
 
 import math
@@ -23,6 +24,7 @@ from migrations_engine.targets.qemu.agent import Agent
 JOBS = "/var/lib/migration-personas/jobs"
 TIMED_OUT = 124  # as coreutils' timeout
 KEPT_BYTES = 128 * 1024  # of each end of an output; what lies between is counted and left out
+MOST_KIB = 16 * 1024  # of an output on the guest's disk: past this its middle goes, so that the disk does not fill
 SILENCE_S = 90  # how long an agent may be away while a script runs (it may restart it, or load the machine)
 GRACE_S = 15  # the guest's own watchdog ends a script; after this long past its limit we stop asking
 
@@ -37,11 +39,11 @@ mkdir "$job" 2>/dev/null || { rm "$draft"; echo known; exit 0; }
 mv "$draft" "$job/script"
 chmod 700 "$job/script"
 cat /proc/sys/kernel/random/boot_id > "$job/boot_id"
-setsid /bin/sh -c "$3" watch "$job" "$limit" </dev/null >/dev/null 2>&1 &
+setsid /bin/sh -c "$3" watch "$job" "$limit" "$4" "$5" </dev/null >/dev/null 2>&1 &
 echo started
 """
 WATCH = r"""
-job=$1 limit=$2
+job=$1 limit=$2 kept=$3 most=$4
 cd /
 umask 022  # our own files lie in folders of 0700; what a script writes, services must be able to read
 if [ "$(head -c 2 "$job/script")" = '#!' ]; then set -- "$job/script"; else set -- /bin/sh "$job/script"; fi
@@ -56,9 +58,26 @@ echo "$pid" > "$job/pid"
     kill -TERM "-$pid"; sleep 5; kill -KILL "-$pid"
 ) 2>/dev/null &
 watchdog=$!
+cut() {  # the script stands still meanwhile, then goes on where it was: behind a hole, which takes no room
+    kill -STOP "-$pid"
+    [ -e "$1.head" ] || head -c "$kept" "$1" > "$1.head"
+    tail -c "$kept" "$1" > "$1.tail"
+    (set -- "$1" $(ls -ln "$1"); echo "$6" > "$1.cut")  # its size; BusyBox's wc would read it all, every time
+    : > "$1"
+    kill -CONT "-$pid"
+}
+(
+    while sleep 0.2 2>/dev/null || sleep 1; do
+        for output in "$job/stdout" "$job/stderr"; do
+            set -- $(du -k "$output")
+            [ "${1:-0}" -gt "$most" ] && cut "$output"
+        done
+    done
+) 2>/dev/null &
+cutter=$!
 wait "$pid"
 code=$?
-kill "$watchdog"
+kill "$watchdog" "$cutter"
 read -r ended rest < /proc/uptime
 echo "$code $began $ended" > "$job/end.part"
 mv "$job/end.part" "$job/end"
@@ -71,16 +90,19 @@ job=$1
 [ "$(cat "$job/boot_id")" = "$(cat /proc/sys/kernel/random/boot_id)" ] && echo running || echo interrupted
 """
 OUTPUT = r"""
-size=$(wc -c < "$1")
+size=$(set -- $(ls -ln "$1"); echo "$5") cut=$(cat "$1.cut" 2>/dev/null) || cut=0
+[ "$size" -ge "$cut" ] || size=$cut
 if [ "$size" -le $(($2 * 2)) ]; then cat "$1"; exit 0; fi
-head -c "$2" "$1"
+if [ "$cut" -gt 0 ]; then cat "$1.head"; else head -c "$2" "$1"; fi
 printf '\n[... %s bytes left out ...]\n' $((size - $2 * 2))
-tail -c "$2" "$1"
+if [ "$cut" -eq 0 ]; then tail -c "$2" "$1"; exit 0; fi
+{ cat "$1.tail"; tail -c "$2" "$1" | tr -d '\000'; } | tail -c "$2"
 """
 TAIL = r"""
 [ -e "$1" ] || { echo 0; exit 0; }
-echo $(($(wc -c < "$1")))
-tail -c "$2" "$1"
+set -- "$1" "$2" $(ls -ln "$1")
+echo "$7"
+tail -c "$2" "$1" | tr -d '\000'  # what was cut out is a hole
 """
 STOP = r"""
 pid=$(cat "$1/pid" 2>/dev/null) || exit 0
@@ -100,7 +122,7 @@ def run_script(
     """See `Target.run`. Safe to call again with the same `once_key` after any crash of ours."""
     job = job_folder(once_key or secrets.token_hex(8))
     limit = max(1, math.ceil(timeout_s))
-    started = agent.sh(START, job, str(limit), WATCH, text=script)
+    started = agent.sh(START, job, str(limit), WATCH, str(KEPT_BYTES), str(MOST_KIB), text=script)
     if started.exit_code:
         raise TargetError(f"the guest could not take the script: {started.stderr.strip()}")
     state = _wait(agent, job, limit + GRACE_S, keep_alive)
