@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dj_database_url
 from csp.constants import NONE, SELF
+from kombu import Queue
 
 from config.logging import logging_settings
 
@@ -149,6 +150,10 @@ CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+# What the clock asks for has a queue of its own: workers take turns between the two, so that a sweep does not stand
+# behind a hundred steps until it expires. Where steps take hours, a worker for it alone: deploy/README.md
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("clock")]
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "migrations_engine.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "webhooks": {"task": "migrations_engine.send_webhooks", "schedule": 5.0, "options": {"expires": 10}},
@@ -162,6 +167,8 @@ CELERY_BEAT_SCHEDULE = {
     "analyzer-collect-usage": {"task": "analyzer.collect_usage", "schedule": 900.0, "options": {"expires": 900}},
     "analyzer-roll-up": {"task": "analyzer.roll_up", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
 }
+for _entry in CELERY_BEAT_SCHEDULE.values():
+    _entry["options"]["queue"] = "clock"
 
 # --- people and safety -----------------------------------------------------------------------------------------------
 
