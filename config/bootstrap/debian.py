@@ -30,6 +30,8 @@ PACKAGES = (
     Package("full_guest", "mmdebstrap", "builds a complete Debian as a sample guest"),
     Package("bench_scan", "kmod", "depmod: makes a kernel's modules fit for virt-inspector"),
     Package("bench_scan", "libguestfs-tools", "virt-inspector: the peer of the scan"),
+    Package("bench_v2v", "libnbd-bin", "nbdcopy: what virt-v2v copies with"),
+    Package("bench_v2v", "virt-v2v", "the peer of a whole move"),
     Package("test", "chromium", "the browser of the journeys"),
     Package("test", "libvirt-clients", "virsh: asks hypervisors; an installation with libvirt needs it as well"),
     Package("test", "libvirt-daemon", "the private hypervisor that machines are taken from and brought to"),
