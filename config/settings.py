@@ -292,6 +292,9 @@ DJANGO_STRUCTLOG_CELERY_ENABLED = True
 
 SIGNING_SECRET = secret("signing_secret")  # encrypts the private keys that releases and the feed are signed with
 # Networks of our own that an address typed by a person may lead to, as in 10.20.0.0/16: an in-house catalogue
+NOTIFY_SCHEMES = frozenset(
+    listed("NOTIFY_SCHEMES") or ["mailtos", "slack", "msteams", "discord", "gotifys", "ntfys", "mmosts", "matrixs"]
+)  # services that people may be told by; those over TLS that have no way to a file or program
 OUTBOUND_PRIVATE_NETWORKS = [ip_network(each) for each in listed("OUTBOUND_PRIVATE_NETWORKS")]
 
 # --- the work --------------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Forms of this app's pages; services check and write."""
 
 from django import forms
+from django.conf import settings
 from django.db import models
 
 from analyzer.models import VirtualMachine
 from migrations_engine.domain.terms import LONGEST_MINUTES, TermsError, terms_of
+from migrations_engine.domain.webhooks import ListenerKind
 from migrations_engine.models import TargetEndpoint, Wave, Webhook
 from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
 from migrations_engine.models.webhook import EVENTS
@@ -200,8 +202,8 @@ class WebhookForm(forms.ModelForm):
 
     class Meta:
         model = Webhook
-        fields = ["department", "name", "url", "events", "is_enabled"]
-        labels = {"url": "Address", "is_enabled": "Enabled"}
+        fields = ["department", "name", "kind", "url", "events", "is_enabled"]
+        labels = {"kind": "Who is told", "is_enabled": "Enabled"}
 
     def __init__(self, *args, by, **kwargs):
         super().__init__(*args, **kwargs)
@@ -209,10 +211,20 @@ class WebhookForm(forms.ModelForm):
         self.fields["department"].required = not by.is_superuser
         everybody = "The organisation: told of every department"
         self.fields["department"].empty_label = everybody if by.is_superuser else None
+        schemes = ", ".join(f"{scheme}://" for scheme in sorted(settings.NOTIFY_SCHEMES)) or "nothing yet"
+        self.fields["url"].help_text = (
+            "A system: https://host/path; no address of this server's own network. People: the service's address as "
+            f"Apprise writes it, kept encrypted; the operator allows {schemes}."
+        )
         if self.instance._state.adding:
             del self.fields["is_enabled"]
         else:
-            del self.fields["department"]
+            del self.fields["department"], self.fields["kind"]
+        if "kind" in self.fields:
+            self.fields["kind"].required = False
+
+    def clean_kind(self) -> str:
+        return self.cleaned_data["kind"] or ListenerKind.WEBHOOK
 
     def told_refused(self, errors: dict[str, list[str]]) -> None:
         for name, told in errors.items():

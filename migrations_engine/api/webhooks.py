@@ -25,11 +25,16 @@ class WebhookSerializer(KnownFields, serializers.ModelSerializer):
 
     class Meta:
         model = Webhook
-        fields = ["id", "name", "department", "url", "events", "is_enabled", "created_at", "updated_at"]
+        fields = ["id", "name", "department", "kind", "url", "events", "is_enabled", "created_at", "updated_at"]
         read_only_fields = ["id", "created_at", "updated_at"]
         validators: list = []
+        extra_kwargs = {
+            "url": {"help_text": "https://…; for people an address as Apprise writes it, shown without secrets."}
+        }
 
     def update(self, instance, validated_data):
+        if validated_data.pop("kind", instance.kind) != instance.kind:
+            raise serializers.ValidationError({"kind": "It stays what it is; create another webhook."})
         if validated_data.pop("department", instance.department) != instance.department:
             raise serializers.ValidationError({"department": "It stays what it is; create another webhook."})
         return webhooks.webhook_update(webhook=instance, by=self.context["request"].user, **validated_data)
@@ -37,7 +42,7 @@ class WebhookSerializer(KnownFields, serializers.ModelSerializer):
 
 class NewWebhookSerializer(WebhookSerializer):
     secret = serializers.CharField(
-        read_only=True, help_text="Shown this once; what signatures are checked with."
+        read_only=True, help_text="Shown this once; what signatures are checked with. Empty for people."
     )
 
     class Meta(WebhookSerializer.Meta):

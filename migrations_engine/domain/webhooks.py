@@ -29,6 +29,11 @@ class Event(StrEnum):
     TEST = "test"
 
 
+class ListenerKind(StrEnum):
+    WEBHOOK = "webhook"
+    SERVICE = "service"  # a mailbox, a chat: told in words
+
+
 class DeliveryState(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"

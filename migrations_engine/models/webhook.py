@@ -4,20 +4,32 @@ import uuid
 
 from django.db import models
 
-from migrations_engine.domain.webhooks import DeliveryState, Event
+from migrations_engine.domain.webhooks import DeliveryState, Event, ListenerKind
 from personas.models.owned import Owned, OwnedQuerySet, unique_in_department
 
 DELIVERY_STATES = [(s.value, s.value) for s in DeliveryState]
+LABELS = {
+    ListenerKind.WEBHOOK: "Another system (signed webhook)",
+    ListenerKind.SERVICE: "People (mail, chat)",
+}
 EVENTS = [(e.value, e.value) for e in Event if e != Event.TEST]
 
 
 class Webhook(Owned):
-    """Of a department, or of the organisation: that one is told of every department. `events` empty: all."""
+    """Of a department, or of the organisation: that one is told of every department. `events` empty: all. Another
+    system is told by signed HTTP, people by a service that the operator allows."""
 
     name = models.CharField(max_length=80)
-    url = models.URLField(max_length=500, help_text="https://…; no address of this server's own network.")
+    kind = models.CharField(
+        max_length=16, choices=[(k.value, LABELS[k]) for k in ListenerKind], default=ListenerKind.WEBHOOK
+    )
+    url = models.CharField(
+        "address", max_length=500, help_text="Of a service for people: what may be shown of it."
+    )
     events = models.JSONField(default=list, blank=True)
-    secret = models.TextField(help_text="Ciphertext; shown once, when it is made.")
+    secret = models.TextField(
+        help_text="Ciphertext: what is signed with, shown once; of a service for people, its whole address."
+    )
     is_enabled = models.BooleanField(default=True)
 
     class Meta:

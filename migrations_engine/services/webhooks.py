@@ -5,13 +5,17 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from migrations_engine.domain import webhooks as rules
-from migrations_engine.domain.webhooks import DeliveryState, Event
+from migrations_engine.domain.notifications import message
+from migrations_engine.domain.webhooks import DeliveryState, Event, ListenerKind
 from migrations_engine.models import MigrationRun, Wave, Webhook, WebhookDelivery
+from migrations_engine.services.notifications import notify, require_allowed
 from personas.domain.canonical import canonical_json
 from personas.errors import BadInput, Refused
 from personas.models import Department, Role
@@ -26,14 +30,21 @@ TIMEOUT_S = 15
 
 
 def webhook_create(
-    *, department: Department | None, name: str, url: str, events: list[str] | None = None, by
+    *,
+    department: Department | None,
+    name: str,
+    url: str,
+    kind: str = ListenerKind.WEBHOOK,
+    events: list[str] | None = None,
+    by,
 ) -> tuple[Webhook, str]:
-    """(row, secret): the only time that the secret is seen."""
+    """(row, secret): the only time that the secret is seen. Empty for a service: there the address is the secret."""
     require(by=by, department=department, role=Role.ADMIN)
-    secret = rules.secret_from(secrets.token_bytes(rules.SECRET_BYTES))
-    webhook = Webhook(
-        department=department, name=name, url=url, events=sorted(set(events or [])), secret=seal(secret)
-    )
+    secret = "" if kind == ListenerKind.SERVICE else rules.secret_from(secrets.token_bytes(rules.SECRET_BYTES))
+    webhook = Webhook(department=department, name=name, kind=kind, events=sorted(set(events or [])))
+    _address(webhook, url)
+    if secret:
+        webhook.secret = seal(secret)
     with transaction.atomic():
         _check(webhook)
         webhook.save()
@@ -47,8 +58,11 @@ def webhook_update(*, webhook: Webhook, by, **columns: Any) -> Webhook:
     with transaction.atomic():
         webhook = Webhook.objects.select_for_update().get(pk=webhook.pk)
         before = _told(webhook)
+        address = columns.pop("url", webhook.url)
         for name, value in columns.items():
             setattr(webhook, name, value)
+        if address != webhook.url:
+            _address(webhook, address)
         _check(webhook)
         webhook.save()
         record(by=by, action="webhook.update", obj=webhook, before=before, after=_told(webhook))
@@ -62,18 +76,30 @@ def webhook_delete(*, webhook: Webhook, by) -> None:
         webhook.delete()
 
 
+def _address(webhook: Webhook, url: str) -> None:
+    """A service's address holds its password or token: it is kept encrypted, and shown without."""
+    if webhook.kind == ListenerKind.SERVICE:
+        webhook.url, webhook.secret = require_allowed(url), seal(url)
+    else:
+        webhook.url = url
+
+
 def _check(webhook: Webhook) -> None:
     webhook.full_clean()
     known = {event.value for event in Event} - {Event.TEST}
     if unknown := sorted(set(webhook.events) - known):
         raise BadInput({"events": [f"There is no event {name!r}." for name in unknown]})
-    if not webhook.url.startswith(("https://", "http://")):
-        raise BadInput({"url": ["Write an address as https://host/path."]})
+    if webhook.kind == ListenerKind.WEBHOOK:
+        try:
+            URLValidator(schemes=["http", "https"])(webhook.url)
+        except ValidationError:
+            raise BadInput({"url": ["Write an address as https://host/path."]}) from None
 
 
 def _told(webhook: Webhook) -> dict[str, Any]:
     return {
         "name": webhook.name,
+        "kind": webhook.kind,
         "url": webhook.url,
         "events": webhook.events,
         "is_enabled": webhook.is_enabled,
@@ -153,6 +179,8 @@ def send_due(*, now: datetime) -> int:
 
 def _sent(delivery: WebhookDelivery, now: datetime) -> tuple[int | None, str]:
     """(HTTP status or None, what went wrong or empty)."""
+    if delivery.webhook.kind == ListenerKind.SERVICE:
+        return None, _notified(delivery)
     body = canonical_json(delivery.payload).encode()
     try:
         secret = unseal(delivery.webhook.secret)
@@ -165,6 +193,16 @@ def _sent(delivery: WebhookDelivery, now: datetime) -> tuple[int | None, str]:
     except (Refused, ValueError) as error:
         return None, str(error)
     return status, "" if rules.is_taken(status) else f"It answers {status}."
+
+
+def _notified(delivery: WebhookDelivery) -> str:
+    """What went wrong, or empty."""
+    title, body = message(delivery.payload)
+    try:
+        notify(unseal(delivery.webhook.secret), title=title, body=body)
+    except Refused as error:
+        return error.message
+    return ""
 
 
 def _settle(delivery: WebhookDelivery, status: int | None, error: str, now: datetime) -> None:

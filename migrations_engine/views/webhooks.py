@@ -56,6 +56,8 @@ def webhook_create(request):
     if made is None:
         return _form(request, form, "New webhook", reverse("migrations_engine:webhook_list"))
     webhook, secret = made
+    if not secret:
+        return redirect("migrations_engine:webhook_detail", pk=webhook.pk)
     context = {"webhook": webhook, "secret": secret}
     response = render(request, "migrations_engine/webhook_made.html", context)
     response["Cache-Control"] = "no-store"
