@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from tests.servers import Server, free_port, running
 
 PROGRAM = "/usr/sbin/sshd"
+DYING_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
 
 @dataclass
@@ -48,22 +49,23 @@ def make_key(path: Path, *, again: bool = False) -> str:
 
 
 @contextmanager
-def sshd(*options: str) -> Iterator[Sshd]:
-    """`options`: further lines of its configuration."""
+def sshd(*options: str, instead: Mapping[str, Path] | None = None) -> Iterator[Sshd]:
+    """`options`: lines of its configuration, before the usual ones: of two the first counts. `instead`: path → the file
+    or folder that it and whoever logs in there see in its place (root only)."""
     with tempfile.TemporaryDirectory(prefix="personas-sshd-") as top:
         folder = Path(top) / "data"
         folder.mkdir(mode=0o700)
         host_key, user_key = make_key(folder / "host"), make_key(folder / "user")
         (folder / "authorized").write_text(user_key + "\n")
         port = free_port()
-        (folder / "config").write_text("\n".join([*configuration(folder, port), *options, ""]))
+        (folder / "config").write_text("\n".join([*options, *configuration(folder, port), ""]))
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(
                 mode=0o755, exist_ok=True
             )  # root's sshd wants it for its unprivileged half
         server = Server(
             name="sshd",
-            command=["setpriv", "--pdeathsig", "KILL", PROGRAM, "-D", "-e", "-f", str(folder / "config")],
+            command=[*DYING_WITH_US, *seeing(instead or {}), PROGRAM, "-D", "-e", "-f", str(folder / "config")],
             folder=folder,
             port=port,
             url="",
@@ -72,6 +74,15 @@ def sshd(*options: str) -> Iterator[Sshd]:
         with running(server):
             private_key = (folder / "user").read_text()
             yield Sshd(server, folder, port, getpass.getuser(), private_key, host_key)
+
+
+def seeing(instead: Mapping[str, Path]) -> list[str]:
+    """A command's beginning, by which it runs in a mount namespace of its own: this machine's files stay as they
+    are."""
+    if not instead:
+        return []
+    binds = " && ".join(f"mount --bind '{ours}' '{path}'" for path, ours in instead.items())
+    return ["unshare", "--mount", "sh", "-c", f'{binds} && exec "$@"', "sshd"]
 
 
 def configuration(folder: Path, port: int) -> list[str]:

@@ -109,7 +109,7 @@ def logins(doors: Sequence[Door], jump: Door | None, login: Login) -> dict[Door,
         if isinstance(connection, (Denied, Unreachable)):
             return connection
         async with connection, asyncio.timeout(CONNECT_S):
-            answer = await connection.run(_as_who(login, "id -un"), check=False, stdin=asyncssh.DEVNULL)
+            answer = await connection.run(_as_who(login, "id -un"), check=False, input=_first_line(login))
         words = str(answer.stdout or "").split()
         return words[0][:40] if words else Denied("the account's shell runs no commands")
 
@@ -132,7 +132,8 @@ def looks(
             return connection
         token = token_hex(8)
         async with connection, asyncio.timeout(LOOK_S):
-            answer = await _answer(connection, _as_who(login, f"sh -s -- {token}"))
+            spoken = _first_line(login).encode() + SCRIPT
+            answer = await _answer(connection, _as_who(login, f"sh -s -- {token}"), spoken)
         return _seen(answer, token, started)
 
     return _each(doors, jump, login, look, done)
@@ -149,16 +150,31 @@ def _seen(answer: bytes, token: str, started: float) -> Outcome:
 
 
 def _as_who(login: Login, command: str) -> str:
-    """With sudo where it asks for nothing, else as the user: less is seen then."""
+    """With sudo where it asks for nothing or for the password that we log in with, else as the user: less is seen then.
+
+    The password goes through standard input (`_first_line`), never into an argument: those are everybody's to read. It
+    is tried on `true` first, so that a sudo that refuses it cannot take the script for further tries.
+    """
     if not login.use_sudo or login.username == "root":
         return command
-    both = f"if sudo -n true 2>/dev/null; then exec sudo -n {command}; else exec {command}; fi"
-    return f"sh -c {shlex.quote(both)}"
+    free = f"if sudo -k -n true 2>/dev/null; then exec sudo -n {command};"
+    if login.password:
+        told = r"printf '%s\n' " + '"$word"'
+        root = "sudo -k -S -p ''"
+        asked = f"elif {told} | {root} true 2>/dev/null; then {{ {told}; cat; }} | {root} {command};"
+        free = f"IFS= read -r word; {free} {asked}"
+    return f"sh -c {shlex.quote(f'{free} else exec {command}; fi')}"
 
 
-async def _answer(connection, command: str) -> bytes:
+def _first_line(login: Login) -> str:
+    """What _as_who's command reads before the command that it runs."""
+    asks = login.use_sudo and login.username != "root" and login.password
+    return f"{login.password}\n" if asks else ""
+
+
+async def _answer(connection, command: str, spoken: bytes) -> bytes:
     async with connection.create_process(command, encoding=None, stderr=asyncssh.DEVNULL) as process:
-        process.stdin.write(SCRIPT)
+        process.stdin.write(spoken)
         process.stdin.write_eof()
         answer = bytearray()
         while chunk := await process.stdout.read(1 << 18):
@@ -224,9 +240,6 @@ class _Guard(asyncssh.SSHClient):
             "Somebody may stand between; confirm the new key only if you know why it changed",
             offered=self.offered.export_public_key().decode().strip(),
         )
-
-    def kbdint_auth_requested(self):
-        return ""
 
 
 def _algorithms(pinned) -> list[str]:
