@@ -104,6 +104,7 @@ class CellSerializer(serializers.Serializer):
     x = serializers.IntegerField()
     y = serializers.IntegerField()
     count = serializers.IntegerField()
+    cost = serializers.FloatField(help_text="In vCPUs: those of its machines, 8 GiB of memory counting as one more.")
     persona = serializers.UUIDField(allow_null=True)
     name = serializers.CharField(allow_blank=True)
 

@@ -44,7 +44,7 @@ def circles(cells: Sequence[dict]) -> tuple[list[Circle], list[tuple[str, int, i
         counts[cell["name"]] = counts.get(cell["name"], 0) + cell["count"]
     order = sorted((name for name in counts if name), key=lambda name: (-counts[name], name))
     colours = {name: min(at, COLOURS - 2) for at, name in enumerate(order)} | {"": COLOURS - 1}
-    most = max((cell["count"] for cell in cells), default=1)
+    most = max((cell["cost"] for cell in cells), default=1)
     drawn = [_circle(cell, colours[cell["name"]], most) for cell in cells]
     return drawn, [
         (name or "No good fit", colours[name], counts[name])
@@ -52,10 +52,11 @@ def circles(cells: Sequence[dict]) -> tuple[list[Circle], list[tuple[str, int, i
     ]
 
 
-def _circle(cell: dict, colour: int, most: int) -> Circle:
-    radius = 4 + 12 * math.sqrt(cell["count"] / most)
+def _circle(cell: dict, colour: int, most: float) -> Circle:
+    """Its area grows with what its machines cost (analyzer.domain.cost)."""
+    radius = 4 + 12 * math.sqrt(cell["cost"] / most)
     machines = "1 machine" if cell["count"] == 1 else f"{cell['count']} machines"
-    label = f"{machines}, mostly {cell['name'] or 'no good fit'}"
+    label = f"{machines}, cost of {cell['cost']:.0f} vCPUs, mostly {cell['name'] or 'no good fit'}"
     across, down = map(str, _at(cell["x"], cell["y"]))
     return Circle(
         f"{cell['x']}-{cell['y']}", across, down, f"{radius:.1f}", str(colour), label, cell["count"]

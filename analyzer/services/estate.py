@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Sum
+from django.db.models.functions import Coalesce
 
+from analyzer.domain.cost import UNKNOWN_MEMORY_MIB, UNKNOWN_VCPUS, cost
 from analyzer.models import Fingerprint, VirtualMachine
 from analyzer.services.recommendations import personas_usable
 from analyzer.services.vm_personas import vm_persona_assign
@@ -17,14 +19,20 @@ MOST_AT_ONCE = 500
 
 
 def estate_cells(user) -> list[dict[str, Any]]:
-    """[{"x", "y", "count", "persona": id or None, "name"}]: of each cell its machines and the persona that most of them
-    carry, or are suggested where they carry none."""
+    """[{"x", "y", "count", "cost", "persona": id or None, "name"}]: of each cell its machines, what they cost in vCPUs
+    (analyzer.domain.cost), and the persona that most of them carry, or are suggested where they carry none."""
     rows = Fingerprint.objects.visible_to(user).filter(vm__missing_since__isnull=True)
-    grouped = rows.values_list("cell_x", "cell_y", "persona").annotate(count=Count("pk")).order_by()
+    sums = {
+        "count": Count("pk"),
+        "vcpus": Sum(Coalesce("vm__vcpus", UNKNOWN_VCPUS)),
+        "memory_mib": Sum(Coalesce("vm__memory_mib", UNKNOWN_MEMORY_MIB)),
+    }
+    grouped = rows.values_list("cell_x", "cell_y", "persona").annotate(**sums).order_by()
     cells: dict[tuple[int, int], dict] = {}
-    for x, y, persona, count in sorted(grouped, key=lambda row: (-row[3], str(row[2]))):
-        cell = cells.setdefault((x, y), {"x": x, "y": y, "count": 0, "persona": persona})
+    for x, y, persona, count, vcpus, memory_mib in sorted(grouped, key=lambda row: (-row[3], str(row[2]))):
+        cell = cells.setdefault((x, y), {"x": x, "y": y, "count": 0, "cost": 0.0, "persona": persona})
         cell["count"] += count
+        cell["cost"] = round(cell["cost"] + cost(vcpus, memory_mib), 1)
     names = dict(
         Persona.objects.filter(pk__in={c["persona"] for c in cells.values()}).values_list("pk", "name")
     )

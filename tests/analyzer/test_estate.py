@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from analyzer.domain.cost import cost
 from analyzer.domain.map_picture import circles
 from analyzer.models import PersonaDraft, Recommendation, VMPersona
 from analyzer.services.drafts import drafts_refresh
@@ -35,8 +36,8 @@ def boss(team, client):
     return boss
 
 
-def scanned(department, *names):
-    return make_scan(make_vm(department), facts=make_facts(packages=tuple(map(make_package, names)))).vm
+def scanned(department, *names, **columns):
+    return make_scan(make_vm(department, **columns), facts=make_facts(packages=tuple(map(make_package, names)))).vm
 
 
 def link_to(vm):
@@ -45,25 +46,34 @@ def link_to(vm):
 
 def test_the_map_shows_what_the_reader_may_see(client, team, boss):
     web = make_persona("WebDev", department=team)
-    ours, foreign = scanned(team, "nginx"), scanned(make_department("Strangers"), "stellarium", "kstars")
+    ours = scanned(team, "nginx", vcpus=4, memory_mib=16384)
+    foreign = scanned(make_department("Strangers"), "stellarium", "kstars")
     page = client.get(reverse("analyzer:estate"))
     assert link_to(ours) in page.text
     assert link_to(foreign) not in page.text
     place = reverse("analyzer:estate_cell", args=[ours.fingerprint.cell_x, ours.fingerprint.cell_y])
     assert ours.name in client.get(place).text
     cells = client.get("/api/v1/estate/cells/").json()
-    assert [(cell["count"], cell["persona"], cell["name"]) for cell in cells] == [(1, str(web.pk), "WebDev")]
+    told = [(cell["count"], cell["cost"], cell["persona"], cell["name"]) for cell in cells]
+    assert told == [(1, 6.0, str(web.pk), "WebDev")]
 
 
 def test_the_most_common_persona_has_the_first_colour():
     cells = [
-        {"x": 1, "y": 1, "count": 9, "persona": 1, "name": "WebDev"},
-        {"x": 2, "y": 1, "count": 1, "persona": None, "name": ""},
+        {"x": 1, "y": 1, "count": 9, "cost": 9.0, "persona": 1, "name": "WebDev"},
+        {"x": 2, "y": 1, "count": 1, "cost": 36.0, "persona": None, "name": ""},
     ]
     drawn, legend = circles(cells)
     assert legend == [("WebDev", 0, 9), ("No good fit", 10, 1)]
-    assert float(drawn[0].r) > float(drawn[1].r)
-    assert drawn[1].label == "1 machine, mostly no good fit"
+    assert [each.r for each in drawn] == ["10.0", "16.0"]  # the area by cost, not by number
+    assert drawn[1].label == "1 machine, cost of 36 vCPUs, mostly no good fit"
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "memory_mib", "vcpus_worth"), [(4, 8192, 5), (2, None, 2.25), (None, None, 1.25), (1, 65536, 9)]
+)
+def test_cost_is_told_in_vcpus(vcpus, memory_mib, vcpus_worth):
+    assert cost(vcpus, memory_mib) == vcpus_worth
 
 
 def test_many_machines_get_a_persona_after_a_preview(client, team, boss):
