@@ -9,11 +9,17 @@ from analyzer.models import (
     Feedback,
     Recommendation,
     Scan,
+    SoftwareName,
     SourceEndpoint,
     SuggestionOutcome,
     UsageSeries,
     VirtualMachine,
     VMPersona,
+)
+from analyzer.services.software_names import (
+    software_name_create,
+    software_name_delete,
+    software_name_update,
 )
 from analyzer.services.sources import source_create, source_delete, source_update
 from analyzer.services.vm_personas import vm_persona_assign, vm_persona_unassign
@@ -119,6 +125,26 @@ class VMPersonaAdmin(ByService):
 
     def delete_model(self, request, obj):
         vm_persona_unassign(vm_persona=obj, by=request.user)
+
+
+@admin.register(SoftwareName)
+class SoftwareNameAdmin(ByService):
+    list_display = ["name", "means", "department"]
+    list_filter = [("department", admin.RelatedOnlyFieldListFilter)]
+    search_fields = ["name", "means"]
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["department"] if obj else []
+
+    def save_model(self, request, obj, form, change):
+        values = {"name": obj.name, "means": obj.means}
+        if change:
+            software_name_update(row=obj, by=request.user, **values)
+        else:
+            obj.pk = software_name_create(department=obj.department, by=request.user, **values).pk
+
+    def delete_model(self, request, obj):
+        software_name_delete(row=obj, by=request.user)
 
 
 @admin.register(Scan)

@@ -15,6 +15,7 @@ from analyzer.models import (
     Recommendation,
     Scan,
     Service,
+    SoftwareName,
     SourceEndpoint,
     UsageSeries,
     VirtualMachine,
@@ -186,6 +187,19 @@ class FingerprintFilter(df.FilterSet):
     class Meta:
         model = Fingerprint
         fields: list = []
+
+
+class SoftwareNameFilter(df.FilterSet):
+    search = df.CharFilter(method="matching", label="Search", help_text="Either name.")
+    department = df.ModelChoiceFilter(queryset=seen(Department), empty_label="Any")
+    ordering = df.OrderingFilter(fields=["name", "means"], label="Order")
+
+    class Meta:
+        model = SoftwareName
+        fields: list = []
+
+    def matching(self, rows, name, value):
+        return rows.filter(Q(name__icontains=value) | Q(means__icontains=value))
 
 
 class PersonaDraftFilter(df.FilterSet):

@@ -5,7 +5,14 @@ import uuid
 import yaml
 from django import forms
 
-from analyzer.models import SizingSettings, SourceEndpoint, UsageProvider, VirtualMachine, VMPersona
+from analyzer.models import (
+    SizingSettings,
+    SoftwareName,
+    SourceEndpoint,
+    UsageProvider,
+    VirtualMachine,
+    VMPersona,
+)
 from analyzer.models.source import IMAGES
 from analyzer.services.sizing_settings import SETTINGS, standard_values
 from personas.models import Department, Persona
@@ -58,6 +65,26 @@ class LinesField(forms.CharField):
 
     def to_python(self, value):
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+
+class SoftwareNameForm(forms.ModelForm):
+    class Meta:
+        model = SoftwareName
+        fields = ["name", "means", "department"]
+        labels = {"name": "On the machine", "means": "Is"}
+        help_texts = {"department": "Whose machines it is about. It cannot be changed later."}
+
+    def __init__(self, *args, user, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["department"].queryset = Department.objects.administered_by(user)
+        self.fields["department"].required = not user.is_superuser
+        if len(self.fields["department"].queryset) == 1:
+            self.initial.setdefault("department", self.fields["department"].queryset[0].pk)
+        if not self.instance._state.adding:
+            del self.fields["department"]
+
+    def _post_clean(self):
+        """The service checks the row, as it does for API and admin."""
 
 
 class SizingSettingsForm(forms.ModelForm):

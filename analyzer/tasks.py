@@ -9,6 +9,7 @@ from analyzer.services.outcomes import drift_find, outcomes_teach
 from analyzer.services.prometheus import usage_collect_all
 from analyzer.services.rescans import rescans_queue
 from analyzer.services.scans import running_scan_work, scan_work, scans_sweep
+from analyzer.services.software_names import fingerprints_refresh
 from analyzer.services.usage_retention import usage_roll_up
 
 
@@ -45,9 +46,10 @@ def rescan() -> None:
 
 @shared_task(name="analyzer.fleet")
 def fleet() -> None:
-    """Learns what became of suggestions, scores what changed, sees who is no longer what they were, then groups what
-    fits nothing."""
+    """Learns what became of suggestions, reads names anew, scores what changed, sees who is no longer what they were,
+    then groups what fits nothing."""
     outcomes_teach()
+    fingerprints_refresh()
     fleet_rescore()
     drift_find()
     drafts_refresh_all()

@@ -16,6 +16,7 @@ from analyzer.api.recommender import (
 )
 from analyzer.api.scans import ScanViewSet
 from analyzer.api.sizing_settings import SizingSettingsOfDepartment
+from analyzer.api.software_names import SoftwareNameViewSet
 from analyzer.api.sources import SourceViewSet
 from analyzer.api.usage import UsageViewSet
 
@@ -25,6 +26,7 @@ ROUTES: list = [
     ("scans", ScanViewSet, "scan"),
     ("recommendations", RecommendationViewSet, "recommendation"),
     ("feedback", FeedbackViewSet, "feedback"),
+    ("software-names", SoftwareNameViewSet, "software-name"),
     ("drafts", DraftViewSet, "draft"),
     ("vm-personas", VMPersonaViewSet, "vm-persona"),
     ("usage", UsageViewSet, "usage"),

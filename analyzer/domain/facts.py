@@ -82,7 +82,7 @@ class Package(_Frozen):
     name: Text
     version: Text
     architecture: Text = ""
-    manager: Literal["dpkg", "rpm", "apk", "pacman"]
+    manager: Literal["dpkg", "rpm", "apk", "pacman", "windows"]
     manual: bool | None = None  # asked for by a person; None where the manager does not record it
     section: Text | None = None
     priority: Text | None = None  # dpkg's: required, important, standard, optional, extra

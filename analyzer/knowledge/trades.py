@@ -87,3 +87,10 @@ def brought_by() -> dict[str, tuple[frozenset[str], tuple[str, ...]]]:
         )
         for child, parents in names.items()
     }
+
+
+@cache
+def other_names() -> tuple[tuple[str, str], ...]:
+    """((name with wildcards, what it is to us; "" for nothing), ...): software as Windows lists it."""
+    rows = (line.partition("\t") for line in (HERE / "names.tsv").read_text().splitlines() if line.strip())
+    return tuple((name, means.strip()) for name, _, means in rows)

@@ -7,6 +7,7 @@ from analyzer.models.prometheus import UsageProvider
 from analyzer.models.recommendation import Feedback, Recommendation
 from analyzer.models.scan import Package, Scan, Service
 from analyzer.models.sizing import SizingSettings
+from analyzer.models.software_name import SoftwareName
 from analyzer.models.source import SourceEndpoint
 from analyzer.models.ssh import SshAccess, SshHost
 from analyzer.models.usage import UsageSeries
@@ -24,6 +25,7 @@ __all__ = [
     "Scan",
     "Service",
     "SizingSettings",
+    "SoftwareName",
     "SourceEndpoint",
     "SshAccess",
     "SshHost",

@@ -47,6 +47,7 @@ class Fingerprint(models.Model):
     score = models.FloatField(default=0)
     no_fit = models.FloatField(default=0)
     scored_as = models.CharField(max_length=64, blank=True, db_index=True)
+    stale = models.BooleanField(default=False, db_index=True, help_text="A name on it has another meaning now.")
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = FingerprintQuerySet.as_manager()

@@ -31,7 +31,7 @@ from personas.services.personas import persona_create
 from personas.services.rows import free_slug
 
 RPM = frozenset("fedora rhel centos rocky almalinux ol amzn opensuse opensuse-leap sles suse mageia".split())
-MANAGERS = {"alpine": "apk", "arch": "pacman", "manjaro": "pacman"}
+MANAGERS = {"alpine": "apk", "arch": "pacman", "manjaro": "pacman", "windows": "windows"}
 
 
 class Line(BaseModel):

@@ -27,6 +27,7 @@ def fingerprint_store(*, scan: Scan, facts: Facts, ranking: Ranking) -> Fingerpr
         "score": ranking.ranked[0].score if ranking.ranked else 0,
         "no_fit": ranking.no_fit,
         "scored_as": "",
+        "stale": False,
     }
     return Fingerprint.objects.update_or_create(vm=scan.vm, defaults=values)[0]
 

@@ -15,6 +15,7 @@ from analyzer.domain.outcomes import LESSONS, RESIZED_WITHIN_DAYS, OutcomeKind, 
 from analyzer.models import Fingerprint, Recommendation, SuggestionOutcome, VirtualMachine
 from analyzer.models.recommendation import RecommendationState, Verdict
 from analyzer.services.learning import outcome_learn
+from analyzer.services.name_mapping import named_facts
 from analyzer.services.recommendations import candidate_of, personas_of, profiles_of
 
 FOLLOWED = (RecommendationState.CLAIMED, RecommendationState.SUCCEEDED, RecommendationState.FAILED)
@@ -106,7 +107,7 @@ def _teach(pk) -> bool:
     personas = personas_of(row.vm.department)
     outcome_learn(
         department=row.vm.department,
-        facts=facts,
+        facts=named_facts(facts, row.vm.department),
         profiles=profiles_of(personas, [candidate_of(each) for each in personas]),
         label=str(row.persona_id),
         source=f"outcome-{row.pk}",

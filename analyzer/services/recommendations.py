@@ -13,6 +13,7 @@ from analyzer.models.recommendation import RecommendationState, Verdict
 from analyzer.services.fingerprints import fingerprint_store
 from analyzer.services.learning import answer_learn, scorer_of
 from analyzer.services.machines import size_of
+from analyzer.services.name_mapping import named_facts
 from analyzer.services.usage import usage_summary
 from analyzer.services.vm_personas import vm_persona_assign
 from personas.errors import BadInput, Refused
@@ -25,6 +26,7 @@ WIDEST_RANGE = 16  # a rule that opens more ports than that says nothing of whic
 
 def ranking_of(*, vm: VirtualMachine, facts: Facts) -> Ranking:
     """Every persona that this machine's department can use, best first. Writes nothing."""
+    facts = named_facts(facts, vm.department)
     personas = personas_of(vm.department)
     candidates = [candidate_of(persona) for persona in personas]
     rules = recommend(facts, candidates, size=size_of(vm), usage=usage_summary(vm))
@@ -89,7 +91,7 @@ def _ports_let_in(persona: Persona) -> frozenset[int]:
 def recommendation_make(*, scan: Scan, facts: Facts) -> Recommendation:
     """The answer to a scan. It asks people again only when it differs from what they have answered already."""
     ranking = ranking_of(vm=scan.vm, facts=facts)
-    fingerprint_store(scan=scan, facts=facts, ranking=ranking)
+    fingerprint_store(scan=scan, facts=named_facts(facts, scan.vm.department), ranking=ranking)
     newest = Recommendation.objects.filter(vm=scan.vm).first()
     if newest and newest.state != RecommendationState.ACTIVE and _same(newest, ranking):
         return newest
@@ -194,7 +196,7 @@ def _learn(recommendation: Recommendation, verdict, persona: Persona | None) -> 
     profiles = profiles_of(personas, [candidate_of(each) for each in personas])
     meant = refused if verdict == Verdict.DISMISSED else persona and persona.pk
     label = str(meant) if meant else NONE
-    facts = Facts.model_validate(recommendation.scan.facts)
+    facts = named_facts(Facts.model_validate(recommendation.scan.facts), vm.department)
     wrong = verdict == Verdict.DISMISSED
     shown = str(refused) if refused else NONE
     answer_learn(

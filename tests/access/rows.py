@@ -13,7 +13,7 @@ from tests.migrations_engine.fake_target import FakeTarget, Machine, World
 @pytest.fixture
 def world(db, monkeypatch):
     """A department with one row of everything, its people, and Charlie of another department."""
-    from analyzer.models import Feedback, Recommendation, UsageProvider, VMPersona
+    from analyzer.models import Feedback, Recommendation, SoftwareName, UsageProvider, VMPersona
     from migrations_engine.models import MigratedVM
     from migrations_engine.pipeline import run_start
     from personas.models import NetworkProfile, ResourceProfile
@@ -51,6 +51,7 @@ def world(db, monkeypatch):
         "inventory": factories.make_inventory(ours),
         "scan": estate.scan,
         "draft": factories.make_draft(ours),
+        "softwarename": SoftwareName.objects.create(department=ours, name="acme-httpd", means="nginx"),
         "recommendation": suggestion,
         "feedback": Feedback.objects.create(**feedback),
         "vm_persona": VMPersona.objects.create(vm=estate.vm, persona=estate.persona, use_case="default"),

@@ -27,6 +27,10 @@ ANALYZER: dict[str, Rule] = {
     "analyzer:estate_cell": read("", kwargs={"x": 1, "y": 1}),
     "analyzer:vms_assign": act("", "viewer"),  # of those ticked it takes what the reader operates
     "analyzer:outgrown_list": read(""),
+    "analyzer:softwarename_list": read(""),
+    "analyzer:softwarename_create": ask(""),
+    **{f"analyzer:softwarename_{page}": ask("softwarename") for page in ("edit", "delete")},
+    **resource("software-name", "softwarename"),
     "analyzer:draft_list": read(""),
     "analyzer:draft_detail": read("draft"),
     "analyzer:draft_approve": ask("draft"),
