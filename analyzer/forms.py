@@ -150,8 +150,8 @@ class SshForm(forms.Form):
     )
     use_sudo = forms.BooleanField(
         required=False,
-        label="Use sudo where it asks for nothing",
-        help_text="Root is told more: which process listens, crontabs of others.",
+        label="Use sudo where it may",
+        help_text="Root is told more: which process listens, crontabs of others. A sudo that asks gets the password.",
     )
     jump_host = forms.CharField(
         required=False, help_text="The way to the machines, if there is one; the same user and key."
