@@ -8,11 +8,12 @@ from analyzer.models import VirtualMachine
 from migrations_engine.domain.terms import LONGEST_MINUTES, TermsError, terms_of
 from migrations_engine.domain.webhooks import ListenerKind
 from migrations_engine.models import TargetEndpoint, Wave, Webhook
-from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
+from migrations_engine.models.run import COMMITS, DRILLS, MODES, ON_ROLLBACK
 from migrations_engine.models.webhook import EVENTS
 from migrations_engine.services.waves import COLUMNS as WAVE_COLUMNS
 from personas.domain.yaml_text import UnreadableYaml, load_yaml
-from personas.models import Department, Persona
+from personas.models import Department, Persona, Role
+from personas.services.access import allows
 from templates_app.models import MigrationTemplate
 
 MAX_OVERRIDES = 20_000
@@ -62,6 +63,12 @@ class LaunchForm(forms.Form):
     )
     checks_confirm = forms.BooleanField(required=False, label="Acceptance checks that all pass confirm it")
     on_rollback = forms.ChoiceField(choices=ON_ROLLBACK, required=False, label="On a rollback")
+    drill = forms.ChoiceField(
+        choices=[("", "None"), *DRILLS],
+        required=False,
+        label="Drill: a fault to simulate",
+        help_text="In a test migration only. It is labelled on the run and stands in its receipt.",
+    )
     plan_sha256 = forms.RegexField("^[0-9a-f]{64}$", required=False, widget=forms.HiddenInput)
     launch_key = forms.UUIDField(
         required=False, widget=forms.HiddenInput
@@ -71,6 +78,8 @@ class LaunchForm(forms.Form):
         super().__init__(*args, **kwargs)
         usable = models.Q(department=department) | models.Q(department__isnull=True)
         self.fields["target"].queryset = TargetEndpoint.objects.visible_to(by).filter(usable)
+        if not allows(by=by, department=department, role=Role.ADMIN):
+            del self.fields["drill"]
 
     def clean(self):
         cleaned = super().clean()

@@ -16,6 +16,7 @@ from migrations_engine.services.events import tell
 from migrations_engine.services.targets import open_endpoint
 from migrations_engine.steps.analyze import ANALYZE
 from migrations_engine.steps.base import DATABASE_GONE, Alive, Step, StepFailed, Work
+from migrations_engine.steps.drill import with_drill
 from migrations_engine.steps.merge import MERGE
 from migrations_engine.steps.migrate import MIGRATE
 from migrations_engine.steps.post_script import POST_SCRIPT
@@ -96,5 +97,5 @@ def _prepare(claim: claims.Claim) -> Work:
             step=claim.name,
             level="warning",
         )
-    target = open_endpoint(claim.run.target)
+    target = with_drill(open_endpoint(claim.run.target), claim.run)
     return Work(claim.run, claim, Alive(claim), target, known, claim.results[claim.name])

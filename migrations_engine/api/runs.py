@@ -15,7 +15,7 @@ from migrations_engine.api.fields import ChangeSerializer, ConcernSerializer, Na
 from migrations_engine.domain.terms import LONGEST_MINUTES
 from migrations_engine.filters import RunFilter
 from migrations_engine.models import MigrationRun, RunEvent
-from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
+from migrations_engine.models.run import COMMITS, DRILLS, MODES, ON_ROLLBACK
 from migrations_engine.services import commitment
 from migrations_engine.services.launch import launch_arguments, terms_asked
 from migrations_engine.services.orphans import run_clean_up
@@ -77,6 +77,11 @@ class StartSerializer(LaunchSerializer):
         required=False, help_text="Acceptance checks that all pass confirm the run."
     )
     on_rollback = serializers.ChoiceField(choices=ON_ROLLBACK, required=False)
+    drill = serializers.ChoiceField(
+        choices=DRILLS,
+        required=False,
+        help_text="A fault to simulate; department admins, `mode: test` only.",
+    )
     acknowledge = serializers.DictField(
         child=serializers.CharField(max_length=500, allow_blank=True),
         required=False,
@@ -114,8 +119,8 @@ class RunSerializer(serializers.ModelSerializer):
         model = MigrationRun
         fields = [
             "id", "state", "percent", "elapsed_s", "root_cause", "department", "vm", "template", "personas", "use_case",
-            "target", "plan_sha256", "mode", "commit", "confirm_by", "on_rollback", "finalized_at", "created_by",
-            "created_at", "started_at", "finished_at",
+            "target", "plan_sha256", "mode", "drill", "commit", "confirm_by", "on_rollback", "finalized_at",
+            "created_by", "created_at", "started_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -293,6 +298,7 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
             idempotency_key=_key(request),
             terms=terms_asked(asked.validated_data),
             acknowledged=asked.validated_data.get("acknowledge"),
+            drill=asked.validated_data.get("drill", ""),
         )
         return self._accepted(run)
 

@@ -31,6 +31,7 @@ def message(payload: Mapping[str, Any]) -> tuple[str, str]:
     data["what"] = "test migration" if data.get("mode") == "test" else "migration"
     pattern = TITLES.get(payload["type"], payload["type"])
     title = re.sub(r"\{(\w+)\}", lambda part: str(data.get(part[1], "")), pattern)
+    title += " (a drill)" if data.get("drill") else ""
     told = [data.get("root_cause"), data.get("reason"), f"Department: {data.get('department', '–')}"]
     ids = [f"{kind.capitalize()}: {data[kind]}" for kind in ("run", "wave") if kind in data]
     return title, "\n".join(line for line in [*told, *ids] if line)

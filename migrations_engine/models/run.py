@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
+from migrations_engine.domain.drills import WORDS, Fault
+from migrations_engine.domain.drills import words as drill_words
 from migrations_engine.domain.states import RUN_ALIVE, RUN_AT_WORK, RUN_ENDED, RunState, StepName, StepState
 from migrations_engine.domain.terms import Commit, Mode, OnRollback, Terms, terms_of
 from personas.models.owned import OwnedQuerySet
@@ -47,6 +49,7 @@ ON_ROLLBACK = [
     (OnRollback.REMOVE.value, "Remove the machine"),
     (OnRollback.KEEP.value, "Keep it, switched off"),
 ]
+DRILLS = [(fault.value, WORDS[fault].capitalize()) for fault in Fault]
 
 
 class MigrationRun(models.Model):
@@ -69,6 +72,9 @@ class MigrationRun(models.Model):
     confirm_minutes = models.PositiveIntegerField(null=True)
     checks_confirm = models.BooleanField(default=False)
     on_rollback = models.CharField(max_length=8, choices=ON_ROLLBACK, default=OnRollback.REMOVE)
+    drill = models.CharField(
+        max_length=16, blank=True, choices=DRILLS, help_text="The fault that is simulated; test migrations only."
+    )
     confirm_by = models.DateTimeField(null=True, db_index=True, help_text="Then it is rolled back by itself.")
     finalized_at = models.DateTimeField(null=True, help_text="From then on it cannot be rolled back.")
     acknowledged = models.JSONField(
@@ -114,6 +120,10 @@ class MigrationRun(models.Model):
     @property
     def terms(self) -> Terms:
         return terms_of({name: getattr(self, name) for name in Terms.__dataclass_fields__})
+
+    @property
+    def drill_words(self) -> str:
+        return drill_words(self.drill)
 
     @property
     def is_test(self) -> bool:

@@ -33,6 +33,7 @@ def receipt_of(run: MigrationRun) -> dict[str, Any]:
         "personas": run.plan["personas"],
         "target": run.plan["target"],
         "terms": run.terms.as_dict(),
+        **({"drill": run.drill} if run.drill else {}),
         "overrides": run.overrides,
         "acknowledged": run.acknowledged,
         "settings": run.plan["merged"]["merged"],

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from analyzer.models import VirtualMachine
 from migrations_engine.domain.concerns import Severity
+from migrations_engine.domain.drills import Fault
 from migrations_engine.domain.states import STEPS, RunState, StepState
-from migrations_engine.domain.terms import DEFAULT_TERMS, Terms
+from migrations_engine.domain.terms import DEFAULT_TERMS, Mode, Terms
 from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import MigrationRun, StepRun, TargetEndpoint
 from migrations_engine.services.events import tell
@@ -55,6 +56,7 @@ def run_create(
     idempotency_key: str = "",
     terms: Terms = DEFAULT_TERMS,
     acknowledged: Mapping[str, str] | None = None,
+    drill: str = "",
     then: Callable[[uuid.UUID], None] | None = None,
 ) -> MigrationRun:
     """MigrateVM(TemplateID, VMID, PersonaID): the run with the snapshot of its plan and its four steps, queued.
@@ -68,12 +70,13 @@ def run_create(
     if vm.department is None:
         raise BadInput({"vm": ["This machine belongs to no department; give it one first."]})
     require(by=by, department=vm.department, role=Role.OPERATOR)
-    body = _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256, terms, acknowledged)
+    body = _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256, terms, acknowledged, drill)
     if earlier := _replayed(by, idempotency_key, body):
         return earlier
     options = {"personas": personas, "use_case": use_case, "overrides": overrides, "target": target}
     plan = plan_make(template=template, vm=vm, by=by, **options)
     _require_launchable(plan, plan_sha256)
+    _require_drill(drill, plan, terms, vm, by)
     accepted = _acknowledged(plan, acknowledged or {})
     try:
         with transaction.atomic():
@@ -82,7 +85,7 @@ def run_create(
             if earlier := _replayed(by, idempotency_key, body):
                 return earlier
             _require_free(vm)
-            run = _write(plan, template, vm, overrides or {}, by, idempotency_key, body, terms, accepted)
+            run = _write(plan, template, vm, overrides or {}, by, idempotency_key, body, terms, accepted, drill)
             if then is not None:
                 transaction.on_commit(partial(then, run.pk))
             return run
@@ -93,13 +96,28 @@ def run_create(
 
 
 def _body_sha256(
-    template, vm, personas, use_case, overrides, target, plan_sha256, terms: Terms, acknowledged
+    template, vm, personas, use_case, overrides, target, plan_sha256, terms: Terms, acknowledged, drill
 ) -> str:
     ids = [str(row.pk) if row else None for row in (template, vm, target)]
     body = [*ids, [str(p.pk) for p in personas], use_case, overrides or {}, plan_sha256]
+    if drill:
+        body.append(drill)
     if acknowledged or not terms.are_default():
         body += [terms.as_dict(), dict(acknowledged or {})]
     return sha256_of(body)
+
+
+def _require_drill(drill: str, plan: Plan, terms: Terms, vm: VirtualMachine, by) -> None:
+    """A simulated fault is an admin's to switch on, in a test migration, where there is something to fail."""
+    if not drill:
+        return
+    require(by=by, department=vm.department, role=Role.ADMIN)
+    if drill not in set(Fault):
+        raise BadInput({"drill": [f"There is no drill {drill!r}: {', '.join(Fault)}."]})
+    if terms.mode != Mode.TEST:
+        raise BadInput({"drill": ["A fault is simulated in test migrations only."]})
+    if drill == Fault.SCRIPT_FAILS and not plan.document["scripts"]:
+        raise BadInput({"drill": ["The plan has no script that could fail."]})
 
 
 def _require_free(vm: VirtualMachine) -> None:
@@ -138,7 +156,7 @@ def _require_launchable(plan: Plan, expected: str | None) -> None:
         raise Blocked(f"The plan has critical concerns: {told}", concerns=blockers)
 
 
-def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged) -> MigrationRun:
+def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged, drill) -> MigrationRun:
     document = plan.document
     run = MigrationRun.objects.create(
         department=vm.department,
@@ -153,6 +171,7 @@ def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged) ->
         idempotency_key=key,
         request_sha256=body if key else "",
         acknowledged=acknowledged,
+        drill=drill,
         created_by=by,
         **terms.as_dict(),
     )
@@ -161,11 +180,15 @@ def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged) ->
     )
     what = "a test migration" if run.is_test else "the migration"
     tell(run.pk, f"{by.get_username()} started {what} of {vm.name} by the template {template.name}.")
+    if drill:
+        tell(run.pk, f"A drill: {run.drill_words}. That is simulated until a step is tried again.", level="warning")
     for row in acknowledged:
         tell(run.pk, f"{by.get_username()} accepts: {row['text']} Reason: {row['reason']}", level="warning")
     _count(run)
     run_happened(run, Event.RUN_STARTED)
     told = {"plan_sha256": plan.sha256, "vm": str(vm.pk), "acknowledged": acknowledged}
+    if drill:
+        told["drill"] = drill
     record(by=by, action="migration.start", obj=run, after=told | terms.as_dict())
     return run
 

@@ -115,6 +115,8 @@ def run_happened(run: MigrationRun, event: Event) -> None:
         "run": str(run.pk), "state": str(run.state), "mode": str(run.mode), "vm": run.plan["vm"]["name"],
         "vm_id": str(run.vm_id), "root_cause": run.root_cause,
     }  # fmt: skip
+    if run.drill:
+        data["drill"] = run.drill
     _emit(run.department, event, data)
 
 

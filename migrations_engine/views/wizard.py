@@ -243,11 +243,16 @@ def _planned(request, chosen, form):
     except BadInput as error:
         for field, told in error.errors.items():
             form.add_error(
-                "overrides" if field.startswith("overrides") else None, [f"{field}: {text}" for text in told]
+                _field(form, field), told if field in form.fields else [f"{field}: {text}" for text in told]
             )
     except (Refused, InvalidSettings, ValidationError) as error:
         form.add_error(None, str(error))
     return None, None
+
+
+def _field(form, name: str) -> str | None:
+    """Beside which field an error stands; None: above the form."""
+    return "overrides" if name.startswith("overrides") else name if name in form.fields else None
 
 
 def _started(arguments, cleaned, acknowledged):
@@ -258,6 +263,7 @@ def _started(arguments, cleaned, acknowledged):
         idempotency_key=key,
         terms=cleaned["terms"],
         acknowledged=acknowledged,
+        drill=cleaned.get("drill", ""),
     )
 
 
