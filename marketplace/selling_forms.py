@@ -117,14 +117,15 @@ class BuyForm(Refusable, forms.Form):
         return said
 
 
-class DepartmentForm(Refusable, forms.Form):
-    """One of those that the user administers."""
+class TrialForm(Refusable, forms.Form):
+    """One of those that the user administers, and not the seller's own."""
 
     department = forms.ModelChoiceField(Department.objects.none(), empty_label=None, label="For")
 
-    def __init__(self, *args, user, **kwargs):
+    def __init__(self, *args, user, listing, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["department"].queryset = Department.objects.administered_by(user)
+        mine = Department.objects.administered_by(user)
+        self.fields["department"].queryset = mine.exclude(pk=listing.publisher.department_id)
 
 
 class RefundForm(Refusable, forms.Form):

@@ -9,9 +9,11 @@ from django.views.generic import DetailView
 from marketplace.domain.money import money_words
 from marketplace.domain.orders import ORDER_LIVE, OrderState
 from marketplace.filters import OrderFilter
-from marketplace.models import Listing, Order
-from marketplace.selling_forms import BuyForm, DepartmentForm, PriceForm, ReferenceForm, RefundForm
+from marketplace.models import Account, Listing, Order
+from marketplace.models.ledger import AccountKind
+from marketplace.selling_forms import BuyForm, PriceForm, ReferenceForm, RefundForm, TrialForm
 from marketplace.services.entitlements import trial_start
+from marketplace.services.ledger import balances
 from marketplace.services.orders import order_cancel, order_confirm, order_create
 from marketplace.services.prices import fee_rate, price_of, price_set
 from marketplace.services.refunds import order_refund, refund_done, refund_until
@@ -20,6 +22,8 @@ from personas.errors import Refused
 from personas.models import Department, Role
 from personas.services.access import allows
 from personas.views.base import FormPage, ListPage, require_here
+
+MOST_WALLETS = 10  # who has more knows where to look
 
 
 class OfListing(Market, FormPage):
@@ -87,7 +91,17 @@ class OrderCreate(Buying):
         return {**super().get_form_kwargs(), "user": self.request.user, "price": self.price}
 
     def get_context_data(self, **context):
-        return super().get_context_data(submit_label="Order with obligation to pay", **context)
+        return super().get_context_data(
+            submit_label="Order with obligation to pay", wallets=self._wallets(), **context
+        )
+
+    def _wallets(self) -> list[tuple[Account, str]]:
+        """What is there to pay with, where it is paid in credits."""
+        mine = Department.objects.administered_by(self.request.user)
+        rows = Account.objects.filter(kind=AccountKind.WALLET, unit=self.price.unit, department__in=mine)
+        rows = rows.select_related("department").order_by("department__name")[:MOST_WALLETS]
+        held = balances(Account.objects.filter(pk__in=[row.pk for row in rows]))
+        return [(row, money_words(held[row.pk], row.unit)) for row in rows]
 
     def save(self, form):
         url = self.request.build_absolute_uri(self.listing.get_absolute_url())
@@ -103,17 +117,16 @@ class OrderCreate(Buying):
 
 
 class TrialStart(Buying):
-    form_class = DepartmentForm
-    template_name = "components/form_page.html"
+    form_class = TrialForm
+    template_name = "marketplace/trial.html"
 
     def get_form_kwargs(self):
-        return {**super().get_form_kwargs(), "user": self.request.user}
+        return {**super().get_form_kwargs(), "user": self.request.user, "listing": self.listing}
 
     def get_context_data(self, **context):
         runs = self.price.trial_runs
         return super().get_context_data(
             submit_label=f"Start the trial ({runs} run{'s' * (runs != 1)})",
-            heading=f"Try {self.listing}",
             **context,
         )
 
@@ -218,8 +231,8 @@ class OrderRefund(OfOrder):
     question, submit_label, danger = "Refund {order}?", "Refund", True
     done = "{order} is given back."
     consequence = (
-        "The money goes back, and new migrations with it are refused. What has been migrated, its receipts and its "
-        "history stay."
+        "The money goes back (of runs bought one by one, that of the unused ones), and new migrations with it are "
+        "refused. What has been migrated, its receipts and its history stay."
     )
 
     def check(self):

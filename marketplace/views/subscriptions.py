@@ -36,7 +36,7 @@ class SubscriptionList(Subscriptions, ListPage):
 
 class SubscriptionCancel(Subscriptions, ConfirmPage):
     question = "Cancel {row}? It runs to the end of what is paid, and is not paid for again."
-    submit_label, tells_users = "End it with the month", False
+    submit_label, tells_users, danger = "End it with the month", False, False
     done = "Cancelled: {row}. It runs to the end of what is paid."
 
     def act(self):

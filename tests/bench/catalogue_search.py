@@ -81,4 +81,4 @@ def postgresql() -> Iterator[None]:
             connections.settings["default"] = before
 
 
-BENCHMARK = Benchmark("catalogue_search", "How fast is a search over 20,000 listings?", measure, rounds=15)
+BENCHMARK = Benchmark("catalogue-search", "How fast is a search over 20,000 listings?", measure, rounds=15)

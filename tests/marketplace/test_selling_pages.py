@@ -72,6 +72,7 @@ def test_the_same_page_sent_twice_is_one_order(buys, listing, release, alice, bu
     grant(buyer, 100)
     page = text(buys.get(url("order_create", listing)))
     assert "10 credits per run" in page and "money back by itself" in page
+    assert "Web shop has 100 credits" in page
     said = {
         "department": buyer.pk,
         "quantity": 3,
