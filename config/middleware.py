@@ -1,4 +1,8 @@
-"""Below `/api/` an error is a problem, also when Django itself answers (no such URL, wrong method, a crash)."""
+"""Below `/api/` an error is a problem, also when Django itself answers (no such URL, wrong method, a crash). Every
+answer names its request's id."""
+
+import re
+import uuid
 
 import structlog
 from django.http import Http404
@@ -7,6 +11,26 @@ from django.shortcuts import render
 from config.problems import CONTENT_TYPE, TITLES, problem_response
 
 log = structlog.get_logger(__name__)
+
+
+REQUEST_ID = "HTTP_X_REQUEST_ID"
+SANE_ID = re.compile(
+    r"[!-~]{1,64}"
+)  # it goes into log lines, and into a column of the audit trail of this size
+
+
+class RequestIdMiddleware:
+    """The id of log lines and audit rows: the client's own where it is short and printable, else a new one."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if not SANE_ID.fullmatch(request.META.get(REQUEST_ID, "")):
+            request.META[REQUEST_ID] = str(uuid.uuid4())
+        response = self.get_response(request)
+        response["X-Request-ID"] = request.META[REQUEST_ID]
+        return response
 
 
 class ApiProblemMiddleware:
@@ -28,7 +52,8 @@ class ApiProblemMiddleware:
     def process_exception(self, request, error):
         if request.path.startswith("/api/") and not isinstance(error, Http404):
             log.exception("api_error", path=request.path)
-            return problem_response(500, "Something unforeseen; it is in the log under this request's id.")
+            told = "Something unforeseen; it is in the log under this request's id."
+            return problem_response(500, told, request_id=request.META[REQUEST_ID])
         return None
 
     @staticmethod

@@ -121,3 +121,21 @@ def test_no_question_takes_the_server_down(world, document, send):
             if said := complaint(send(method, f"{url}?{urlencode(question)}")):
                 wrong.append(f"{method} {url} asked {question}: {said}")
     agreed(wrong)
+
+
+def test_no_header_takes_the_server_down(world, send):
+    rows, _ = world
+    persona = {"name": "Fresh", "department": str(rows["department"].pk)}
+    run = {each: str(rows[each].pk) for each in ("vm", "template", "persona")}
+    wrong = []
+    for url, body in (("/api/v1/personas/", persona), ("/api/v1/migrations/", run)):
+        for header in ("X_REQUEST_ID", "IDEMPOTENCY_KEY", "IF_MATCH", "AUTHORIZATION", "ACCEPT"):
+            for value in ("x" * 5_000, "\x7f", "Bearer mp_", "*/*;q=x"):
+                if said := complaint(send("post", url, body=junk.encoded(body), **{f"HTTP_{header}": value})):
+                    wrong.append(f"post {url} with {header} {value[:20]!r}: {said}")
+    agreed(wrong)
+
+
+def test_an_answer_names_its_request(client):
+    assert client.get("/livez", headers={"x-request-id": "mine-7"})["X-Request-ID"] == "mine-7"
+    assert len(client.get("/livez", headers={"x-request-id": "x" * 65})["X-Request-ID"]) == 36
