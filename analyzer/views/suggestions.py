@@ -43,7 +43,7 @@ def _operator_or_403(request, vm) -> None:
 def recommendation_accept_view(request, pk):
     suggestion = suggestion_or_404(request, pk)
     _operator_or_403(request, suggestion.vm)
-    success = f"{suggestion.vm} is {suggestion.persona} from now on."
+    success = f"From now on {suggestion.vm} moves as {suggestion.persona}."
     told(request, lambda: recommendation_accept(recommendation=suggestion, by=request.user), success)
     return redirect("analyzer:vm_detail", pk=suggestion.vm_id)
 
@@ -62,7 +62,7 @@ def recommendation_choose(request, pk):
         ),
         question=f"Which persona is {suggestion.vm}?",
         label="Choose",
-        done=lambda answer: f"{suggestion.vm} is {answer['persona']} from now on.",
+        done=lambda answer: f"From now on {suggestion.vm} moves as {answer['persona']}.",
     )
 
 

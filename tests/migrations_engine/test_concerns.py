@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer.domain.facts import Coverage, Filesystem, Kernel, Nic, Package
+from analyzer.domain.facts import Coverage, Filesystem, Kernel, Listening, Nic, Package
 from migrations_engine.domain.access import Access
 from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
 from migrations_engine.domain.concerns.storage import MIB
@@ -31,6 +31,8 @@ XFS = facts(
 )
 FIXED = facts(nics=(Nic(name="ens3", addressing="static", addresses=("10.0.0.5/24",)),))
 BOUND = facts(nics=(Nic(name="lan", mac="52:54:00:00:00:01", addressing="dhcp"),))
+REDIS = facts(listening=(Listening(port=6379, service="redis"),))
+POSTGRESQL = {"kind": "tcp", "port": 5432}
 NOBODY = Enforcement("network.bandwidth_mbps", "100", "nobody", "no tc")
 
 
@@ -80,11 +82,23 @@ def test_sound_machine_raises_none():
         ({}, {"facts": XFS}, "boot.device_names", Severity.CRITICAL),
         ({}, {"facts": FIXED}, "network.fixed_address", Severity.WARNING),
         ({}, {"facts": BOUND}, "network.bound_to_mac", Severity.WARNING),
+        ({"acceptance_checks": [POSTGRESQL]}, {"facts": REDIS}, "acceptance.nothing_listens", Severity.WARNING),
+        (
+            {"acceptance_checks": [POSTGRESQL | {"must_pass": False}]},
+            {"facts": REDIS},
+            "acceptance.nothing_listens",
+            Severity.INFORMATION,
+        ),
         ({}, {"enforcement": (NOBODY,)}, "enforcement.network.bandwidth_mbps", Severity.WARNING),
     ],
 )  # fmt: skip
 def test_concern_is_raised(settings, changes, id, severity):
     assert found(settings, **changes) == {id: severity}
+
+
+def test_check_of_a_port_that_is_served_or_of_an_unknown_guest_raises_none():
+    assert found({"acceptance_checks": [{"kind": "tcp", "port": 6379}]}, facts=REDIS) == {}
+    assert found({"acceptance_checks": [POSTGRESQL]}, facts=facts(listening=())) == {}
 
 
 def test_what_is_brought_is_named_with_its_version():

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterable
 
-from migrations_engine.domain.concerns import guest, network, persona, source, storage, system, target
+from migrations_engine.domain.concerns import (
+    acceptance,
+    guest,
+    network,
+    persona,
+    source,
+    storage,
+    system,
+    target,
+)
 from migrations_engine.domain.concerns.outlook import Concern, Outlook, Severity
 
 __all__ = ["Concern", "Outlook", "Severity", "blocking", "concerns"]
@@ -15,6 +24,7 @@ RULES = (
     *storage.RULES,
     *guest.RULES,
     *network.RULES,
+    *acceptance.RULES,
     *target.RULES,
 )
 
