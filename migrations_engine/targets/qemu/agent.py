@@ -53,9 +53,19 @@ class Agent(ABC):
     def answers(self, timeout_s: float = SYNC_S) -> bool:
         try:
             self.ask("guest-ping", timeout_s=timeout_s)
+            self._thaw(timeout_s)
         except (AgentUnavailable, MachineFailed):
             return False
         return True
+
+    def _thaw(self, timeout_s: float) -> None:
+        """The copy of a guest that was frozen for it remembers that, where /var/run is a folder of the disk; its agent
+        then refuses everything else."""
+        try:
+            if self.ask("guest-fsfreeze-status", timeout_s=timeout_s) == "frozen":
+                self.ask("guest-fsfreeze-thaw", timeout_s=timeout_s)
+        except AgentRefused:
+            pass  # an agent that cannot freeze was never frozen
 
     def ask(self, command: str, timeout_s: float = 20, **arguments) -> object:
         """Raises AgentUnavailable, AgentRefused."""

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from migrations_engine.targets.base import FilesystemDamaged, PrepareRefused
 from migrations_engine.targets.qemu import sandbox
+from migrations_engine.targets.qemu.apart import taken_apart
 from migrations_engine.targets.qemu.sandbox import Limits, Sandboxed
 
 EXT_MAGIC_AT, EXT_MAGIC = 1024 + 56, b"\x53\xef"
 TOOL_TIMEOUT_S = 600  # e2fsck of a terabyte of ext4
+# e2fsck forgets the offset when it has replayed a journal (e2fsck/journal.c opens the file again without it): what a
+# machine that was not shut down leaves can only be mended in a file of its own
+LOST_ITS_PLACE = "while trying to re-open"
 MOST_LINKS = 16
 MOST_TEXT = (
     512 * 1024
@@ -147,17 +151,25 @@ class Ext4:
         """Replays the journal and mends what is safe to mend; `thoroughly` looks at all of a file system that says
         it is clean. Raises FilesystemDamaged when more than that is wrong."""
         flags = ("-p", "-f") if thoroughly else ("-p",)
-        self._e2fsck(flags, {"write": {"/disk": self.image}}, good=(0, 1))
+        ended = self._checked(flags, {"write": {"/disk": self.image}}, self._inside)
+        if LOST_ITS_PLACE in ended.stdout + ended.stderr:
+            with taken_apart(self.image, self.partition.start, self.partition.size) as alone:
+                ended = self._checked(flags, {"write": {"/disk": alone}}, "/disk")
+                _require(ended, (0, 1))
+        _require(ended, (0, 1))
 
     def require_clean(self) -> None:
         """Looks at everything, writes nothing. Raises FilesystemDamaged."""
-        self._e2fsck(("-f", "-n"), {"read": {"/disk": self.image}}, good=(0,))
+        _require(self._checked(("-f", "-n"), {"read": {"/disk": self.image}}, self._inside), (0,))
 
-    def _e2fsck(self, flags: tuple[str, ...], mounts: dict, good: tuple[int, ...]) -> None:
-        ended = sandbox.run(Sandboxed(("e2fsck", *flags, self._inside), **mounts), TOOL_TIMEOUT_S)
-        if ended.exit_code not in good:
-            words = (ended.stdout + ended.stderr).strip().splitlines()
-            raise FilesystemDamaged(f"a file system of the copy is damaged: {'; '.join(words[-3:])}")
+    def _checked(self, flags: tuple[str, ...], mounts: dict, inside: str) -> sandbox.Ended:
+        return sandbox.run(Sandboxed(("e2fsck", *flags, inside), **mounts), TOOL_TIMEOUT_S)
+
+
+def _require(ended: sandbox.Ended, good: tuple[int, ...]) -> None:
+    if ended.exit_code not in good:
+        words = (ended.stdout + ended.stderr).strip().splitlines()
+        raise FilesystemDamaged(f"a file system of the copy is damaged: {'; '.join(words[-3:])}")
 
 
 @dataclass
