@@ -13,7 +13,7 @@ from analyzer.models import (
     VirtualMachine,
     VMPersona,
 )
-from analyzer.models.source import IMAGES
+from analyzer.models.source import IMAGES, LIBVIRT
 from analyzer.services.sizing_settings import SETTINGS, standard_values
 from personas.models import Department, Persona
 
@@ -24,8 +24,9 @@ class SourceForm(forms.ModelForm):
         fields = ["name", "kind", "location", "rescan", "department"]
         labels = {"rescan": "Scan again"}
         help_texts = {
-            "kind": "Running machines are asked over SSH. An inventory file tells of machines to size, not to scan.",
-            "location": "The images in it, and up to four directories below, become machines. They are only read.",
+            "kind": "A hypervisor's machines can be moved while they run. Running machines over SSH are looked into, "
+            "not moved. An inventory file tells of machines to size.",
+            "location": "Of images: a directory; those in it, and up to four directories below, become machines.",
             "department": "Whose machines these are. It cannot be changed later.",
         }
 
@@ -36,12 +37,18 @@ class SourceForm(forms.ModelForm):
         if len(self.fields["department"].queryset) == 1:
             self.initial.setdefault("department", self.fields["department"].queryset[0].pk)
         self.fields["kind"].required = self.fields["rescan"].required = False
-        self.fields["location"].label = "Directory"
-        self.fields["location"].help_text += f" It lies below {', '.join(map(str, roots))}."
+        self.fields["location"].label = "Directory, or connection URI"
+        self.fields[
+            "location"
+        ].help_text += (
+            f" It lies below {', '.join(map(str, roots))}. Of a hypervisor: qemu+ssh://host/system."
+        )
         if not self.instance._state.adding:  # a new row has its id from the start
             del self.fields["department"], self.fields["kind"]
-            if self.instance.kind != IMAGES:
+            if self.instance.kind not in (IMAGES, LIBVIRT):
                 del self.fields["location"]
+            else:
+                self.fields["location"].label = self.instance.location_label
             if self.instance.is_inventory:
                 del self.fields["rescan"]
 
@@ -157,10 +164,13 @@ class SshForm(forms.Form):
         required=False, help_text="The way to the machines, if there is one; the same user and key."
     )
 
-    def __init__(self, *args, known: bool, **kwargs):
+    def __init__(self, *args, known: bool, hypervisor: bool = False, **kwargs):
+        """`hypervisor`: its address is in its connection URI, and no command is run there."""
         super().__init__(*args, **kwargs)
         if known:
             self.fields["private_key"].help_text += " Empty: the one that is kept."
+        for name in ("hosts", "port", "use_sudo", "jump_host") if hypervisor else ():
+            del self.fields[name]
 
     def clean(self):
         """The service checks addresses and keys, as it does for the API."""

@@ -5,6 +5,7 @@ from celery import shared_task
 from analyzer.services.discovery import discoveries_sweep, source_discover_queued
 from analyzer.services.drafts import drafts_refresh_all
 from analyzer.services.fleet import fleet_rescore
+from analyzer.services.hypervisors import hypervisors_collect_usage, staging_sweep
 from analyzer.services.outcomes import drift_find, outcomes_teach
 from analyzer.services.prometheus import usage_collect_all
 from analyzer.services.rescans import rescans_queue
@@ -32,6 +33,7 @@ def discover(source_id: str) -> None:
 def sweep() -> None:
     scans_sweep()
     discoveries_sweep()
+    staging_sweep()
 
 
 @shared_task(name="analyzer.roll_up")
@@ -58,3 +60,4 @@ def fleet() -> None:
 @shared_task(name="analyzer.collect_usage")
 def collect_usage() -> None:
     usage_collect_all()
+    hypervisors_collect_usage()

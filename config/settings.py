@@ -305,6 +305,11 @@ CACHE_DIR = VAR_DIR / "cache"  # sample guests, probes: can be deleted at any ti
 IMAGE_ROOTS = [
     Path(p) for p in listed("IMAGE_ROOTS", str(VAR_DIR / "images"))
 ]  # the only places a disk is read from
+STAGING_DIR = VAR_DIR / "staging"  # disks fetched from a hypervisor, as long as a scan or a run needs them
+# Where the QEMU of a hypervisor may make the socket through which a running machine's disks are read
+LIBVIRT_SOCKET_FOLDER = os.environ.get("LIBVIRT_SOCKET_FOLDER", "/var/lib/libvirt/qemu")
+CUTOVER_SHUTDOWN_S = float(os.environ.get("CUTOVER_SHUTDOWN_S", "300"))  # a database flushes for minutes
+CUTOVER_DECIDE_S = float(os.environ.get("CUTOVER_DECIDE_S", "3600"))  # then a source that stays on is left alone
 LEASE_S = float(os.environ.get("LEASE_S", "30"))  # a step that is silent for so long is taken over
 USAGE_RAW_DAYS = int(os.environ.get("USAGE_RAW_DAYS", "42"))  # six weeks: what right-sizing looks at
 USAGE_KEEP_DAYS = int(os.environ.get("USAGE_KEEP_DAYS", "400"))  # by the hour: a year and its yearly peak

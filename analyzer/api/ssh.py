@@ -26,7 +26,8 @@ class SshAccessSerializer(KnownFields, serializers.Serializer):
     hosts = serializers.ListField(
         child=serializers.CharField(max_length=300),
         max_length=MOST_HOSTS,
-        help_text="web1, 192.0.2.7, [2001:db8::1]:2222",
+        default=list,
+        help_text="web1, 192.0.2.7, [2001:db8::1]:2222. Of a hypervisor left out: its connection URI says it.",
     )
     username = serializers.CharField(max_length=64)
     port = serializers.IntegerField(

@@ -10,7 +10,7 @@ from analyzer.models.sizing import SizingSettings
 from analyzer.models.software_name import SoftwareName
 from analyzer.models.source import SourceEndpoint
 from analyzer.models.ssh import SshAccess, SshHost
-from analyzer.models.usage import UsageSeries
+from analyzer.models.usage import UsageCounters, UsageSeries
 
 __all__ = [
     "Disk",
@@ -30,6 +30,7 @@ __all__ = [
     "SshAccess",
     "SshHost",
     "SuggestionOutcome",
+    "UsageCounters",
     "UsageProvider",
     "UsageSeries",
     "VMPersona",

@@ -7,6 +7,7 @@ from personas.models.owned import Owned, unique_in_department
 
 IMAGES = "images"
 SSH = "ssh"  # running machines, looked into over the network; their disks are elsewhere
+LIBVIRT = "libvirt"  # a hypervisor: its machines are off or running, and it can switch them
 INVENTORY = "inventory"  # what a file told: there are no disks to read, and nothing to discover
 
 
@@ -23,12 +24,15 @@ class SourceEndpoint(Owned):
         default=IMAGES,
         choices=[
             (IMAGES, "Directory of disk images"),
+            (LIBVIRT, "Hypervisor (libvirt)"),
             (SSH, "Running machines, over SSH"),
             (INVENTORY, "Inventory file"),
         ],
     )
     location = models.CharField(
-        max_length=500, blank=True, help_text="For images: a directory below one of IMAGE_ROOTS. Else empty."
+        max_length=500,
+        blank=True,
+        help_text="For images: a directory below one of IMAGE_ROOTS. For libvirt: its connection URI. Else empty.",
     )
     rescan = models.CharField(
         max_length=8,
@@ -60,6 +64,14 @@ class SourceEndpoint(Owned):
     @property
     def is_inventory(self) -> bool:
         return self.kind == INVENTORY
+
+    @property
+    def location_label(self) -> str:
+        return "Connection" if self.is_libvirt else "Directory"
+
+    @property
+    def is_libvirt(self) -> bool:
+        return self.kind == LIBVIRT
 
     @property
     def is_ssh(self) -> bool:

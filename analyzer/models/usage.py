@@ -20,6 +20,28 @@ class UsageSeriesQuerySet(OwnedQuerySet):
     department_path = "vm__department"
 
 
+class UsageCounters(models.Model):
+    """What a hypervisor's counters of a machine were at the last look: the next look gives the means between."""
+
+    vm = models.OneToOneField(
+        "analyzer.VirtualMachine", models.CASCADE, primary_key=True, related_name="usage_counters"
+    )
+    taken_at = models.DateTimeField()
+    values = models.JSONField(default=dict)
+
+    objects = UsageSeriesQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "usage counters"
+
+    def __str__(self):
+        return f"counters of {self.vm}"
+
+    @property
+    def department(self):
+        return self.vm.department
+
+
 class UsageSeries(models.Model):
     """One metric of one VM for one UTC day: `values` has 86400 / step_s slots, null where nothing was measured.
 

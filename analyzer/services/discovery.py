@@ -7,7 +7,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from analyzer.models import Disk, SourceEndpoint, SshHost, VirtualMachine
+from analyzer.models import Disk, Nic, SourceEndpoint, SshHost, VirtualMachine
+from analyzer.services.hypervisors import hypervisor_of
 from analyzer.services.messages import EXPIRES_S, send_on_commit
 from analyzer.services.ssh_access import contacted
 from analyzer.sources.base import Machine, Skipped, SourceError
@@ -89,6 +90,10 @@ def _shown(source: SourceEndpoint) -> list[Machine | Skipped]:
     if source.is_ssh:
         doors = [door for door in contacted(source) if not door.is_jump]
         return [Machine(str(door), door.host, (), power_state=_power(door)) for door in doors]
+    if source.is_libvirt:
+        if source.ssh_hosts.filter(pinned_key="").exists():
+            contacted(source)  # so that there is a key to confirm
+        return list(hypervisor_of(source).machines())
     return list(source_of_kind(source.kind, source.location).machines(known=_known(source)))
 
 
@@ -147,7 +152,16 @@ def _upsert(source: SourceEndpoint, vm: VirtualMachine | None, found: Machine) -
     vm.full_clean()
     vm.save()
     _store_disks(vm, found)
+    _store_nics(vm, found)
     return outcome
+
+
+def _store_nics(vm: VirtualMachine, found: Machine) -> None:
+    if found.nics is None:
+        return  # the source does not tell
+    for index, nic in enumerate(found.nics):
+        Nic.objects.update_or_create(vm=vm, index=index, defaults={"mac": nic.mac, "network": nic.network})
+    vm.nics.filter(index__gte=len(found.nics)).delete()
 
 
 def _store_disks(vm: VirtualMachine, found: Machine) -> None:

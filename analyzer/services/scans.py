@@ -12,6 +12,7 @@ from concurrent.futures import TimeoutError as NotYet
 from datetime import timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Event
 
 import structlog
 from django.conf import settings
@@ -24,9 +25,11 @@ from analyzer.models import Disk, Scan, VirtualMachine
 from analyzer.models.scan import READABLE, ScanState
 from analyzer.scanner.scan import SandboxUnavailable, UnreadableImage, disk_images, scan_disks
 from analyzer.services.findings import findings_store
+from analyzer.services.hypervisors import disks_for_scan, hypervisor_of
 from analyzer.services.messages import EXPIRES_S, send_on_commit
 from analyzer.services.ssh_looks import look_prepare
 from analyzer.services.workload import with_workload_concerns
+from analyzer.sources.base import SourceError
 from analyzer.sources.ssh import Denied, Outcome, Unreachable
 from personas.domain.canonical import sha256_of
 from personas.errors import Refused
@@ -63,6 +66,8 @@ def disk_fingerprint(vm: VirtualMachine) -> str:
     """Hex digest that changes when a disk of the machine is written, replaced, added or removed; looks at the files'
     size, inode and times, never into them. Empty when a disk is not there. Sources that are not files have none."""
     seen = []
+    if vm.source.is_libvirt:
+        return ""  # its paths are those of the hypervisor's machine
     for disk in vm.disks.all():
         if not disk.path:
             return ""
@@ -235,6 +240,8 @@ def _read(scan: Scan, disks: list[Disk], watch: Watch) -> Facts:
         raise UnreadableImage("the machine has no disk")
     if not all(disk.path for disk in disks):
         raise UnreadableImage(NO_DISK_HERE)
+    if scan.vm.source.is_libvirt:
+        return _read_of_hypervisor(scan, watch)
     if missing := next((disk.path for disk in disks if not Path(disk.path).exists()), None):
         raise UnreadableImage(f"the disk is not there any more: {missing}")
     images = disk_images([(disk.path, disk.format) for disk in disks])
@@ -246,6 +253,37 @@ def _read(scan: Scan, disks: list[Disk], watch: Watch) -> Facts:
             watch(percent, message)
             percent = min(75, percent + 5)
         return reading.result()
+
+
+def _read_of_hypervisor(scan: Scan, watch: Watch) -> Facts:
+    """As `_read`; a machine that runs is read as it is at one moment, and goes on meanwhile."""
+    stopped, fetched = Event(), [0.0]
+
+    def followed(percent: float) -> None:
+        fetched[0] = percent
+        if stopped.is_set():
+            raise LostClaim(str(scan.pk))
+
+    def read() -> Facts:
+        with disks_for_scan(hypervisor, scan.vm, followed) as files:
+            fetched[0] = 100.0
+            return scan_disks(disk_images([(file.path, file.format) for file in files]))
+
+    try:
+        hypervisor = hypervisor_of(scan.vm.source)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            reading = pool.submit(read)
+            try:
+                while not _done(reading):
+                    percent, message = 5 + int(fetched[0] * 0.6), "fetching the disks from the hypervisor"
+                    _renew(scan, percent, message)
+                    watch(percent, message)
+            except BaseException:
+                stopped.set()
+                raise
+            return reading.result()
+    except (SourceError, Refused) as error:
+        raise UnreadableImage(str(error)) from None
 
 
 def _look(scan: Scan, watch: Watch) -> None:

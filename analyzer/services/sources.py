@@ -4,8 +4,9 @@ from pathlib import Path
 
 from django.db import transaction
 
-from analyzer.models import SourceEndpoint
+from analyzer.models import SourceEndpoint, SshAccess
 from analyzer.models.source import IMAGES, Rescan
+from analyzer.services.hypervisors import checked_address, hypervisor_of
 from analyzer.services.image_roots import checked_directory
 from analyzer.services.ssh_access import ssh_check
 from analyzer.sources.base import SourceError
@@ -29,7 +30,7 @@ def source_create(
 ) -> SourceEndpoint:
     require(by=by, department=department, role=Role.ADMIN)
     source = SourceEndpoint(name=name, kind=kind, location=location, rescan=rescan, department=department)
-    _check(source)
+    _check(source, by)
     source.save()
     record(by=by, action="source.create", obj=source, after=_told(source))
     return source
@@ -51,7 +52,10 @@ def source_update(
     source.name = source.name if name is None else name
     source.location = source.location if location is None else location
     source.rescan = source.rescan if rescan is None else rescan
-    _check(source)
+    _check(source, by, before["location"])
+    if source.is_libvirt and source.location != before["location"]:
+        source.ssh_hosts.all().delete()  # another machine: its key is another one, and nobody has compared it
+        SshAccess.objects.filter(source=source).delete()
     source.save()
     record(by=by, action="source.update", obj=source, before=before, after=_told(source))
     return source
@@ -75,21 +79,33 @@ def source_check(*, source: SourceEndpoint, by) -> dict[str, str]:
     if source.is_ssh:
         return ssh_check(source)
     try:
+        if source.is_libvirt:
+            return hypervisor_of(source).probe()
         return source_of_kind(source.kind, source.location).probe()
     except SourceError as error:
         raise Refused(f"{source} does not answer: {error}") from None
 
 
-def _check(source: SourceEndpoint) -> None:
+def _check(source: SourceEndpoint, by, known_location: str = "") -> None:
     source.clean_fields()
     if source.is_inventory:
         source.rescan = Rescan.OFF
-    if source.kind != IMAGES:
+    if source.is_libvirt:
+        if source.location != known_location:  # what stands there was checked by who might say it
+            source.location = str(checked_address(source.location, by=by))
+        _refuse_second(source)
+    elif source.kind != IMAGES:
         source.location = ""
     else:
         source.location = str(checked_directory(source.location))
         _refuse_overlap(source)
     source.full_clean()
+
+
+def _refuse_second(source: SourceEndpoint) -> None:
+    others = SourceEndpoint.objects.filter(kind=source.kind, location=source.location).exclude(pk=source.pk)
+    if others.exists():
+        raise BadInput({"location": ["This hypervisor is another source already."]})
 
 
 def _refuse_overlap(source: SourceEndpoint) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils import timezone
 
+from analyzer.domain.libvirt_address import parse_libvirt_address
 from analyzer.domain.ssh_keys import MOST_HOSTS, address, fingerprint, parse_address
 from analyzer.models import SourceEndpoint, SshAccess, SshHost
-from analyzer.models.source import SSH
 from analyzer.sources.ssh import Denied, Door, Login, check_private_key, logins, offered_keys
 from personas.errors import BadInput, Refused
 from personas.models import Role
@@ -28,8 +28,8 @@ def ssh_access_set(
     *,
     source: SourceEndpoint,
     by,
-    hosts: Iterable[str],
     username: str,
+    hosts: Iterable[str] = (),
     port: int = 22,
     private_key: str = "",
     password: str = "",
@@ -39,8 +39,13 @@ def ssh_access_set(
     """What is said here replaces what was; a machine that stays listed keeps its pinned key. Without a key and a
     password the secret stays as it is. Raises BadInput."""
     require(by=by, department=source.department, role=Role.ADMIN)
-    if source.kind != SSH:
-        raise Refused(f"{source} is no source of running machines.")
+    if not takes_login(source):
+        raise Refused(f"Nobody logs in to the machines of {source}.")
+    if (
+        source.is_libvirt
+    ):  # its address says which machine that is; nothing but the forwarding is needed there
+        hypervisor = parse_libvirt_address(source.location)
+        hosts, jump_host, use_sudo = [address(hypervisor.host, hypervisor.port)], "", False
     access = SshAccess.objects.filter(source=source).first() or SshAccess(source=source)
     places = _places(hosts, jump_host, port)
     _set_credential(access, private_key.strip(), password)
@@ -55,6 +60,11 @@ def ssh_access_set(
     }
     record(by=by, action="source.ssh_access", obj=source, after=after)
     return access
+
+
+def takes_login(source: SourceEndpoint) -> bool:
+    """Running machines, and a hypervisor that is not this machine's own."""
+    return source.is_ssh or (source.is_libvirt and parse_libvirt_address(source.location).is_remote)
 
 
 def _places(hosts: Iterable[str], jump_host: str, port: int) -> list[Place]:

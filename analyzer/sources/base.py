@@ -47,6 +47,12 @@ class FoundDisk:
 
 
 @dataclass(frozen=True)
+class FoundNic:
+    mac: str
+    network: str
+
+
+@dataclass(frozen=True)
 class Machine:
     """A machine as a source shows it. None or "": the source does not tell."""
 
@@ -57,6 +63,7 @@ class Machine:
     power_state: str = "unknown"  # "on", "off", "unknown"
     vcpus: int | None = None
     memory_mib: int | None = None
+    nics: tuple[FoundNic, ...] | None = None
 
 
 @dataclass(frozen=True)

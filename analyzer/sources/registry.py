@@ -3,7 +3,7 @@
 from analyzer.sources.base import Refused, Source
 from analyzer.sources.images import ImageDirectory
 
-_CLASSES = (ImageDirectory,)
+_CLASSES = (ImageDirectory,)  # a hypervisor is opened by services/hypervisors.py: it needs a login
 SOURCES: dict[str, type] = {each.kind: each for each in _CLASSES}
 if len(SOURCES) != len(_CLASSES):
     raise RuntimeError("two sources claim the same kind")

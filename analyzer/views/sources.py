@@ -17,6 +17,7 @@ from analyzer.permissions import may
 from analyzer.services.discovery import source_discover_request
 from analyzer.services.inventory_export import EXPORT_NAMES
 from analyzer.services.sources import source_check, source_create, source_delete, source_update
+from analyzer.services.ssh_access import takes_login
 from analyzer.views.answers import saved, told
 from analyzer.views.lists import VisibleList
 from analyzer.views.machine_actions import STOP_POLLING
@@ -59,6 +60,7 @@ def source_detail(request, pk):
         "may_operate": may(request.user, source.department, Role.OPERATOR),
         "may_admin": may(request.user, source.department, Role.ADMIN),
         "ssh": SshAccess.objects.filter(source=source).first(),
+        "lacks_login": takes_login(source) and not SshAccess.objects.filter(source=source).exists(),
         "provider": UsageProvider.objects.filter(source=source).first(),
         **_doors(request, source),
     }
@@ -88,7 +90,7 @@ def source_form(request, pk=None):
             messages.success(
                 request, f"{row} was saved." if source else f"{row} is there: now {_next_step(row)}."
             )
-            unknown = row.is_ssh and source is None
+            unknown = takes_login(row) and not SshAccess.objects.filter(source=row).exists()
             return redirect("analyzer:source_ssh" if unknown else "analyzer:source_detail", pk=row.pk)
     cancel = reverse("analyzer:source_detail", args=[pk]) if pk else reverse("analyzer:source_list")
     return render(
@@ -97,6 +99,8 @@ def source_form(request, pk=None):
 
 
 def _next_step(source: SourceEndpoint) -> str:
+    if source.is_libvirt and takes_login(source):
+        return "say how to log in to its machine"
     if source.is_ssh:
         return "say which machines, and how to log in to them"
     return "import a file into it" if source.is_inventory else "discover its machines"

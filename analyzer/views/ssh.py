@@ -7,10 +7,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from analyzer.domain.libvirt_address import parse_libvirt_address
 from analyzer.forms import SshForm
 from analyzer.models import SourceEndpoint, SshAccess
 from analyzer.permissions import may
-from analyzer.services.ssh_access import ssh_access_set, ssh_hosts_confirm
+from analyzer.services.ssh_access import ssh_access_set, ssh_hosts_confirm, takes_login
 from analyzer.views.answers import saved, told
 from analyzer.views.sources import source_or_404
 from personas.models import Role
@@ -26,16 +27,24 @@ def _admin_source(request, pk) -> SourceEndpoint:
 @login_required
 def source_ssh(request, pk):
     source = _admin_source(request, pk)
-    if not source.is_ssh:
-        messages.error(request, f"{source} is no source of running machines.")
+    if not takes_login(source):
+        messages.error(request, f"Nobody logs in to the machines of {source}.")
         return redirect("analyzer:source_detail", pk=pk)
     access = SshAccess.objects.filter(source=source).first()
-    form = SshForm(request.POST or None, initial=_initial(source, access), known=access is not None)
+    form = SshForm(
+        request.POST or None,
+        initial=_initial(source, access),
+        known=access is not None,
+        hypervisor=source.is_libvirt,
+    )
     if request.method == "POST" and form.is_valid():
         by = request.user
         if saved(request, form, lambda: ssh_access_set(source=source, by=by, **form.cleaned_data)):
             messages.success(
-                request, "The login is kept: now discover the machines, then confirm their keys."
+                request,
+                f"The login is kept: now discover {source}, then confirm the host key."
+                if source.is_libvirt
+                else "The login is kept: now discover the machines, then confirm their keys.",
             )
             return redirect("analyzer:source_detail", pk=pk)
     cancel = reverse("analyzer:source_detail", args=[pk])
@@ -44,7 +53,7 @@ def source_ssh(request, pk):
 
 def _initial(source: SourceEndpoint, access: SshAccess | None) -> dict:
     if access is None:
-        return {}
+        return {"username": parse_libvirt_address(source.location).username} if source.is_libvirt else {}
     doors = list(source.ssh_hosts.all())
     return {
         "hosts": [str(door) for door in doors if not door.is_jump],

@@ -55,6 +55,15 @@ class Failed(Refused):
         self.kind = kind
 
 
+@dataclass(frozen=True)
+class Said:
+    stdout: str
+    stderr: str
+
+    def failed(self, verb: str) -> Failed:
+        return _failed(verb, self.stderr)
+
+
 @dataclass
 class Hypervisor:
     uri: str
@@ -69,14 +78,14 @@ class Hypervisor:
         """What `virsh WORDS` prints. Raises Failed; after a timeout the question may still be at work over there."""
         try:
             ended = subprocess.run(
-                ["virsh", "--quiet", "--connect", self.uri, *words],
+                self.command(*words),
                 input=stdin,
                 stdin=subprocess.DEVNULL if stdin is None else None,
                 capture_output=True,
                 encoding="utf-8",
                 errors="replace",
                 timeout=timeout_s,
-                env=self._environment(),
+                env=self.environment(),
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -93,6 +102,31 @@ class Hypervisor:
             )
         return ended.stdout.strip()
 
+    def ask_all(self, script: str, timeout_s: float) -> "Said":
+        """Several questions by one process, each asked whatever became of the one before. Raises Failed (timeout)."""
+        try:
+            ended = subprocess.run(
+                ["virsh", "--connect", self.uri, script],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=timeout_s,
+                env=self.environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"The hypervisor gave no answer within {timeout_s:.0f} s.", "timeout") from None
+        return Said(ended.stdout, ended.stderr)
+
+    @contextmanager
+    def file(self, text: str) -> Iterator[Path]:
+        """A file of the caller's own, for a question that wants one."""
+        with tempfile.NamedTemporaryFile("w", dir=self._folder, suffix=".xml") as file:
+            file.write(text)
+            file.flush()
+            yield Path(file.name)
+
     def xml(self, *words: str, timeout_s: float = ASK_S) -> Element:
         """The answer as a document. Raises Failed, also for what is no sane XML."""
         try:
@@ -104,7 +138,11 @@ class Hypervisor:
         """A Unix socket of the hypervisor's machine as a path of this one. Raises Refused."""
         return self._tunnel.open(path) if self._tunnel else Path(path)
 
-    def _environment(self) -> dict[str, str]:
+    def command(self, *words: str) -> list[str]:
+        return ["virsh", "--quiet", "--connect", self.uri, *words]
+
+    def environment(self) -> dict[str, str]:
+        """Of that program: nobody's settings."""
         folder = str(self._folder)
         homes = {
             "HOME": folder,
