@@ -21,6 +21,8 @@ STATES = {
     "paused": Look("warn", "player-pause", "Paused"),
     "stopped": Look("bad", "hand-stop", "Stopped"),
     "finished": Look("good", "circle-check", "Finished"),
+    "deciding": Look("warn", "user-check", "Waiting for you"),
+    "cutover": Look("busy", "power", "Cutover"),
     "confirming": Look("warn", "user-check", "Waiting for you"),
     "rolling_back": Look("warn", "hourglass", "Rolling back"),
     "rolled_back": Look("idle", "arrow-back-up", "Rolled back"),

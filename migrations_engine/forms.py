@@ -55,7 +55,10 @@ class LaunchForm(forms.Form):
         help_text="A settings document in YAML, as in “resources: {memory_mib: 2048}”. It beats every layer.",
     )
     mode = forms.ChoiceField(
-        choices=MODES, required=False, label="Kind", help_text="A test is discarded in the end."
+        choices=MODES,
+        required=False,
+        label="Kind",
+        help_text="A cutover shuts a running machine down at the last moment. A test is discarded in the end.",
     )
     commit = forms.ChoiceField(choices=COMMITS, required=False, help_text="Who says that the machine stays.")
     confirm_minutes = forms.IntegerField(

@@ -16,11 +16,12 @@ from kombu.exceptions import KombuError
 
 from migrations_engine import tasks
 from migrations_engine.domain.states import RunState, StepName, StepState
-from migrations_engine.models import MigratedVM, MigrationRun, StepRun
+from migrations_engine.models import Cutover, MigratedVM, MigrationRun, StepRun
 from migrations_engine.services import (
     claims,
     cleanup,
     commitment,
+    cutover,
     power,
     runs,
     turns,
@@ -55,6 +56,16 @@ def run_cancel(*, run: MigrationRun, by) -> MigrationRun:
     with transaction.atomic():
         run = runs.run_cancel(run=run, by=by)
         transaction.on_commit(partial(_send, tasks.clean_up.si(str(run.pk))))
+    return run
+
+
+def run_decide(*, run: MigrationRun, choice: str, by) -> MigrationRun:
+    with transaction.atomic():
+        run = cutover.run_decide(run=run, choice=choice, by=by)
+        if choice == cutover.ABORT:
+            transaction.on_commit(partial(_send, tasks.clean_up.si(str(run.pk))))
+        else:
+            transaction.on_commit(partial(start, run.pk))
     return run
 
 
@@ -108,6 +119,8 @@ def sweep() -> None:
     now = timezone.now()
     for run_id in MigrationRun.objects.overdue(now).values_list("pk", flat=True):
         commitment.roll_back_overdue(run_id=run_id, now=now)
+    for run_id in Cutover.objects.overdue(now).values_list("pk", flat=True):
+        cutover.abort_overdue(run_id=run_id, now=now)
     for run_id, state in MigrationRun.objects.unattended(now).values_list("pk", "state"):
         if state == RunState.CANCELLING:
             cleanup.conclude_cancel(run_id=run_id)
@@ -117,6 +130,8 @@ def sweep() -> None:
             log.info("run_dispatched_again", run_id=str(run_id))
             start(run_id)
     in_turn()
+    for run_id in Cutover.objects.owed().values_list("pk", flat=True):
+        cutover.source_restore(run_id=run_id)
     for pk in power.overdue(now):
         _send(tasks.switch_power.si(str(pk)))
 

@@ -11,7 +11,7 @@ import structlog
 from django.db import connection
 
 from migrations_engine.domain.states import STEPS, StepName, StepState
-from migrations_engine.services import claims, cleanup
+from migrations_engine.services import claims, cleanup, cutover
 from migrations_engine.services.events import tell
 from migrations_engine.services.targets import open_endpoint
 from migrations_engine.steps.analyze import ANALYZE
@@ -57,6 +57,8 @@ def _work(claim: claims.Claim) -> None:
         cleanup.remove_leftovers(run_id=claim.run_id)
     except claims.Cancelled:
         _settle(claim, StepState.CANCELLED)
+    except claims.Parked as parked:
+        _park(claim, parked)
     except DATABASE_GONE:
         raise
     except FORESEEN as error:
@@ -66,6 +68,14 @@ def _work(claim: claims.Claim) -> None:
         tell(claim.run_id, traceback.format_exc(), step=claim.name, level="error")
         _settle(claim, StepState.FAILED, error=f"A defect of ours: {type(error).__name__}: {error}")
     cleanup.conclude_cancel(run_id=claim.run_id)
+    cutover.source_restore(run_id=claim.run_id)
+
+
+def _park(claim: claims.Claim, parked: claims.Parked) -> None:
+    try:
+        claims.park(claim, parked)
+    except claims.LostClaim as lost:
+        log.warning("claim_lost", reason=str(lost))
 
 
 def _settle(claim: claims.Claim, state: StepState, *, error: str = "", result: dict | None = None) -> None:

@@ -18,6 +18,7 @@ urlpatterns = [
     path("migrations/<uuid:pk>/rollback/", commitment.run_rollback, name="run_rollback"),
     path("migrations/<uuid:pk>/finalize/", commitment.run_finalize, name="run_finalize"),
     path("migrations/<uuid:pk>/clean-up/", commitment.run_clean_up, name="run_clean_up"),
+    path("migrations/<uuid:pk>/decide/<str:choice>/", commitment.run_decide, name="run_decide"),
     path("migrations/<uuid:pk>/support/", runs.run_support, name="run_support"),
     path("waves/", waves.wave_list, name="wave_list"),
     path("waves/new/", waves.wave_create, name="wave_create"),

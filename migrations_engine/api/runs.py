@@ -14,9 +14,10 @@ from migrations_engine import pipeline
 from migrations_engine.api.fields import ChangeSerializer, ConcernSerializer, NamedSerializer, StepSerializer
 from migrations_engine.domain.terms import LONGEST_MINUTES
 from migrations_engine.filters import RunFilter
-from migrations_engine.models import MigrationRun, RunEvent
+from migrations_engine.models import Cutover, MigrationRun, RunEvent
 from migrations_engine.models.run import COMMITS, DRILLS, MODES, ON_ROLLBACK
 from migrations_engine.services import commitment
+from migrations_engine.services.cutover import CHOICES
 from migrations_engine.services.launch import launch_arguments, terms_asked
 from migrations_engine.services.orphans import run_clean_up
 from migrations_engine.services.plan import plan_make
@@ -96,6 +97,9 @@ class PlanSerializer(serializers.Serializer):
         allow_null=True,
         help_text="The run that did the very same, and whose machine is still there: nothing changes.",
     )
+    modes = serializers.DictField(
+        child=serializers.CharField(allow_blank=True), help_text="`{mode: why not, or \"\"}`"
+    )
     concerns = ConcernSerializer(many=True)
     changes = ChangeSerializer(many=True, help_text="From the machine as it is to the machine as planned.")
     merged = serializers.DictField(
@@ -159,6 +163,26 @@ class AcknowledgedSerializer(serializers.Serializer):
     reason = serializers.CharField()
 
 
+class CutoverSerializer(serializers.ModelSerializer):
+    """What the run does to the power of its source."""
+
+    outage_s = serializers.FloatField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Cutover
+        fields = [
+            "power_before", "asked_at", "force", "decide_by", "off_at", "up_at", "outage_s", "restored_at", "problem",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class DecideSerializer(serializers.Serializer):
+    choice = serializers.ChoiceField(
+        choices=CHOICES,
+        help_text="retry: ask the guest once more; force: switch it off as it is; abort: leave it running.",
+    )
+
+
 class RollbackSerializer(serializers.Serializer):
     reason = serializers.CharField(required=False, max_length=500, allow_blank=True)
 
@@ -175,13 +199,14 @@ class RunDetailSerializer(RunSerializer):
         help_text="Exit code, stdout, stderr and duration of each script."
     )
     acknowledged = AcknowledgedSerializer(many=True, read_only=True)
+    cutover = serializers.SerializerMethodField()
     receipt = serializers.SerializerMethodField()
     migrated_vm = serializers.SerializerMethodField()
 
     class Meta(RunSerializer.Meta):
         fields = [
             *RunSerializer.Meta.fields, "overrides", "steps", "events", "merged", "concerns", "changes", "scripts",
-            "acknowledged", "receipt", "migrated_vm",
+            "acknowledged", "cutover", "receipt", "migrated_vm",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -204,6 +229,11 @@ class RunDetailSerializer(RunSerializer):
     @extend_schema_field(serializers.ListField(child=serializers.DictField()))
     def get_scripts(self, run):
         return script_outcomes(run)
+
+    @extend_schema_field(CutoverSerializer(allow_null=True))
+    def get_cutover(self, run):
+        row = getattr(run, "cutover", None)
+        return CutoverSerializer(row).data if row else None
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_receipt(self, run):
@@ -355,6 +385,18 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         asked.is_valid(raise_exception=True)
         reason = asked.validated_data.get("reason", "")
         return self._accepted(pipeline.run_rollback(run=self.get_object(), by=request.user, reason=reason))
+
+    @extend_schema(
+        request=DecideSerializer,
+        responses={202: RunSerializer},
+        summary="What becomes of a source that does not shut down",
+    )
+    @action(detail=True, methods=["post"])
+    def decide(self, request, pk=None):
+        asked = DecideSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        run = pipeline.run_decide(run=self.get_object(), by=request.user, **asked.validated_data)
+        return self._accepted(run)
 
     @extend_schema(request=None, responses=RunSerializer, summary="Gives up the way back")
     @action(detail=True, methods=["post"])

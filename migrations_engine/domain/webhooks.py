@@ -18,6 +18,7 @@ BACKOFF = (
 
 class Event(StrEnum):
     RUN_STARTED = "run.started"
+    RUN_DECIDING = "run.deciding"
     RUN_CONFIRMING = "run.confirming"
     RUN_SUCCEEDED = "run.succeeded"
     RUN_FAILED = "run.failed"

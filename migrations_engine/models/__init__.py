@@ -1,3 +1,4 @@
+from migrations_engine.models.cutover import Cutover
 from migrations_engine.models.migrated import CreatedResource, MigratedVM
 from migrations_engine.models.run import MigrationRun, RunEvent, StepRun
 from migrations_engine.models.target import TargetEndpoint
@@ -6,6 +7,7 @@ from migrations_engine.models.webhook import Webhook, WebhookDelivery
 
 __all__ = [
     "CreatedResource",
+    "Cutover",
     "Dispatcher",
     "MigratedVM",
     "MigrationRun",

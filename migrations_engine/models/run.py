@@ -39,7 +39,11 @@ class MigrationRunQuerySet(OwnedQuerySet):
 
 RUN_STATES = [(s.value, s.value) for s in RunState]  # named in the OpenAPI document (config/settings.py)
 
-MODES = [(Mode.COLD.value, "Migration"), (Mode.TEST.value, "Test migration")]
+MODES = [
+    (Mode.COLD.value, "Migration of a machine that is off"),
+    (Mode.CUTOVER.value, "Cutover of a running machine"),
+    (Mode.TEST.value, "Test migration"),
+]
 COMMITS = [
     (Commit.AT_ONCE.value, "At once"),
     (Commit.BY_HAND.value, "When a person confirms it"),
@@ -128,6 +132,10 @@ class MigrationRun(models.Model):
     @property
     def is_test(self) -> bool:
         return self.mode == Mode.TEST
+
+    @property
+    def is_cutover(self) -> bool:
+        return self.mode == Mode.CUTOVER
 
 
 class StepRun(models.Model):

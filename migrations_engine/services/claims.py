@@ -7,7 +7,7 @@ time only: forward, another worker takes over and the fence keeps them apart; ba
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +19,7 @@ from django.utils import timezone
 from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
 from migrations_engine.domain.terms import confirm_by, needs_confirmation
 from migrations_engine.domain.webhooks import Event
-from migrations_engine.models import MigrationRun, StepRun
+from migrations_engine.models import Cutover, MigrationRun, StepRun
 from migrations_engine.models.run import run_out
 from migrations_engine.services.events import tell
 from migrations_engine.services.outcome import run_ended
@@ -34,6 +34,14 @@ class LostClaim(Exception):
 
 class Cancelled(Exception):
     """Somebody asked for the run to be cancelled."""
+
+
+class Parked(Exception):
+    """The step cannot go on before a person has decided; `decide_by`: until when."""
+
+    def __init__(self, message: str, decide_by: datetime):
+        super().__init__(message)
+        self.decide_by = decide_by
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def take(*, run_id: uuid.UUID, name: StepName) -> Claim | None:
 def _locked_open(run_id: uuid.UUID) -> MigrationRun | None:
     """Locked, so that a cancel comes wholly before or wholly after the claim."""
     runs = MigrationRun.objects.filter(pk=run_id, state__in=[RunState.QUEUED, RunState.RUNNING])
-    runs = runs.select_related("vm", "target", "created_by", "department")
+    runs = runs.select_related("vm__source", "target", "created_by", "department")
     return runs.select_for_update(of=("self",)).first()
 
 
@@ -114,6 +122,22 @@ def keep(claim: Claim, result: dict[str, Any]) -> None:
     """Stores what the step has so far, for the worker that may take it over. Raises LostClaim."""
     if not _held(claim).update(result=result):
         raise LostClaim(f"{claim.name} is held by another worker")
+
+
+def park(claim: Claim, parked: Parked) -> None:
+    """Gives the step back until a person has decided: no worker and no lease waits. Raises LostClaim."""
+    with transaction.atomic():
+        run = MigrationRun.objects.select_for_update().get(pk=claim.run_id)
+        # it died of nothing: whoever goes on is its first worker
+        columns = {"state": StepState.WAITING, "message": str(parked)[:300], "attempt": 0}
+        if not _held(claim).update(fence=None, lease_until=None, **columns):
+            raise LostClaim(f"{claim.name} is held by another worker")
+        running = MigrationRun.objects.filter(pk=run.pk, state=RunState.RUNNING)
+        if running.update(state=RunState.DECIDING):
+            run.state = RunState.DECIDING
+            Cutover.objects.filter(run=run).update(decide_by=parked.decide_by)
+            run_happened(run, Event.RUN_DECIDING)
+            tell(run.pk, f"{parked} The run waits for somebody to decide.", step=claim.name, level="warning")
 
 
 def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = None, error: str = "") -> None:

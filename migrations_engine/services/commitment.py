@@ -9,7 +9,7 @@ from django.utils import timezone
 from migrations_engine.domain.states import RunState
 from migrations_engine.domain.terms import OnRollback
 from migrations_engine.models import MigratedVM, MigrationRun
-from migrations_engine.services import ledger
+from migrations_engine.services import cutover, ledger
 from migrations_engine.services.events import tell
 from migrations_engine.services.migrated import machine_ref
 from migrations_engine.services.outcome import run_ended
@@ -108,13 +108,19 @@ def roll_back_overdue(*, run_id: uuid.UUID, now: datetime) -> bool:
 
 def conclude_rollback(*, run_id: uuid.UUID) -> bool:
     """Does what `run_rollback` asked for; safe to say at any moment, by any number of workers. True where it ended."""
-    run = MigrationRun.objects.filter(pk=run_id, state=RunState.ROLLING_BACK).select_related("target").first()
+    run = MigrationRun.objects.filter(pk=run_id, state=RunState.ROLLING_BACK)
+    run = run.select_related("target").first()
     if run is None:
         return False
     try:
         done = _keep_switched_off(run) if run.on_rollback == OnRollback.KEEP else _remove(run)
     except (TargetError, OSError) as error:
         cause = f"The run was rolled back, but its machine could not be {_undone(run)}: {error}"
+        return _end(run_id, RunState.FAILED, cause)
+    try:
+        cutover.switch_back(run)
+    except cutover.FAILURES as error:
+        cause = f"The run was rolled back, but its source could not be switched on: {error} It is tried again."
         return _end(run_id, RunState.FAILED, cause)
     return _end(
         run_id, RunState.ROLLED_BACK, f"The run is rolled back. {done} The source is as it was before."

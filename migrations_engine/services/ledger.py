@@ -4,6 +4,7 @@ import uuid
 
 from django.utils import timezone
 
+from analyzer.services.hypervisors import staging_discard
 from migrations_engine.models import CreatedResource, MigratedVM, MigrationRun
 from migrations_engine.services.targets import open_endpoint
 
@@ -20,10 +21,16 @@ def created(*, run_id: uuid.UUID, kind: str, reference: str) -> None:
     CreatedResource.objects.filter(run_id=run_id, kind=kind, reference=reference).update(state="created")
 
 
-def remove_all(run: MigrationRun) -> tuple[str, ...]:
-    """Removes what carries the run's key at its target; names what was removed. Raises TargetError, OSError."""
-    removed = open_endpoint(run.target).destroy(str(run.pk))
+def forget(run: MigrationRun) -> None:
+    """What was there is removed at the target; the rows say so."""
     now = timezone.now()
     CreatedResource.objects.filter(run=run).exclude(state="removed").update(state="removed", removed_at=now)
     MigratedVM.objects.filter(run=run, removed_at__isnull=True).update(removed_at=now, power_state="off")
+
+
+def remove_all(run: MigrationRun) -> tuple[str, ...]:
+    """Removes what carries the run's key at its target; names what was removed. Raises TargetError, OSError."""
+    removed = open_endpoint(run.target).destroy(str(run.pk))
+    staging_discard(f"run-{run.pk}")
+    forget(run)
     return removed

@@ -15,6 +15,7 @@ from migrations_engine.domain.settings_path import leaf
 from migrations_engine.domain.terms import Mode
 from migrations_engine.models import MigratedVM, TargetEndpoint
 from migrations_engine.services import assessment
+from migrations_engine.services.cutover import modes_of
 from migrations_engine.services.targets import default_target, open_endpoint
 from personas.domain.canonical import sha256_of
 from personas.domain.scripts import USUAL_PHASE, BadParameters, environment, in_run_order, parse_parameters
@@ -48,6 +49,7 @@ class Plan:
     scripts [{id, name, key, revision, interpreter, sha256, body, approved, phase, os, timeout_s, retries,
     environment {variable: text}, secrets {variable: slug}, problems}] in the order in which they run,
     security_groups [{name, rules}], unknown [(what, name)], namesakes [when they came],
+    modes {mode: why the machine cannot be moved so, or ""},
     notices [{persona, blocks, text, action}], scan {id, at} or null, kernel, machine, access, software, enforcement,
     concerns, changes.
     """
@@ -141,6 +143,7 @@ def _document(template, vm, personas, use_case, overrides, target, by) -> dict[s
         "security_groups": groups,
         "unknown": [*unknown_scripts, *unknown_groups],
         "namesakes": _namesakes(vm, target),
+        "modes": modes_of(vm),
         "notices": [told for persona in personas for told in _notices(persona, vm)],
         "scan": {"id": str(scan.pk), "at": scan.created_at.isoformat()} if scan else None,
     }

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from migrations_engine.domain.seal import key_from, public_pem, sealed
-from migrations_engine.models import MigrationRun
+from migrations_engine.models import Cutover, MigrationRun
 from personas.domain.canonical import sha256_of
 
 SCHEMA_VERSION = 2
@@ -42,6 +42,7 @@ def receipt_of(run: MigrationRun) -> dict[str, Any]:
         "settings_sha256": run.plan["merged"]["sha256"],
         "source_sha256": results.get("source_sha256"),
         "sources": results.get("sources", []),
+        "cutover": _cutover(getattr(run, "cutover", None)),
         "steps": [_step(step) for step in run.steps.all()],
         "resources": [f"{row.kind} {row.reference}: {row.state}" for row in run.resources.all()],
         "migrated_vm": str(machine.pk) if machine else None,
@@ -64,6 +65,15 @@ def _key():
 def _origin(row: dict[str, Any]) -> dict[str, Any]:
     """Who set a value; whom it beat stands in the plan."""
     return {name: row[name] for name in ("path", "layer", "rule") if name in row}
+
+
+def _cutover(row: Cutover | None) -> dict[str, Any] | None:
+    """What was done to the source's power; None where nothing was."""
+    if row is None:
+        return None
+    moments = ("asked_at", "off_at", "up_at", "restored_at")
+    told = {name: _time(getattr(row, name)) for name in moments}
+    return told | {"power_before": row.power_before, "forced": row.force, "outage_s": row.outage_s}
 
 
 def _step(step) -> dict[str, Any]:

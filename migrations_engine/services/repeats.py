@@ -10,7 +10,8 @@ from migrations_engine.services.plan import Plan
 
 def repeated_run(plan: Plan) -> MigrationRun | None:
     """The newest run that went by the very same plan and whose machine is still there."""
-    same = MigrationRun.objects.filter(vm_id=plan.document["vm"]["id"], plan_sha256=plan.sha256, mode=Mode.COLD)
+    moves = MigrationRun.objects.exclude(mode=Mode.TEST)
+    same = moves.filter(vm_id=plan.document["vm"]["id"], plan_sha256=plan.sha256)
     there = same.filter(state=RunState.SUCCEEDED, migrated_vm__removed_at__isnull=True, migrated_vm__isnull=False)
     return there.order_by("-finished_at").first()
 

@@ -14,7 +14,8 @@ from migrations_engine.domain.drills import Fault
 from migrations_engine.domain.states import STEPS, RunState, StepState
 from migrations_engine.domain.terms import DEFAULT_TERMS, Mode, Terms
 from migrations_engine.domain.webhooks import Event
-from migrations_engine.models import MigrationRun, StepRun, TargetEndpoint
+from migrations_engine.models import Cutover, MigrationRun, StepRun, TargetEndpoint
+from migrations_engine.services import cutover
 from migrations_engine.services.events import tell
 from migrations_engine.services.plan import Plan, plan_make
 from migrations_engine.services.webhooks import run_happened
@@ -26,7 +27,7 @@ from personas.services.allowances import runs_spend
 from personas.services.audit import record
 from templates_app.models import MigrationTemplate
 
-CANCELLABLE = (RunState.QUEUED, RunState.RUNNING, RunState.FAILED)
+CANCELLABLE = (RunState.QUEUED, RunState.RUNNING, RunState.DECIDING, RunState.FAILED)
 
 
 class Blocked(Refused):
@@ -73,6 +74,8 @@ def run_create(
     body = _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256, terms, acknowledged, drill)
     if earlier := _replayed(by, idempotency_key, body):
         return earlier
+    if why := cutover.mode_refusal(vm, terms.mode):
+        raise BadInput({"mode": [why]})
     options = {"personas": personas, "use_case": use_case, "overrides": overrides, "target": target}
     plan = plan_make(template=template, vm=vm, by=by, **options)
     _require_launchable(plan, plan_sha256)
@@ -121,6 +124,8 @@ def _require_drill(drill: str, plan: Plan, terms: Terms, vm: VirtualMachine, by)
 
 
 def _require_free(vm: VirtualMachine) -> None:
+    if owed := Cutover.objects.owed().filter(run__vm=vm).first():
+        raise Busy(f"{vm.name} is still being switched on again after another run.", run=str(owed.pk))
     other = MigrationRun.objects.alive().filter(vm=vm).first()
     if other is not None:
         words = str(other.state).replace("_", " ")
@@ -178,7 +183,7 @@ def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged, dr
     StepRun.objects.bulk_create(
         [StepRun(run=run, name=name, order=order) for order, name in enumerate(STEPS)]
     )
-    what = "a test migration" if run.is_test else "the migration"
+    what = "a test migration" if run.is_test else "the cutover" if run.is_cutover else "the migration"
     tell(run.pk, f"{by.get_username()} started {what} of {vm.name} by the template {template.name}.")
     if drill:
         tell(run.pk, f"A drill: {run.drill_words}. That is simulated until a step is tried again.", level="warning")
@@ -229,6 +234,8 @@ def run_retry(*, run: MigrationRun, by) -> MigrationRun:
             raise Refused(f"Only a failed run can be tried again; this one is {run.state}.")
         if step is None:
             raise Refused("It failed while it was cleaned up, so no step can be tried again; give it up once more.")
+        if cutover.begin_again(run):
+            step.result = None
         _require_free(run.vm)
         _count(run)
         step.state, step.attempt, step.retries, step.error = StepState.WAITING, 0, step.retries + 1, ""

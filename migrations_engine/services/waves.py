@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from migrations_engine.domain.states import RUN_ALIVE, RunState
+from migrations_engine.domain.states import RUN_ALIVE, RUN_AT_WORK, RunState
 from migrations_engine.domain.terms import TermsError
 from migrations_engine.domain.waves import WAVE_TRANSITIONS, MemberState, WaveState
 from migrations_engine.domain.webhooks import Event
@@ -276,7 +276,7 @@ def policy_set(*, department: Department, four_eyes: bool, by) -> WavePolicy:
 def summary(wave: Wave, standings: Mapping[str, int]) -> dict[str, int]:
     """Counts for the board, from how many members stand how."""
     at_work = sum(
-        n for standing, n in standings.items() if standing in set(RUN_ALIVE) - {RunState.CONFIRMING}
+        n for standing, n in standings.items() if standing in set(RUN_AT_WORK)
     )
     failed = sum(
         standings.get(name, 0) for name in (RunState.FAILED, RunState.ROLLED_BACK, MemberState.REFUSED)

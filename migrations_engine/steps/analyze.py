@@ -1,5 +1,6 @@
 """Step 1: what the source is. Its bytes are counted and its disk is read; nothing is written to it."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from analyzer.domain.facts import Facts
@@ -8,33 +9,66 @@ from analyzer.models.scan import ScanState
 from analyzer.scanner.scan import UnreadableImage, disk_images
 from analyzer.services.image_roots import checked_directory
 from analyzer.services.scans import facts_of, scan_now
+from analyzer.sources.libvirt.source import ON, LibvirtSource
 from migrations_engine.domain.machine import SourceDisk
 from migrations_engine.domain.shares import Shares
 from migrations_engine.domain.states import StepName
 from migrations_engine.steps.base import Step, StepFailed, Work
+from migrations_engine.steps.switch_over import fetched, hypervisor, look, still_there
 from migrations_engine.targets.base import Progress
 from personas.errors import BadInput
 
 
 def analyze(work: Work) -> dict:
+    if source := hypervisor(work):
+        return _analyze_machine(work, source)
     work.alive.phase("Reading the source's checksum", 0)
     sources = checksums(work, source_disks(work), work.alive.progress(0, 50))
+    scan = _scanned(work)
+    checksum = sources[0]["sha256"]
+    work.alive.say(f"{_told(scan)}, SHA-256 {checksum[:12]}…")
+    return {"source_sha256": checksum, "sources": sources, "scan": str(scan.pk)}
+
+
+def _scanned(work: Work) -> Scan:
     work.alive.phase("Scanning the source's disk", 50)
     scan = scan_now(
         vm=work.run.vm, keep_alive=lambda percent, _: work.alive(50 + percent / 2), by=work.run.created_by
     )
     if scan.state == ScanState.UNREADABLE:
         raise StepFailed(f"The source's disk cannot be read: {scan.message.removeprefix('unreadable: ')}")
+    return scan
+
+
+def _told(scan: Scan) -> str:
     facts = facts_of(scan)
-    system = facts.os.pretty_name or "An unknown system"
-    checksum = sources[0]["sha256"]
-    work.alive.say(f"{system}, {len(facts.packages)} packages, SHA-256 {checksum[:12]}…")
-    return {"source_sha256": checksum, "sources": sources, "scan": str(scan.pk)}
+    return f"{facts.os.pretty_name or 'An unknown system'}, {len(facts.packages)} packages"
+
+
+def _analyze_machine(work: Work, source: LibvirtSource) -> dict:
+    """Of a hypervisor's machine. One that is to be cut over has its copy made when it is off: here it is only read."""
+    power = look(work, source)
+    if work.run.is_cutover and power == ON:
+        scan = _scanned(work)
+        work.alive.say(f"{_told(scan)}. The machine runs until the cutover.")
+        return {"source_sha256": "", "sources": [], "scan": str(scan.pk), "files": []}
+    files = [asdict(file) for file in fetched(work, source, 30)]
+    sources = checksums(work, _as_sources(files), work.alive.progress(30, 50))
+    scan, checksum = _scanned(work), sources[0]["sha256"]
+    moment = " as it was at one moment, and runs on" if power == ON else ""
+    work.alive.say(f"{_told(scan)}, SHA-256 {checksum[:12]}…{moment}")
+    return {"source_sha256": checksum, "sources": sources, "scan": str(scan.pk), "files": files}
+
+
+def _as_sources(files: list[dict]) -> list[SourceDisk]:
+    return [SourceDisk(file["path"], file["format"]) for file in files]
 
 
 def source_disks(work: Work) -> list[SourceDisk]:
     """The one that boots first. Raises StepFailed where a path leads out of IMAGE_ROOTS: a link may have been put there
     since the discovery; and where an OVA does not hold the disks of the plan any more."""
+    if files := work.known.get("files"):
+        return _as_sources(still_there(files))
     rows = [(_safe_path(disk["path"]), disk["format"]) for disk in work.plan["vm"]["disks"]]
     try:
         images = disk_images(rows)

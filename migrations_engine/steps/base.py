@@ -72,9 +72,12 @@ class Alive:
         """Without a word to the lease: it may be lost already."""
         claims.forget_live(self.claim)
 
-    def during(self, call: Callable, *arguments: Any, **options: Any) -> Any:
+    def during(
+        self, call: Callable, *arguments: Any, beat: Callable[[], None] | None = None, **options: Any
+    ) -> Any:
         """The call's result, or what it raises; the claim is kept meanwhile. For calls that tell nothing of themselves.
 
+        `beat` is called instead of this object where the caller has something to tell meanwhile.
         A cancel is raised after the call has ended, so that nothing goes on behind our back. The call must not use the
         database: it runs in a thread of its own.
         """
@@ -92,7 +95,7 @@ class Alive:
         while thread.is_alive():
             thread.join(WRITE_EVERY_S)
             try:
-                self()
+                (beat or self)()
             except (claims.LostClaim, claims.Cancelled) as error:
                 stopped = error
         if stopped is not None:

@@ -25,6 +25,15 @@ from migrations_engine.services.migrated import migrated_vm_ensure, reference
 from migrations_engine.steps.analyze import checksums, scanned_facts, source_disks
 from migrations_engine.steps.base import Step, StepFailed, Work
 from migrations_engine.steps.scripts import run_phase
+from migrations_engine.steps.switch_over import (
+    discard_fetched,
+    fetched,
+    hypervisor,
+    outage_over,
+    require_off,
+    source_off,
+    start_over,
+)
 from migrations_engine.targets.base import CopyMismatch, FilesystemDamaged, Progress
 
 READY_TIMEOUT_S = 600  # emulated, on a busy machine, a systemd guest with cloud-init takes minutes
@@ -58,18 +67,29 @@ class Move:
 def migrate(work: Work) -> dict:
     facts = scanned_facts(work)
     move = _move(work, facts)
+    start_over(work)
+    work.kept = _read_at_cutover(work)
     ref = _machine(work, move)
+    discard_fetched(work)
     inventory = _installed(work, move, ref)
     report = _boot(work, move, ref)
+    outage_over(work)
     scripts = run_phase(work, ref, "first_boot", [], (82, 85))
     applied = _apply(work, move, ref)
     rows = _verify(work, move, facts, ref, report, applied, inventory)
-    _require_verified(rows, scripts)
+    _require_verified(work, rows, scripts)
     return {
         "machine": reference(ref),
         "verification": [row.as_dict() for row in rows],
         "scripts": scripts,
+        **_read_at_cutover(work),
     }
+
+
+def _read_at_cutover(work: Work) -> dict[str, Any]:
+    """What the source held when it was off; {} where the first step has told it."""
+    told = work.before | work.kept
+    return {name: told[name] for name in ("source_sha256", "sources") if name in told}
 
 
 def _move(work: Work, facts) -> Move:
@@ -130,7 +150,14 @@ def _copied(work: Work) -> DiskRef:
     count = len(work.plan["vm"]["disks"])
     work.alive.phase(f"Copying {count} disks" if count > 1 else "Copying the disk", 0)
     ledger.intend(run_id=work.run.pk, kind="disk", reference=work.key)
-    sources = source_disks(work)
+    host = hypervisor(work) if work.run.is_cutover else None
+    if host:
+        source_off(work, host)
+        files = fetched(work, host, 10)
+        sources = [SourceDisk(file.path, file.format) for file in files]
+        work.alive.phase("Copying the disks", 10)
+    else:
+        sources = source_disks(work)
     shares = Shares(
         work.alive.progress(0, 40), [disk["virtual_size_bytes"] for disk in work.plan["vm"]["disks"]]
     )
@@ -140,6 +167,11 @@ def _copied(work: Work) -> DiskRef:
         _copy_data(work, index, source, shares.part(index))
     work.alive.phase("Checking that the source is unchanged", 40)
     after = checksums(work, sources, work.alive.progress(40, 50))
+    if host:
+        require_off(work, host)  # the copy was compared with a source that nobody wrote to
+        work.kept |= {"sources": after, "source_sha256": after[0]["sha256"]}
+        work.keep(work.kept)
+        return disk
     before = work.known.get("sources") or [{"sha256": work.known["source_sha256"]}]  # runs of before had one
     if [each["sha256"] for each in after] != [each["sha256"] for each in before]:
         raise CopyMismatch("The source was written to while it was copied; stop it, then try again.")
@@ -279,11 +311,11 @@ def _told(report: GuestReport) -> dict:
     )
 
 
-def _require_verified(rows: list[verification.Row], scripts: list[dict[str, Any]]) -> None:
+def _require_verified(work: Work, rows: list[verification.Row], scripts: list[dict[str, Any]]) -> None:
     if failed := verification.failures(rows):
         raise StepFailed(
             f"The machine runs, but is not what was asked for: {verification.told(failed)}.",
-            {"verification": [row.as_dict() for row in rows], "scripts": scripts},
+            {"verification": [row.as_dict() for row in rows], "scripts": scripts, **_read_at_cutover(work)},
         )
 
 

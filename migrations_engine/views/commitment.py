@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from django.contrib.auth.decorators import login_required
+from django.http import Http404
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
@@ -12,6 +14,7 @@ from migrations_engine import pipeline
 from migrations_engine.domain.terms import OnRollback
 from migrations_engine.models import MigrationRun
 from migrations_engine.services import commitment, orphans
+from migrations_engine.services.cutover import ABORT, CHOICES, FORCE, RETRY
 from migrations_engine.views.refusals import refusals_as_messages, require_operator
 from migrations_engine.views.runs import visible_run
 
@@ -71,10 +74,47 @@ def _rollback(run):
     return Decision(
         pipeline.run_rollback,
         f"Discard the test migration of {run.vm.name}?" if run.is_test else f"Roll {run.vm.name} back?",
-        f"The machine on {run.target.name} {fate}. The source is as it was before the run.",
+        f"The machine on {run.target.name} {fate}. {_source_then(run)}",
         "Discard" if run.is_test else "Roll back",
         danger=True,
     )
+
+
+def _source_then(run) -> str:
+    if run.is_cutover:
+        return "The source is switched on again; it knows nothing of what the new machine wrote since."
+    return "The source is as it was before the run."
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def run_decide(request, pk, choice):
+    if choice not in CHOICES:
+        raise Http404
+    return _decide(request, pk, lambda run: _power(run, choice))
+
+
+def _power(run, choice: str) -> Decision:
+    name = run.vm.name
+    question, consequences, label = {
+        RETRY: (
+            f"Ask {name} to shut down once more?",
+            "Its guest is asked again and waited for as long as before.",
+            "Ask once more",
+        ),
+        FORCE: (
+            f"Switch {name} off as it is?",
+            "As pulling the plug: what the guest has not written to its disk yet is lost. The copy is made of what is "
+            "on the disk then.",
+            "Switch it off",
+        ),
+        ABORT: (
+            f"Leave {name} running?",
+            "The run is cancelled and what it has made is removed. The source goes on.",
+            "Leave it running",
+        ),
+    }[choice]
+    return Decision(partial(pipeline.run_decide, choice=choice), question, consequences, label, choice != RETRY)
 
 
 @login_required

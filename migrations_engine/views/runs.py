@@ -16,6 +16,7 @@ from migrations_engine.domain.states import RunState
 from migrations_engine.filters import RunFilter
 from migrations_engine.models import MigrationRun
 from migrations_engine.services.commitment import decisions
+from migrations_engine.services.cutover import forecast_s, may_decide
 from migrations_engine.services.orphans import may_clean_up
 from migrations_engine.services.progress import (
     run_elapsed_s,
@@ -117,7 +118,10 @@ def live_context(request, run) -> dict:
         "scripts": script_outcomes(run),
         "live": next((step["live"] for step in steps if step["live"]), None),
         "failed_step": failed,
-        "sources": sources_of(results["analyze"]),
+        "sources": sources_of(results["analyze"] | results["migrate"]),
+        "cutover": getattr(run, "cutover", None),
+        "forecast_s": forecast_s(run.vm) if run.is_cutover and not run.has_ended else None,
+        "may_decide": operates and may_decide(run),
         "may_cancel": operates and run.state in CANCELLABLE,
         "may_retry": operates and run.state == RunState.FAILED and failed is not None,
         "may_clean_up": operates and may_clean_up(run),

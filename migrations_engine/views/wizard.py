@@ -19,6 +19,8 @@ from migrations_engine import pipeline
 from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.settings_path import leaf
 from migrations_engine.forms import LaunchForm
+from migrations_engine.models.run import MODES
+from migrations_engine.services.cutover import modes_of
 from migrations_engine.services.launch import launch_arguments
 from migrations_engine.services.lookup import find
 from migrations_engine.services.plan import plan_make
@@ -33,6 +35,7 @@ from personas.models import Department, Persona
 from templates_app.models import MigrationTemplate
 
 ACCEPT = "accept-"
+MODE_NAMES = dict(MODES)
 STEPS = (("vm", "Machine"), ("persona", "Persona"), ("template", "Template"), ("plan", "Plan"))
 
 
@@ -215,7 +218,8 @@ def show_plan(request, chosen):
 
 def _first(chosen) -> dict:
     target = default_target(department=chosen.vm.department, by=chosen.by)
-    return {"target": str(target.pk) if target else "", "overrides": ""}
+    fits = next((mode for mode, why in modes_of(chosen.vm).items() if not why), "")
+    return {"target": str(target.pk) if target else "", "overrides": "", "mode": fits}
 
 
 def _planned(request, chosen, form):
@@ -242,6 +246,9 @@ def _planned(request, chosen, form):
         return plan_make(**arguments), None
     except BadInput as error:
         for field, told in error.errors.items():
+            if field == "mode":
+                form.add_error("mode", told)
+                continue
             form.add_error(
                 _field(form, field), told if field in form.fields else [f"{field}: {text}" for text in told]
             )
@@ -282,6 +289,7 @@ def plan_context(plan) -> dict:
         "launch_key": uuid.uuid4(),
         "concern_groups": concern_groups(plan.concerns),
         "blockers": plan.blockers,
+        "modes_out": [(MODE_NAMES[mode], why) for mode, why in document["modes"].items() if why],
         "warnings": [concern for concern in plan.concerns if concern["severity"] == Severity.WARNING],
         "changes": changes_left(plan, repeated),
         "timeout_s": leaf(document["merged"]["merged"], "post_migration.timeout_s", 600),

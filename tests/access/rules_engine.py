@@ -14,6 +14,7 @@ ENGINE: dict[str, Rule] = {
         for page in ("confirm", "rollback", "finalize", "clean_up")
     },
     "migrations_engine:target_orphans": Rule("target", get="admin", write=None),
+    "migrations_engine:run_decide": ask("run", "operator", kwargs={"choice": "retry"}),
     "migrations_engine:migratedvm_list": read(""),
     "migrations_engine:migratedvm_detail": read("migrated"),
     "migrations_engine:migratedvm_console": read("migrated"),
@@ -28,6 +29,7 @@ ENGINE: dict[str, Rule] = {
         receipt=read("run"),
         support=Rule("run", get="operator", write=None),
         **{verb: act("run", "operator") for verb in ("cancel", "retry", "confirm", "rollback", "finalize", "clean_up")},
+        decide=act("run", "operator", body={"choice": "retry"}),
     ),
     **resource(
         "migrated-vm",

@@ -16,7 +16,9 @@ from analyzer.models.usage import Metric
 from config.celery import app
 from migrations_engine import pipeline
 from migrations_engine.domain.machine import Result
-from migrations_engine.models import MigrationRun
+from migrations_engine.domain.states import STEPS, RunState
+from migrations_engine.domain.terms import Mode
+from migrations_engine.models import Cutover, MigrationRun, StepRun
 from migrations_engine.services.wave_members import member_update, members_add
 from migrations_engine.services.waves import wave_create, window_add
 from migrations_engine.services.webhooks import webhook_create, webhook_test
@@ -41,6 +43,7 @@ class Site:
     estate: Estate
     run: MigrationRun
     failed: MigrationRun
+    deciding: MigrationRun
     rows: dict[str, object]
 
     def paths(self) -> list[str]:
@@ -95,7 +98,20 @@ def make_site(folder: Path, world: World, monkeypatch) -> Site:
     failed = pipeline.run_start(**estate.launch())
     world.on.clear()
     factories.make_vm(estate.department, source=estate.vm.source, name="not-scanned")
-    return Site(admin, estate, run, failed, _rows(admin, estate, run))
+    return Site(admin, estate, run, failed, _deciding(estate, run), _rows(admin, estate, run))
+
+
+def _deciding(estate: Estate, like: MigrationRun) -> MigrationRun:
+    """A cutover whose source does not go off."""
+    now, vm = timezone.now(), factories.make_vm(estate.department, source=estate.vm.source, name="stubborn")
+    columns = {
+        name: getattr(like, name)
+        for name in ("department", "template", "persona", "target", "plan", "plan_sha256", "created_by")
+    }
+    run = MigrationRun.objects.create(vm=vm, state=RunState.DECIDING, mode=Mode.CUTOVER, started_at=now, **columns)
+    StepRun.objects.bulk_create(StepRun(run=run, name=name, order=order) for order, name in enumerate(STEPS))
+    Cutover.objects.create(run=run, power_before="on", asked_at=now, decide_by=now + timedelta(hours=1))
+    return run
 
 
 def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:

@@ -31,7 +31,8 @@ def site(transactional_db, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE_DARK], ids=str, indirect=True)
 def test_every_page_is_accessible_and_fits_its_screen(page, screen, login, watch, site):
-    paths = [*site.paths(), f"/migrations/{site.failed.pk}/"]
+    deciding = f"/migrations/{site.deciding.pk}/"
+    paths = [*site.paths(), f"/migrations/{site.failed.pk}/", deciding, f"{deciding}decide/force/"]
     assert len(paths) > 50, paths
     login(site.admin)
     troubles = {}

@@ -23,6 +23,7 @@ from rich.table import Table
 from analyzer.models import VirtualMachine
 from migrations_engine import pipeline, runner
 from migrations_engine.domain.states import STEPS, RunState
+from migrations_engine.domain.terms import Mode, Terms
 from migrations_engine.models import MigrationRun, RunEvent, TargetEndpoint
 from migrations_engine.services.launch import launch_arguments
 from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
@@ -57,6 +58,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--override", type=Path, metavar="FILE", help="settings document (YAML or JSON)")
         parser.add_argument("--target", metavar="ID", help="id or exact name")
+        parser.add_argument(
+            "--mode", choices=list(Mode), default=Mode.COLD, help="cutover shuts a running machine down at the end"
+        )
         parser.add_argument(
             "--as", dest="user", metavar="USER", help="who does it; the first superuser if left out"
         )
@@ -102,7 +106,7 @@ class Command(BaseCommand):
         }
         if options["target"]:
             asked["target"] = named(TargetEndpoint.objects.visible_to(by), options["target"], "target")
-        arguments = launch_arguments(asked, by=by)
+        arguments = launch_arguments(asked, by=by) | {"terms": Terms(mode=Mode(options["mode"]))}
         # inline, nothing is sent: no worker shall take the steps from us
         return (run_create if options["inline"] else pipeline.run_start)(**arguments)
 
