@@ -6,7 +6,6 @@ import json
 import os
 import re
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,9 +133,16 @@ def convert(
     part: Part | None = None,
 ) -> None:
     """Writes `copy` anew, sparse, to the medium. `progress` is told bytes of `size`. Raises CopyFailed."""
-    _write(source, source_format, copy, copy_format, size, progress, part)
-    with _reaching_the_medium(copy):
-        pass
+    copy.unlink(missing_ok=True)
+    copy.touch(mode=0o600)
+    command = ("qemu-img", "convert", "-p", "-W", "-m", "16", "-O", copy_format, _named(source_format, part), "/copy")
+    # qcow2 has tables of its own; the limit is there to bound what a hostile image can make us write
+    limits = Limits(file_bytes=size + size // 8 + 64 * 2**20)
+    job = Sandboxed(command, read={"/source": source}, write={"/copy": copy}, limits=limits)
+    ended = _watched(job, size, progress)
+    if ended.exit_code:
+        raise CopyFailed(f"{source.name} could not be copied: {_why(ended)}")
+    _synced(copy)
 
 
 def copy_compared(
@@ -148,13 +154,9 @@ def copy_compared(
     progress: Progress,
     part: Part | None = None,
 ) -> None:
-    """As `convert`, then every byte of both is read once more and compared, while the disk is still writing.
-
-    Raises CopyFailed, CopyMismatch.
-    """
-    _write(source, source_format, copy, copy_format, size, _first_part(progress), part)
-    with _reaching_the_medium(copy):
-        compare(source, source_format, copy, copy_format, size, _last_part(progress), part)
+    """As `convert`, then both are read once more and compared. Raises CopyFailed, CopyMismatch."""
+    convert(source, source_format, copy, copy_format, size, _first_part(progress), part)
+    compare(source, source_format, copy, copy_format, size, _last_part(progress), part)
     if _virtual_bytes(copy, copy_format) != size:
         raise _changed(source)
 
@@ -177,26 +179,6 @@ def _first_part(progress: Progress) -> Progress:
 
 def _last_part(progress: Progress) -> Progress:
     return lambda done, total: progress((total * COMPARE_SHARE + done) // (COMPARE_SHARE + 1), total)
-
-
-def _write(
-    source: Path,
-    source_format: str,
-    copy: Path,
-    copy_format: str,
-    size: int,
-    progress: Progress,
-    part: Part | None,
-) -> None:
-    copy.unlink(missing_ok=True)
-    copy.touch(mode=0o600)
-    command = ("qemu-img", "convert", "-p", "-W", "-m", "16", "-O", copy_format, _named(source_format, part), "/copy")
-    # qcow2 has tables of its own; the limit is there to bound what a hostile image can make us write
-    limits = Limits(file_bytes=size + size // 8 + 64 * 2**20)
-    job = Sandboxed(command, read={"/source": source}, write={"/copy": copy}, limits=limits)
-    ended = _watched(job, size, progress)
-    if ended.exit_code:
-        raise CopyFailed(f"{source.name} could not be copied: {_why(ended)}")
 
 
 def compare(
@@ -234,27 +216,9 @@ def _watched(job: Sandboxed, size: int, progress: Progress) -> sandbox.Ended:
         raise CopyFailed(str(error)) from error
 
 
-@contextmanager
-def _reaching_the_medium(path: Path) -> Iterator[None]:
-    """What the block does and the writing out of `path` go on at the same time; both are done when it ends well.
-
-    What the block raises does not wait for the disk. Raises CopyFailed.
-    """
-    failures: list[OSError] = []
-    writing = threading.Thread(target=_sync, args=(path, failures), daemon=True)
-    writing.start()
-    yield
-    writing.join()
-    if failures:
-        raise CopyFailed(f"{path.name} could not be written to the disk: {failures[0]}") from failures[0]
-
-
-def _sync(path: Path, failures: list[OSError]) -> None:
-    try:
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-    except OSError as error:
-        failures.append(error)
+def _synced(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager
