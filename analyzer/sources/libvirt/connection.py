@@ -32,10 +32,10 @@ from analyzer.sources.ssh_tunnel import Tunnel, tunnel
 ASK_S = 30.0  # libvirtd answers in milliseconds, unless a guest's monitor hangs
 MOST_BYTES = 32 << 20
 _KINDS = (  # what virsh says → what a caller may want to catch
-    (re.compile(r"failed to get domain|Domain not found|no domain with matching", re.I), "gone"),
+    (re.compile(r"failed to get domain|Domain not found|no domain with matching|no nwfilter", re.I), "gone"),
     (re.compile(r"no storage (pool|vol)|Storage (pool|volume) not found|network not found|failed to get (pool|vol)|"
                 r"No such file or directory: '?/", re.I), "gone"),
-    (re.compile(r"already exists", re.I), "exists"),
+    (re.compile(r"already exists|exists already", re.I), "exists"),
     (re.compile(r"is not running|domain is not active", re.I), "not_running"),
     (re.compile(r"is already (active|running)", re.I), "running"),
     (re.compile(r"agent is not (connected|responding|configured|available)|Guest agent", re.I), "agent"),
@@ -95,7 +95,7 @@ class Hypervisor:
         except OSError as error:
             raise Failed(f"virsh cannot be started: {error.strerror}.", "other") from None
         if ended.returncode:
-            raise _failed(words[0], ended.stderr)
+            raise failed(words[0], ended.stderr)
         if len(ended.stdout) > MOST_BYTES:
             raise Failed(
                 f"The hypervisor's answer to {words[0]} has more than {MOST_BYTES >> 20} MiB.", "other"
@@ -172,7 +172,7 @@ def connected(
         yield Hypervisor(address.through(str(way.open(address.socket))), folder, way)
 
 
-def _failed(verb: str, said: str) -> Failed:
+def failed(verb: str, said: str) -> Failed:
     lines = [line.strip().removeprefix("error: ").strip() for line in said.splitlines() if line.strip()]
     told = printable(": ".join(line.rstrip(":") for line in lines[-3:]), 400) or "it gave no reason"
     kind = next((name for pattern, name in _KINDS if pattern.search(said)), "other")
