@@ -90,6 +90,8 @@ class MachineSpec:
     security_groups: tuple[SecurityGroup, ...] = ()
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     forwards: tuple[Forward, ...] = ()
+    personas: tuple[str, ...] = ()  # for whom; kept with the machine where the target has a place for it
+    isolated: bool = False  # a rehearsal, whose source goes on under the same addresses
 
     def __post_init__(self):
         _require(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}", self.key) is not None, f"key: {self.key!r}")

@@ -2,7 +2,7 @@
 
 Worked example, the whole way of one run (every line may be said again after a crash; each *ensures*):
 
-    target = open_target("qemu", root=Path("var/machines"))
+    target = open_target("qemu", root=Path("var/machines"))     # one that is elsewhere: place=Place(...)
     disk = target.copy(run_id, SourceDisk(path="web01.qcow2", format="qcow2"), progress=on_bytes)
     target.copy_data(run_id, 1, SourceDisk(path="web01-data.vdi", format="vdi"), "qcow2")
     target.grow(disk, 20 * GIB)
@@ -118,6 +118,16 @@ class TargetInfo:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a target turned out to allow and to do when it was tried, not what it says of itself."""
+
+    accelerator: str = ""  # "kvm" where a guest lived on it, "tcg", "" where the target finds out by itself
+    enforces: frozenset[str] = frozenset()  # of: bandwidth, filters; both of the card, at the hypervisor
+    missing: tuple[str, ...] = ()  # rights and things that a run will need, each a sentence
+    notes: tuple[str, ...] = ()  # what is not enforced there and why
+
+
 class Target(Protocol):
     """SHALL: be safe to call again after a crash at any line; keep what it makes findable by `key`; never write to
     a source.
@@ -131,6 +141,9 @@ class Target(Protocol):
 
     def probe(self) -> TargetInfo:
         """What is here. May take seconds the first time; the answer is kept."""
+
+    def trial(self) -> Trial:
+        """Tries what a run will need, and leaves nothing behind. Seconds."""
 
     def access(self, facts: Facts) -> Access:
         """How the guest is talked to. Where an agent must be brought, what it takes is at hand afterwards."""

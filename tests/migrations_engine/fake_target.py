@@ -27,11 +27,13 @@ from migrations_engine.targets.base import (
     MachineMissing,
     PrepareRefused,
     TargetInfo,
+    Trial,
     no_keep_alive,
     no_progress,
 )
 
 GIB = 2**30
+TRIAL = Trial("kvm")
 NO_AGENT = Access("none", reason="nothing is installed in a played guest")
 
 
@@ -58,6 +60,7 @@ class World:
     written: ScriptOutput = field(default_factory=lambda: ScriptOutput("", False, "", False))
     source_sha256: str = "5" * 64
     free_bytes: int = 100 * GIB
+    trial: Trial = TRIAL
     memory_mib: int | None = None  # None: what the machine was given
     access: Access = NO_AGENT
     brought: tuple = ()
@@ -90,6 +93,10 @@ class FakeTarget:
     def probe(self):
         self._call("probe")
         return TargetInfo("fake 1", "kvm", 8, 16384, self.world.free_bytes, ("bios", "uefi"))
+
+    def trial(self):
+        self._call("trial")
+        return self.world.trial
 
     def access(self, facts):
         return BY_AGENT if facts.has_guest_agent else self.world.access

@@ -1,7 +1,9 @@
-"""What stands against a machine on this target, said before the run."""
+"""What stands against a machine on a target that runs QEMU, said before the run."""
+
+from collections.abc import Callable
 
 from analyzer.domain.facts import Facts
-from migrations_engine.domain.enforcement import enforcement
+from migrations_engine.domain.enforcement import USER_NETWORK, Network, enforcement
 from migrations_engine.domain.machine import Concern, MachineSpec
 from migrations_engine.targets.base import SpecRefused, TargetInfo
 from migrations_engine.targets.qemu.command import qemu_command
@@ -9,15 +11,32 @@ from migrations_engine.targets.qemu.command import qemu_command
 NEEDED_DRIVERS = {"virtio": ("virtio_blk",), "scsi": ("virtio_scsi", "sd_mod"), "sata": ("ahci", "sd_mod")}
 
 
+def refused_by_qemu(spec: MachineSpec) -> str:
+    """Why QEMU on this machine cannot make such a one; "" where it can."""
+    try:
+        qemu_command(spec, "raw", {}, "tcg", data=[f"disk{n}.raw" for n in range(1, spec.data_disks + 1)])
+    except SpecRefused as error:
+        return str(error)
+    return ""
+
+
 def concerns(
-    spec: MachineSpec, facts: Facts, info: TargetInfo, kernel: str | None = None
+    spec: MachineSpec,
+    facts: Facts,
+    info: TargetInfo,
+    kernel: str | None = None,
+    *,
+    network: Network = USER_NETWORK,
+    refused: Callable[[MachineSpec], str] = refused_by_qemu,
 ) -> tuple[Concern, ...]:
-    """`kernel` is the one that will boot, None for the disk's default."""
-    found = [*_fits(spec, info), *_models(spec), *_drivers(spec, facts, kernel)]
-    found += _installable(facts, kernel)
+    """`kernel` is the one that will boot, None for the disk's default. `refused`: why there can be no such machine."""
+    found = _fits(spec, info)
+    if reason := refused(spec):
+        found.append(Concern("critical", "devices", reason))
+    found += [*_drivers(spec, facts, kernel), *_installable(facts, kernel)]
     found += [
         Concern("warning", row.setting, f"{row.value}: nobody enforces it: {row.how}")
-        for row in enforcement(spec, facts)
+        for row in enforcement(spec, facts, network)
         if row.by == "nobody"
     ]
     if info.accelerator == "tcg":
@@ -41,14 +60,6 @@ def _fits(spec: MachineSpec, info: TargetInfo) -> list[Concern]:
         text = f"{spec.firmware} firmware is not installed here (Debian package ovmf)"
         found.append(Concern("critical", "firmware", text))
     return found
-
-
-def _models(spec: MachineSpec) -> list[Concern]:
-    try:
-        qemu_command(spec, "raw", {}, "tcg", data=[f"disk{n}.raw" for n in range(1, spec.data_disks + 1)])
-    except SpecRefused as error:
-        return [Concern("critical", "devices", str(error))]
-    return []
 
 
 def _installable(facts: Facts, version: str | None) -> list[Concern]:

@@ -23,7 +23,14 @@ from migrations_engine.domain.machine import (
     SecurityGroup,
     Status,
 )
-from migrations_engine.targets.base import KeepAlive, MachineMissing, SpecRefused, TargetInfo, no_keep_alive
+from migrations_engine.targets.base import (
+    KeepAlive,
+    MachineMissing,
+    SpecRefused,
+    TargetInfo,
+    Trial,
+    no_keep_alive,
+)
 from migrations_engine.targets.qemu import boot, process, qmp
 from migrations_engine.targets.qemu.accelerator import accelerator
 from migrations_engine.targets.qemu.agent import Agent
@@ -35,6 +42,8 @@ from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.forwards import allocate
 from migrations_engine.targets.qemu.guest import InGuest
 from migrations_engine.targets.qemu.workbench import KEY, Workbench, finished_disk
+
+PROGRAMS = ("qemu-system-x86_64", "qemu-img", "bwrap", "debugfs", "sfdisk")
 
 
 class QemuTarget(Workbench, InGuest):
@@ -68,6 +77,14 @@ class QemuTarget(Workbench, InGuest):
             firmwares=("bios", "uefi") if ovmf() else ("bios",),
             detail=found.reason,
         )
+
+    def trial(self) -> Trial:
+        """Its accelerator was tried by booting; the folder and the programs are what else a run needs."""
+        found = self.probe().accelerator
+        missing = [f"the program {name}" for name in PROGRAMS if shutil.which(name) is None]
+        if not os.access(self.root, os.W_OK):
+            missing.append(f"the right to write below {self.root}")
+        return Trial(found, missing=tuple(missing))
 
     def check(self, spec: MachineSpec, facts: Facts, kernel: str | None = None) -> tuple[Concern, ...]:
         return concerns(spec, facts, self.probe(), kernel)
@@ -204,9 +221,8 @@ def _spec(data: dict) -> MachineSpec:
         for group in data["security_groups"]
     )
     forwards = tuple(Forward(**forward) for forward in data["forwards"])
-    return MachineSpec(
-        **{**data, "devices": tuple(data["devices"]), "security_groups": groups, "forwards": forwards}
-    )
+    lists = {name: tuple(data.get(name, ())) for name in ("devices", "personas")}  # records of before name nobody
+    return MachineSpec(**{**data, **lists, "security_groups": groups, "forwards": forwards})
 
 
 def _available_mib() -> int:
