@@ -1,10 +1,12 @@
-"""Does the machine do what it is for? Asked through its forwarded ports and, where that cannot tell, inside the guest.
+"""Does the machine do what it is for? Asked through its forwarded ports and, where there are none, inside the guest.
 
 A user-mode network accepts every connection on our side and drops it when the guest refuses: so a TCP check wants the
 connection to stay open, or to say something, and the port to be listened on in the guest.
 """
 
+import base64
 import http.client
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -47,6 +49,23 @@ LISTENING = """#!/bin/sh
 # state 0A is LISTEN; the local address ends with the port in hex
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port=$(printf '%04X' {port}) \
 '$4 == "0A" {{ n = split($2, a, ":"); if (a[n] == port) print a[1] }}'
+exit 0
+"""
+NO_WAY_TO_SPEAK = 69  # EX_UNAVAILABLE of sysexits.h
+# what is said stands on stdin; an answer may be cut by the script's own bounds
+SPEAK = """#!/bin/sh
+ask() {{ echo '{request}' | base64 -d; }}
+if command -v python3 >/dev/null; then
+    ask | python3 -c 'import socket, sys
+s = socket.create_connection(("127.0.0.1", {port}), {seconds})
+s.sendall(sys.stdin.buffer.read())
+while data := s.recv(65536): sys.stdout.buffer.write(data)'
+elif command -v bash >/dev/null; then
+    ask | timeout {seconds} bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; cat >&3; cat <&3'
+elif command -v nc >/dev/null; then
+    (ask; sleep 1) | timeout {seconds} nc 127.0.0.1 {port}
+else exit 69
+fi
 exit 0
 """
 LOOPBACK = ("0100007F", "00000000000000000000000001000000")
@@ -98,15 +117,32 @@ def _http(target, ref, wanted, keep_alive) -> Row:
     text = wanted.get("text")
     asked = f"GET {path} answers {status}" + (f" with {text!r}" if text else "")
     host_port = ref.forwards.get(f"tcp/{port}")
-    if host_port is None:
-        return _row(wanted, asked, f"port {port} is not forwarded", False)
+    place = f"127.0.0.1:{host_port}" if host_port else f"port {port}, asked inside the guest"
     try:
-        found, body = _get(host_port, path, ref.name or "localhost")
+        if host_port:
+            found, body = _get(host_port, path, ref.name or "localhost")
+        else:
+            found, body = _get_inside(target, ref, port, path, keep_alive)
     except (OSError, http.client.HTTPException) as error:
-        return _row(wanted, asked, f"127.0.0.1:{host_port}: {error or type(error).__name__}", False)
+        return _row(wanted, asked, f"{place}: {error or type(error).__name__}", False)
     lacks = bool(text) and text not in body
-    said = f"{found} on 127.0.0.1:{host_port}" + (" without the text" if lacks else "")
+    said = f"{found} on {place}" + (" without the text" if lacks else "")
     return _row(wanted, asked, said, found == status and not lacks)
+
+
+def _get_inside(target, ref, port: int, path: str, keep_alive) -> tuple[int, str]:
+    """Where no port of the guest is forwarded to here. Raises HTTPException."""
+    request = f"GET {path} HTTP/1.0\r\nHost: {ref.name or 'localhost'}\r\nConnection: close\r\n\r\n"
+    encoded = base64.b64encode(request.encode("utf-8", "replace")).decode()
+    script = SPEAK.format(port=port, seconds=CONNECT_S, request=encoded)
+    result = target.run(ref, script, AGENT_S, keep_alive=keep_alive)
+    if result.exit_code == NO_WAY_TO_SPEAK:
+        raise http.client.HTTPException("the guest has no program that could ask (nc, bash, python3)")
+    head, _, body = result.stdout.replace("\r\n", "\n").partition("\n\n")
+    answered = re.match(r"HTTP/1\.[01] (\d{3})", head)
+    if answered is None:
+        raise http.client.HTTPException("nothing in the guest answers in HTTP")
+    return int(answered[1]), body
 
 
 def _get(port: int, path: str, host: str) -> tuple[int, str]:

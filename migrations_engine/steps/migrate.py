@@ -116,10 +116,11 @@ def _move(work: Work, facts) -> Move:
 
 
 def _labelled(spec: MachineSpec, work: Work) -> MachineSpec:
-    """A rehearsal's machine says at the target what it is, so that nobody takes it for the real one."""
+    """The machine says at the target for whom it was made; a rehearsal's, that nobody may take it for the real one."""
+    personas = tuple(persona["name"] for persona in work.plan["personas"])
     if not work.run.is_test:
-        return spec
-    return replace(spec, tags={**spec.tags, TEST_TAG: work.key})
+        return replace(spec, personas=personas)
+    return replace(spec, personas=personas, tags={**spec.tags, TEST_TAG: work.key}, isolated=True)
 
 
 def _machine(work: Work, move: Move) -> MachineRef:

@@ -102,11 +102,28 @@ def test_page_must_answer_with_its_status(path, verdict):
     assert found[0] == verdict
 
 
-def test_page_that_is_not_forwarded_is_told():
-    assert check({"kind": "http", "port": 80, "path": "/", "status": 200}, {}) == (
-        "fail",
-        "port 80 is not forwarded",
-    )
+@pytest.mark.parametrize(
+    ("guest", "expected"),
+    [
+        (Guest("HTTP/1.0 200 OK\r\nServer: x\r\n\r\n<p>hello"), ("pass", "200 on port 80, asked inside the guest")),
+        (Guest("HTTP/1.1 503 No\r\n\r\nhello"), ("fail", "503 on port 80, asked inside the guest")),
+        (
+            Guest("HTTP/1.1 200 OK\r\nX: hello\r\n\r\nbye"),
+            ("fail", "200 on port 80, asked inside the guest without the text"),
+        ),
+        (Guest(""), ("fail", "port 80, asked inside the guest: nothing in the guest answers in HTTP")),
+        (
+            Guest("", exit_code=69),
+            (
+                "fail",
+                "port 80, asked inside the guest: the guest has no program that could ask (nc, bash, python3)",
+            ),
+        ),
+    ],
+)
+def test_page_that_is_not_forwarded_is_asked_inside_the_guest(guest, expected):
+    wanted = {"kind": "http", "port": 80, "path": "/", "status": 200, "text": "hello"}
+    assert check(wanted, {}, guest) == expected
 
 
 @pytest.mark.parametrize(("exit_code", "verdict"), [(0, "pass"), (3, "fail")])
