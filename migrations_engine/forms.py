@@ -4,6 +4,7 @@ from django import forms
 from django.conf import settings
 from django.db import models
 
+from analyzer.domain.libvirt_address import EXAMPLES
 from analyzer.models import VirtualMachine
 from migrations_engine.domain.terms import LONGEST_MINUTES, TermsError, terms_of
 from migrations_engine.domain.webhooks import ListenerKind
@@ -41,6 +42,46 @@ class TargetForm(forms.ModelForm):
         self.fields["department"].empty_label = "The organisation" if by.is_superuser else None
         if self.instance.pk and not self.instance._state.adding:
             del self.fields["kind"], self.fields["department"]
+
+
+class HypervisorForm(forms.Form):
+    address = forms.CharField(max_length=500, label="Connection URI", help_text=f"For example {EXAMPLES}.")
+    pool = forms.CharField(
+        max_length=100,
+        initial="default",
+        label="Storage pool",
+        help_text="Disks are uploaded to it. A pool of files: of type dir, fs or netfs.",
+    )
+    network = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text="A libvirt network for the machine's card. Empty: user-mode networking, with no way in.",
+    )
+    private_key = forms.CharField(
+        required=False,
+        max_length=20_000,
+        strip=False,
+        label="Private key",
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
+        help_text="For a hypervisor elsewhere: without a passphrase. It is kept encrypted and never shown again.",
+    )
+    password = forms.CharField(
+        required=False,
+        max_length=200,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Instead of a private key.",
+    )
+
+    def __init__(self, *args, has_secret: bool, **kwargs):
+        super().__init__(*args, **kwargs)
+        if has_secret:
+            for name in ("private_key", "password"):
+                self.fields[name].help_text += " Empty: the one that is kept stays."
+
+    def told_refused(self, errors: dict[str, list[str]]) -> None:
+        for name, told in errors.items():
+            self.add_error(name if name in self.fields else None, told)
 
 
 class LaunchForm(forms.Form):

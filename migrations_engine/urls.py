@@ -1,6 +1,16 @@
 from django.urls import path
 
-from migrations_engine.views import commitment, machines, runs, targets, wave_members, waves, webhooks, wizard
+from migrations_engine.views import (
+    commitment,
+    hypervisors,
+    machines,
+    runs,
+    targets,
+    wave_members,
+    waves,
+    webhooks,
+    wizard,
+)
 
 app_name = "migrations_engine"
 urlpatterns = [
@@ -53,6 +63,9 @@ urlpatterns = [
     path("targets/new/", targets.target_create, name="target_create"),
     path("targets/<uuid:pk>/", targets.target_detail, name="target_detail"),
     path("targets/<uuid:pk>/orphans/", targets.target_orphans, name="target_orphans"),
+    path("targets/<uuid:pk>/hypervisor/", hypervisors.target_hypervisor, name="target_hypervisor"),
+    path("targets/<uuid:pk>/check/", hypervisors.target_check, name="target_check"),
+    path("targets/<uuid:pk>/confirm-key/", hypervisors.target_confirm_key, name="target_confirm_key"),
     path("targets/<uuid:pk>/edit/", targets.target_edit, name="target_edit"),
     path("targets/<uuid:pk>/delete/", targets.target_delete, name="target_delete"),
 ]

@@ -9,9 +9,15 @@ from rest_framework.response import Response
 
 from migrations_engine import pipeline
 from migrations_engine.api.fields import VerificationSerializer
+from migrations_engine.api.hypervisors import (
+    HostKeySerializer,
+    HypervisorSetSerializer,
+    HypervisorStateSerializer,
+    hypervisor_state,
+)
 from migrations_engine.filters import MigratedVMFilter, TargetFilter
 from migrations_engine.models import MigratedVM, TargetEndpoint
-from migrations_engine.services import migrated, targets
+from migrations_engine.services import hypervisors, migrated, targets
 from migrations_engine.services.orphans import orphans
 from migrations_engine.services.power import POWER
 from personas.api.base import DepartmentField, OwnedViewSet
@@ -133,6 +139,12 @@ class OrphansSerializer(serializers.Serializer):
     missing = OrphanSerializer(many=True, help_text="In the ledger, not at the target.")
 
 
+class TargetCheckSerializer(TargetStateSerializer):
+    enforces = serializers.ListField(child=serializers.CharField())
+    missing = serializers.ListField(child=serializers.CharField(), help_text="What a run would lack there.")
+    notes = serializers.ListField(child=serializers.CharField())
+
+
 class TargetViewSet(OwnedViewSet):
     queryset = TargetEndpoint.objects.select_related("department")
     serializer_class = TargetSerializer
@@ -151,3 +163,43 @@ class TargetViewSet(OwnedViewSet):
     @action(detail=True)
     def orphans(self, request, pk=None):
         return Response(orphans(target=self.get_object(), by=request.user))
+
+    @extend_schema(
+        request=None,
+        responses=TargetCheckSerializer,
+        summary="Check the connection: what a run needs is tried there; plans go by what was found",
+    )
+    @action(detail=True, methods=["post"])
+    def check(self, request, pk=None):
+        return Response(hypervisors.target_check(target=self.get_object(), by=request.user))
+
+    @extend_schema(responses=HypervisorStateSerializer, summary="Where the hypervisor is, and who logs in")
+    @action(detail=True, methods=["get"], filter_backends=[], pagination_class=None)
+    def hypervisor(self, request, pk=None):
+        return Response(hypervisor_state(self.get_object()))
+
+    @extend_schema(
+        request=HypervisorSetSerializer,
+        responses=HypervisorStateSerializer,
+        summary="Say where the hypervisor is, and how to log in",
+    )
+    @hypervisor.mapping.put
+    def hypervisor_put(self, request, pk=None):
+        target = self.get_object()
+        asked = HypervisorSetSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        hypervisors.hypervisor_set(target=target, by=request.user, **asked.validated_data)
+        return Response(hypervisor_state(target))
+
+    @extend_schema(
+        request=HostKeySerializer,
+        responses=HypervisorStateSerializer,
+        summary="Trust the host key that a person has compared",
+    )
+    @action(detail=True, methods=["post"], url_path="confirm-key", url_name="confirm-key")
+    def confirm_key(self, request, pk=None):
+        target = self.get_object()
+        asked = HostKeySerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        hypervisors.host_key_confirm(target=target, by=request.user, **asked.validated_data)
+        return Response(hypervisor_state(target))

@@ -1,7 +1,7 @@
 from migrations_engine.models.cutover import Cutover
 from migrations_engine.models.migrated import CreatedResource, MigratedVM
 from migrations_engine.models.run import MigrationRun, RunEvent, StepRun
-from migrations_engine.models.target import TargetEndpoint
+from migrations_engine.models.target import Hypervisor, TargetEndpoint
 from migrations_engine.models.wave import Dispatcher, Wave, WaveMember, WavePolicy, WaveWindow
 from migrations_engine.models.webhook import Webhook, WebhookDelivery
 
@@ -9,6 +9,7 @@ __all__ = [
     "CreatedResource",
     "Cutover",
     "Dispatcher",
+    "Hypervisor",
     "MigratedVM",
     "MigrationRun",
     "RunEvent",

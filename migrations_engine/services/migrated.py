@@ -10,6 +10,7 @@ from django.utils import timezone
 from migrations_engine.domain.machine import MachineRef
 from migrations_engine.domain.states import RUN_AT_WORK, RunState
 from migrations_engine.models import MigratedVM, MigrationRun
+from migrations_engine.models.target import QEMU
 from migrations_engine.services import ledger
 from migrations_engine.services.events import storable
 from migrations_engine.services.targets import open_endpoint
@@ -80,7 +81,9 @@ def machines_resume(tell: Callable[[MigratedVM], None]) -> None:
 
 
 def _present():
-    return MigratedVM.objects.filter(removed_at__isnull=True).exclude(run__state__in=RUN_AT_WORK)
+    """Machines of this computer: those at another hypervisor do not stop with it."""
+    here = MigratedVM.objects.filter(removed_at__isnull=True, run__target__kind=QEMU)
+    return here.exclude(run__state__in=RUN_AT_WORK)
 
 
 def migrated_vm_remove(*, migrated_vm: MigratedVM, by) -> MigratedVM:

@@ -1,25 +1,49 @@
 """Target endpoints: rows, and the drivers behind them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
 
-from migrations_engine.models import MigrationRun, TargetEndpoint, Wave
+from analyzer.sources.ssh import Door, Login
+from migrations_engine.models import Hypervisor, MigrationRun, TargetEndpoint, Wave
 from migrations_engine.targets.base import Target, TargetError
+from migrations_engine.targets.libvirt.place import Place
 from migrations_engine.targets.registry import open_target
 from personas.errors import InUse, Refused
 from personas.models import Department, Role
 from personas.services.access import require
 from personas.services.audit import record
+from personas.services.secret_box import unseal
 
 LOCAL_NAME = "This machine"
 
 
 def open_endpoint(endpoint: TargetEndpoint) -> Target:
-    """The driver of a target. Everything that it makes is kept below DISKS_DIR."""
-    return open_target(endpoint.kind, root=settings.DISKS_DIR)
+    """The driver of a target. Everything that it makes here is kept below DISKS_DIR."""
+    place = place_of(endpoint) if endpoint.is_libvirt else None
+    return open_target(endpoint.kind, root=settings.DISKS_DIR, place=place)
+
+
+def place_of(endpoint: TargetEndpoint) -> Place:
+    """With its secret in clear. What keeps it from being asked is told to whoever asks."""
+    row = Hypervisor.objects.filter(target=endpoint).first()
+    if row is None:
+        return Place(None, "", problem="Nobody has said yet where this hypervisor is.")
+    kept = {"accelerator": row.accelerator, "enforces": frozenset(row.enforces)}
+    here = Place(row.parsed, row.pool, row.network, **kept)
+    if not row.is_remote:
+        return here
+    if not row.pinned_key:
+        return replace(here, problem="Nobody has confirmed its host key yet: check the connection.")
+    try:
+        secret = unseal(row.credential)
+    except Refused as error:
+        return replace(here, problem=error.message)
+    is_key = row.credential_kind == "key"
+    login = Login(here.address.username, secret if is_key else "", "" if is_key else secret)
+    return replace(here, login=login, door=Door(here.address.host, here.address.port, row.pinned_key))
 
 
 def default_target(*, department: Department | None, by) -> TargetEndpoint | None:

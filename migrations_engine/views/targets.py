@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from migrations_engine.filters import TargetFilter
 from migrations_engine.forms import TargetForm
-from migrations_engine.models import MigratedVM, TargetEndpoint
+from migrations_engine.models import Hypervisor, MigratedVM, TargetEndpoint
 from migrations_engine.services import targets
 from migrations_engine.services.orphans import orphans
 from migrations_engine.views.refusals import may_administer, refusals_as_messages, require_admin
@@ -52,6 +52,7 @@ def target_detail(request, pk):
     context = {
         "target": target,
         "state": state_of(target),
+        "hypervisor": Hypervisor.objects.filter(target=target).first(),
         "machines": machines.select_related("run")[:PAGE_ROWS],
         "machine_count": machines.count(),
         "may_administer": may_administer(request.user, target.department),
@@ -87,7 +88,8 @@ def target_create(request):
     if request.method == "POST" and form.is_valid():
         target = _saved(request, form, lambda: targets.target_create(**form.cleaned_data, by=request.user))
         if target is not None:
-            return redirect("migrations_engine:target_detail", pk=target.pk)
+            page = "target_hypervisor" if target.is_libvirt else "target_detail"
+            return redirect(f"migrations_engine:{page}", pk=target.pk)
     context = {"form": form, "submit_label": "Create", "cancel_url": reverse("migrations_engine:target_list")}
     return render(request, "migrations_engine/target_form.html", context)
 
