@@ -82,9 +82,12 @@ class Libvirtd:
 
     def kill_daemon(self) -> None:
         """SIGKILL to libvirtd; a new one takes over its guests. Returns when the old one is gone."""
-        for pid in _below(self.server.process.pid):
-            if _program(pid) == "libvirtd":
-                os.kill(pid, signal.SIGKILL)
+        for pid in self.daemons():
+            os.kill(pid, signal.SIGKILL)
+
+    def daemons(self) -> list[int]:
+        """The process id of libvirtd alone."""
+        return [pid for pid in _below(self.server.process.pid) if _program(pid) == "libvirtd"]
 
     def answers(self) -> bool:
         if not self.socket.exists():

@@ -33,6 +33,8 @@ PACKAGES = (
     Package("bench_v2v", "libnbd-bin", "nbdcopy: what virt-v2v copies with"),
     Package("bench_v2v", "virt-v2v", "the peer of a whole move"),
     Package("test", "chromium", "the browser of the journeys"),
+    Package("test", "iproute2", "the cards and limits of a network that tests make"),
+    Package("test", "iptables", "the filters of that hypervisor's network"),
     Package("test", "libvirt-clients", "virsh: asks hypervisors; an installation with libvirt needs it as well"),
     Package("test", "libvirt-daemon", "the private hypervisor that machines are taken from and brought to"),
     Package("test", "libvirt-daemon-driver-qemu", "that hypervisor's way to QEMU"),

@@ -3,8 +3,10 @@
 import pytest
 from django.conf import settings
 
+from analyzer.domain.libvirt_address import parse_libvirt_address
 from config.quickstart.guests import build_guest
 from migrations_engine.domain.machine import SourceDisk
+from migrations_engine.targets.libvirt.place import Place
 from migrations_engine.targets.registry import open_target
 from tests.libvirtd import libvirtd
 
@@ -56,3 +58,20 @@ def own_instance(django_db_blocker, own_machines):
 
     with django_db_blocker.unblock(), instance.own_database():
         yield
+
+
+@pytest.fixture(scope="module")
+def place(libvirt, tmp_path_factory):
+    """The private hypervisor as an endpoint names it, with a pool of its own."""
+    libvirt.virsh("pool-create-as", "machines", "dir", "--target", str(tmp_path_factory.mktemp("pool")))
+    yield Place(parse_libvirt_address(libvirt.uri), "machines")
+    libvirt.virsh("pool-destroy", "machines")
+
+
+@pytest.fixture(scope="module")
+def libvirt_target(place, tmp_path_factory):
+    """The private hypervisor as a target, without a network; nothing of it is left behind."""
+    target = open_target("libvirt", root=tmp_path_factory.mktemp("workbench"), place=place)
+    yield target
+    for machine in target.machines():
+        target.destroy(machine.key)

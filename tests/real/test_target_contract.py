@@ -1,4 +1,4 @@
-"""What the protocol promises, asked of the played target and of the real one alike: a fake that lies hides defects."""
+"""What the protocol promises, asked of the played target and of the real ones alike: a fake that lies hides defects."""
 
 import pytest
 
@@ -10,14 +10,14 @@ SPEC = MachineSpec(key="contract", name="web01", vcpus=1, memory_mib=256, tags={
 BOOT_S = 240
 
 
-@pytest.fixture(scope="module", params=["played", "real"])
+@pytest.fixture(scope="module", params=["played", "qemu", "libvirt_target"])
 def target(request, tmp_path_factory):
     if request.param == "played":
         before, FakeTarget.world = FakeTarget.world, World()
         yield FakeTarget(root=tmp_path_factory.mktemp("machines"))
         FakeTarget.world = before
         return
-    yield request.getfixturevalue("qemu")
+    yield request.getfixturevalue(request.param)
 
 
 def test_target_keeps_its_promises(target, tiny):

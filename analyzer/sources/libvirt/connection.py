@@ -61,7 +61,7 @@ class Said:
     stderr: str
 
     def failed(self, verb: str) -> Failed:
-        return _failed(verb, self.stderr)
+        return failed(verb, self.stderr)
 
 
 @dataclass
