@@ -4,7 +4,6 @@ from django import forms
 from django.conf import settings
 from django.db import models
 
-from analyzer.domain.libvirt_address import EXAMPLES
 from analyzer.models import VirtualMachine
 from migrations_engine.domain.terms import LONGEST_MINUTES, TermsError, terms_of
 from migrations_engine.domain.webhooks import ListenerKind
@@ -45,7 +44,11 @@ class TargetForm(forms.ModelForm):
 
 
 class HypervisorForm(forms.Form):
-    address = forms.CharField(max_length=500, label="Connection URI", help_text=f"For example {EXAMPLES}.")
+    address = forms.CharField(
+        max_length=500,
+        label="Connection URI",
+        help_text="For example qemu+ssh://user@host/system; of this machine qemu:///system, or a socket.",
+    )
     pool = forms.CharField(
         max_length=100,
         initial="default",

@@ -15,6 +15,7 @@ from migrations_engine.targets.libvirt.place import Place
 
 ASK_S = 60.0
 PATIENCE_S = 60  # a libvirtd that was killed is started again by its service manager within seconds
+HURRY_S = 3  # somebody waits for a page
 PAUSE_S = 0.5
 
 
@@ -57,7 +58,7 @@ class Link:
         return subprocess.Popen(command, env=libvirt.environment(), stderr=subprocess.PIPE, **options)
 
     def _asked(self, question: Callable, patient: bool):
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + (PATIENCE_S if patient else HURRY_S)
         while True:
             try:
                 return question(self._connected())
@@ -66,7 +67,7 @@ class Link:
                 if kind != "unreachable":
                     raise LibvirtFailed(str(error), kind) from error
                 self._lost()
-                if not patient or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     raise LibvirtFailed(str(error), kind) from error
             time.sleep(PAUSE_S)
 

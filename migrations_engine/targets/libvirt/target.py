@@ -183,7 +183,7 @@ class LibvirtTarget(Workbench, InGuest):
             self._start(uuid)
         else:
             self._stop(ref, 0 if hard else timeout_s)
-        return self.status(ref)
+        return Status("off" if self._state(uuid) in OFF else "on")
 
     def _start(self, uuid: str) -> None:
         if self._state(uuid) == "paused":
@@ -231,9 +231,8 @@ class LibvirtTarget(Workbench, InGuest):
         self._start(uuid)
 
     def status(self, ref: MachineRef) -> Status:
-        try:
-            uuid = self._uuid(ref)
-            state = self._state(uuid)
+        try:  # not patiently: a page waits for the answer
+            state = self._state(self._uuid(ref, patient=False), patient=False)
         except MachineMissing:
             return Status("missing")
         if state in OFF:
@@ -357,27 +356,27 @@ class LibvirtTarget(Workbench, InGuest):
             return str(error)
         return ""
 
-    def _uuid(self, ref: MachineRef) -> str:
-        if not KEY.fullmatch(ref.key) or self._mark(ref.key) is None:
+    def _uuid(self, ref: MachineRef, patient: bool = True) -> str:
+        if not KEY.fullmatch(ref.key) or self._mark(ref.key, patient) is None:
             raise MachineMissing(f"no machine here carries {ref.key}")
         return str(machine_uuid(ref.key))
 
-    def _mark(self, key: str) -> Mark | None:
-        found = self._mark_of_domain(str(machine_uuid(key)))
+    def _mark(self, key: str, patient: bool = True) -> Mark | None:
+        found = self._mark_of_domain(str(machine_uuid(key)), patient)
         return found if found and found.key == key else None
 
-    def _mark_of_domain(self, uuid: str) -> Mark | None:
+    def _mark_of_domain(self, uuid: str, patient: bool = True) -> Mark | None:
         """None where there is no such domain, or one that is not ours."""
         try:
-            return parse_mark(self.link.xml("metadata", uuid, marks.NAMESPACE))
+            return parse_mark(self.link.xml("metadata", uuid, marks.NAMESPACE, patient=patient))
         except LibvirtFailed as error:
             if error.kind == "gone" or "metadata" in str(error):
                 return None
             raise
 
-    def _state(self, uuid: str) -> str:
+    def _state(self, uuid: str, patient: bool = True) -> str:
         try:
-            return self.link.ask("domstate", uuid)
+            return self.link.ask("domstate", uuid, patient=patient)
         except LibvirtFailed as error:
             if error.kind == "gone":
                 raise MachineMissing(f"the machine {uuid} is gone") from error

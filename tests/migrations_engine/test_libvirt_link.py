@@ -1,0 +1,83 @@
+"""What becomes of questions to a libvirt that is away, or says no."""
+
+import pytest
+
+from analyzer.sources.libvirt.connection import Failed
+from migrations_engine.targets.libvirt import link
+from migrations_engine.targets.libvirt.agent import LibvirtAgent
+from migrations_engine.targets.libvirt.link import LibvirtFailed, Link
+from migrations_engine.targets.libvirt.place import Place
+
+
+class Played:
+    """Answers in turn; an exception is raised."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def ask(self, *words, **options):
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+AWAY = Failed("Failed to connect socket", "unreachable")
+
+
+@pytest.fixture
+def played(monkeypatch):
+    def linked(*answers):
+        hypervisor = Played(*answers)
+        monkeypatch.setattr(Link, "_connected", lambda self: hypervisor)
+        monkeypatch.setattr(link, "PAUSE_S", 0)
+        return Link(Place(None, "default"))
+
+    return linked
+
+
+def test_libvirt_that_is_started_again_is_asked_again(played):
+    assert played(AWAY, AWAY, "running").ask("domstate", "x") == "running"
+
+
+def test_no_is_not_asked_twice(played):
+    with pytest.raises(LibvirtFailed) as refused:
+        played(Failed("no such domain", "gone"), "never").ask("domstate", "x")
+    assert refused.value.kind == "gone"
+
+
+def test_patience_ends(played, monkeypatch):
+    monkeypatch.setattr(link, "HURRY_S", -1)
+    with pytest.raises(LibvirtFailed, match="connect"):
+        played(AWAY, "late").ask("domstate", "x", patient=False)
+
+
+def test_place_that_cannot_be_asked_says_why():
+    with pytest.raises(LibvirtFailed, match="key was not confirmed"):
+        Link(Place(None, "default", problem="Its key was not confirmed.")).ask("version")
+
+
+def test_script_stands_in_no_list_of_processes_and_cannot_break_out_of_its_quotes(monkeypatch):
+    typed = []
+
+    def type_(self, line, timeout_s):
+        typed.append(line)
+        return '{"return": {"pid": 7, "exited": true, "exitcode": 0}}'
+
+    monkeypatch.setattr(Link, "type", type_)
+    agent = LibvirtAgent(Link(Place(None, "default")), "uuid")
+    assert agent.sh("echo 'a'; quit\nlist", "it's").exit_code == 0
+    assert all(line.count("'") == 2 and "\n" not in line for line in typed)
+
+
+def test_secret_typed_is_no_word_of_a_command(played, monkeypatch):
+    seen = []
+
+    class Ended:
+        stdout, stderr = b"virsh # qemu-agent-command\r<...\nanswer\nvirsh # \n", b""
+
+    monkeypatch.setattr(link.subprocess, "run", lambda command, **options: seen.append(command) or Ended)
+    hypervisor = type("H", (), {"uri": "test:///default", "environment": lambda self: {}})()
+    monkeypatch.setattr(Link, "_connected", lambda self: hypervisor)
+    assert Link(Place(None, "default")).type("qemu-agent-command x 'canary'") == "answer"
+    assert "canary" not in str(seen)
