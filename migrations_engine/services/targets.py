@@ -21,9 +21,12 @@ LOCAL_NAME = "This machine"
 
 
 def open_endpoint(endpoint: TargetEndpoint) -> Target:
-    """The driver of a target. Everything that it makes here is kept below DISKS_DIR."""
-    place = place_of(endpoint) if endpoint.is_libvirt else None
-    return open_target(endpoint.kind, root=settings.DISKS_DIR, place=place)
+    """The driver of a target. Everything that it makes here is kept below DISKS_DIR: machines of this one at once, what
+    is prepared for a hypervisor in a folder of that endpoint."""
+    if not endpoint.is_libvirt:
+        return open_target(endpoint.kind, root=settings.DISKS_DIR)
+    root = settings.DISKS_DIR / ".libvirt" / str(endpoint.pk)
+    return open_target(endpoint.kind, root=root, place=place_of(endpoint))
 
 
 def place_of(endpoint: TargetEndpoint) -> Place:

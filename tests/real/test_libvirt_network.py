@@ -5,14 +5,19 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from analyzer.domain.libvirt_address import parse_libvirt_address
+from analyzer.sources.ssh import Door, Login
 from migrations_engine.domain.machine import MachineSpec, Rule, SecurityGroup
+from migrations_engine.targets.base import TargetError
+from migrations_engine.targets.libvirt import trial
 from migrations_engine.targets.libvirt.place import Place
 from migrations_engine.targets.libvirt.target import LibvirtTarget
 from tests.libvirtd import libvirtd
+from tests.sshd import make_key, sshd
 
 NETWORK = "<network><name>lan</name><bridge name='mpbr0'/></network>"
 WEB = (SecurityGroup("web", (Rule("tcp", 80, 80),)),)
@@ -35,6 +40,26 @@ def lan():
         (server.folder / "pool").mkdir()
         server.virsh("pool-create-as", "machines", "dir", "--target", str(server.folder / "pool"))
         yield server
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Whether guests live on KVM is not what is asked here."""
+    monkeypatch.setattr(trial, "LIVES_S", 1)
+
+
+def test_hypervisor_elsewhere_is_tried_through_ssh(libvirt, place, tmp_path):
+    with sshd() as server:
+        where = f"qemu+ssh://{server.username}@127.0.0.1:{server.port}/system?socket={libvirt.socket}"
+        address = parse_libvirt_address(where)
+        login = Login(server.username, private_key=server.private_key)
+        door = Door(address.host, address.port, server.host_key)
+        elsewhere = Place(address, place.pool, login=login, door=door)
+        assert LibvirtTarget(root=tmp_path, place=elsewhere).trial().missing == ()
+        stranger = replace(elsewhere, door=replace(door, pinned=make_key(tmp_path / "other")))
+        with pytest.raises(TargetError, match="host key"):
+            LibvirtTarget(root=tmp_path, place=stranger).probe()
+    assert libvirt.virsh("vol-list", place.pool) == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="bridges and filters take root")

@@ -38,6 +38,7 @@ def test_target_keeps_its_promises(target, tiny):
     ref = target.create(SPEC, sealed)
     assert target.create(SPEC, sealed) == ref  # found by its key
     assert target.machines(SPEC.key) == (ref,)
+    assert SPEC.key in known_keys(target)
     assert target.status(ref).state == "off"
     assert target.power(ref, "on").state == "on"
     assert target.power(ref, "on").state == "on"
@@ -55,6 +56,13 @@ def test_target_keeps_its_promises(target, tiny):
     assert target.destroy(SPEC.key)
     assert target.destroy(SPEC.key) == ()
     assert target.machines(SPEC.key) == ()
+    assert SPEC.key not in known_keys(target)
     assert target.status(ref).state == "missing"
     with pytest.raises(MachineMissing):
         target.power(ref, "on")
+
+
+def known_keys(target) -> set[str]:
+    """By the cap where it has it."""
+    found = target.keys() if "keys" in target.caps else (ref.key for ref in target.machines())
+    return set(found)

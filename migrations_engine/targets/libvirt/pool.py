@@ -36,8 +36,15 @@ class Pool:
 
     def volumes(self, key: str) -> list[str]:
         """The names of those that carry `key`."""
+        return [name for name in self._names() if key_of_volume(name) == key]
+
+    def keys(self) -> set[str]:
+        """Those that some volume carries."""
+        return {key for name in self._names() if (key := key_of_volume(name))}
+
+    def _names(self) -> list[str]:
         rows = [line.split() for line in self.link.ask("vol-list", self.name).splitlines()]
-        return [row[0] for row in rows if row and key_of_volume(row[0]) == key]
+        return [row[0] for row in rows if row]
 
     def ensure_text(self, name: str) -> str:
         """The path of an empty volume for text, made where it is not there yet."""

@@ -67,6 +67,8 @@ class LibvirtTarget(Workbench, InGuest):
     caps: ClassVar[frozenset[str]] = frozenset(
         {
             "guest_exec",
+            "script_output",
+            "keys",
             "console",
             "security_groups",
             "qos",
@@ -168,6 +170,11 @@ class LibvirtTarget(Workbench, InGuest):
             seed,
             filter_name(spec.key) if spec.security_groups and self._network.filters else "",
         )
+
+    def keys(self) -> tuple[str, ...]:
+        uuids = self.link.ask("list", "--all", "--uuid").split()
+        domains = {mark.key for uuid in uuids if (mark := self._mark_of_domain(uuid))}
+        return tuple(sorted(domains | self.pool.keys() | set(self.workbench_keys())))
 
     def machines(self, key: str | None = None) -> tuple[MachineRef, ...]:
         if key is not None:

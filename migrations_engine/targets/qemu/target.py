@@ -123,10 +123,7 @@ class QemuTarget(Workbench, InGuest):
         return tuple(_ref(folder) for folder in folders if "spec" in folder.read())
 
     def keys(self) -> tuple[str, ...]:
-        if not self.root.is_dir():
-            return ()
-        folders = (entry for entry in self.root.iterdir() if entry.is_dir())
-        return tuple(sorted(entry.name for entry in folders if KEY.fullmatch(entry.name)))
+        return self.workbench_keys()
 
     def power(self, ref: MachineRef, want: PowerState, timeout_s: float = 60, hard: bool = False) -> Status:
         folder = self._made(ref)

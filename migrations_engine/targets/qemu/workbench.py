@@ -137,6 +137,13 @@ class Workbench:
 
     # -- finding things ------------------------------------------------------------------------------------------
 
+    def workbench_keys(self) -> tuple[str, ...]:
+        """Every key that something on this machine carries, half a copy too."""
+        if not self.root.is_dir():
+            return ()
+        folders = (entry for entry in self.root.iterdir() if entry.is_dir())
+        return tuple(sorted(entry.name for entry in folders if KEY.fullmatch(entry.name)))
+
     @property
     def _shelf(self) -> Path:
         """Packages for guests; its name is no key, so it is never taken for a machine."""
