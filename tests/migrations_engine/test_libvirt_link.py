@@ -3,6 +3,7 @@
 import pytest
 
 from analyzer.sources.libvirt.connection import Failed
+from migrations_engine.targets.base import AgentUnavailable, MachineFailed
 from migrations_engine.targets.libvirt import link
 from migrations_engine.targets.libvirt.agent import LibvirtAgent
 from migrations_engine.targets.libvirt.link import LibvirtFailed, Link
@@ -68,6 +69,20 @@ def test_script_stands_in_no_list_of_processes_and_cannot_break_out_of_its_quote
     agent = LibvirtAgent(Link(Place(None, "default")), "uuid")
     assert agent.sh("echo 'a'; quit\nlist", "it's").exit_code == 0
     assert all(line.count("'") == 2 and "\n" not in line for line in typed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("agent", AgentUnavailable), ("not_running", MachineFailed), ("gone", MachineFailed)]
+)
+def test_agent_may_come_back_and_a_stopped_machine_does_not(monkeypatch, kind, expected):
+    def type_(self, line, timeout_s):
+        raise LibvirtFailed("no", kind)
+
+    monkeypatch.setattr(Link, "type", type_)
+    agent = LibvirtAgent(Link(Place(None, "default")), "uuid")
+    with pytest.raises(expected):
+        agent.ask("guest-info")
+    assert not agent.answers()
 
 
 def test_secret_typed_is_no_word_of_a_command(played, monkeypatch):

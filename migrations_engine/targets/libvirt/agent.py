@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from migrations_engine.targets.base import AgentUnavailable
+from migrations_engine.targets.base import AgentUnavailable, MachineFailed
 from migrations_engine.targets.libvirt.link import LibvirtFailed, Link
 from migrations_engine.targets.qemu.agent import Agent, AgentRefused, Turn, answer
 
+STOPPED = ("not_running", "gone")  # an agent may come back, a machine that has stopped does not
 SAYS_NO = "unable to execute QEMU agent command"  # libvirt's words for an error that the agent itself answered
 
 
@@ -39,6 +40,8 @@ class LibvirtTurn:
                 f"qemu-agent-command {self.uuid} --timeout {seconds} '{quoted}'", timeout_s=seconds + 30
             )
         except LibvirtFailed as error:
+            if error.kind in STOPPED:
+                raise MachineFailed(f"the machine has stopped: {error}") from error
             kind = AgentRefused if SAYS_NO in str(error) else AgentUnavailable
             raise kind(f"the guest agent does not answer to {command}: {error}") from error
         return answer(command, json.loads(reply))
