@@ -131,7 +131,8 @@ def _rows(admin, estate: Estate, run: MigrationRun) -> dict[str, object]:
         **_wave(estate),
         "webhooks": _webhook(admin, estate),
         "personas": Persona.objects.get(name="DatabaseAdmin", department=None),
-        "scripts": estate.persona.post_migration_script,
+        "scripts": _script(estate),
+        "secrets": factories.make_secret("db-password", **owner),
         "departments": estate.department,
         "templates": estate.template,
         "tokens": ApiToken.objects.create(user=admin, name="monitoring", prefix="abcdef12", scopes=["read"]),
@@ -155,6 +156,18 @@ def _wave(estate: Estate) -> dict[str, object]:
         wave=wave, starts_at=now, ends_at=now + timedelta(hours=3), weekly=True, by=estate.operator
     )
     return {"waves": wave, "wave-members": member, "wave-windows": window}
+
+
+def _script(estate: Estate):
+    """With parameters of every kind."""
+    declared = [
+        {"name": "PORT", "kind": "integer", "default": 5432, "description": "Where the database listens."},
+        {"name": "TIER", "kind": "choice", "choices": ["small", "large"]},
+        {"name": "DEBUG", "kind": "boolean", "required": False},
+    ]
+    script = factories.make_script("report", body="echo $PORT $TIER", department=estate.department)
+    script.revisions.update(parameters=declared)
+    return script
 
 
 def _webhook(admin, estate: Estate):
