@@ -164,7 +164,7 @@ class SecretForm(RowForm):
         widget=forms.Textarea(attrs={"autocomplete": "off", "spellcheck": "false", "rows": 3}),
         strip=False,
         max_length=LONGEST,
-        help_text="At least 8 characters. Kept encrypted and never shown again; delivered to scripts in the guest only.",
+        help_text="At least 8 characters. Kept encrypted, never shown again, delivered to scripts in the guest only.",
     )
 
     class Meta:
