@@ -267,6 +267,7 @@ SPECTACULAR_SETTINGS = {
         "ScanStateEnum": "analyzer.models.scan.ScanState",
         "StepStateEnum": "migrations_engine.domain.states.StepState",
         "RunStateEnum": "migrations_engine.models.run.RUN_STATES",
+        "ListenerKindEnum": "migrations_engine.models.webhook.KINDS",
         "WebhookEventEnum": "migrations_engine.models.webhook.EVENTS",
         "DeliveryStateEnum": "migrations_engine.models.webhook.DELIVERY_STATES",
         "WaveStateEnum": "migrations_engine.models.wave.WAVE_STATES",

@@ -12,6 +12,7 @@ LABELS = {
     ListenerKind.WEBHOOK: "Another system (signed webhook)",
     ListenerKind.SERVICE: "People (mail, chat)",
 }
+KINDS = [(k.value, LABELS[k]) for k in ListenerKind]  # named in the OpenAPI document (config/settings.py)
 EVENTS = [(e.value, e.value) for e in Event if e != Event.TEST]
 
 
@@ -20,9 +21,7 @@ class Webhook(Owned):
     system is told by signed HTTP, people by a service that the operator allows."""
 
     name = models.CharField(max_length=80)
-    kind = models.CharField(
-        max_length=16, choices=[(k.value, LABELS[k]) for k in ListenerKind], default=ListenerKind.WEBHOOK
-    )
+    kind = models.CharField(max_length=16, choices=KINDS, default=ListenerKind.WEBHOOK)
     url = models.CharField(
         "address", max_length=500, help_text="Of a service for people: what may be shown of it."
     )
