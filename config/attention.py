@@ -81,7 +81,7 @@ def estate(user: Any, now: datetime) -> Estate:
 
 def attention(user: Any) -> Attention:
     unscanned = _machines(user).exclude(Exists(Scan.objects.filter(vm=OuterRef("pk"))))
-    suggestions = Recommendation.objects.visible_to(user).filter(state=RecommendationState.ACTIVE)
+    suggestions = _unanswered_suggestions(user)
     return Attention(
         running=list(_runs(user).filter(state__in=RUN_ALIVE).prefetch_related("steps")[:SHOWN]),
         failed=list(_unanswered_failures(user)[:SHOWN]),
@@ -91,6 +91,15 @@ def attention(user: Any) -> Attention:
         suggestions=list(suggestions.select_related("vm", "persona")[:SHOWN]),
         suggestion_count=suggestions.count(),
     )
+
+
+def _unanswered_suggestions(user: Any) -> QuerySet[Recommendation]:
+    """Those that nobody has answered, not even by migrating the machine as the persona that is suggested."""
+    followed = MigrationRun.objects.filter(
+        vm=OuterRef("vm"), persona=OuterRef("persona"), state=RunState.SUCCEEDED
+    )
+    active = Recommendation.objects.visible_to(user).filter(state=RecommendationState.ACTIVE)
+    return active.exclude(Exists(followed))
 
 
 def recent_runs(user: Any) -> QuerySet[MigrationRun]:

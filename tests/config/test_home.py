@@ -10,7 +10,7 @@ from config.navigation import GROUPS, USER_LINKS, url_or_blank
 from migrations_engine.domain.states import RUN_ENDED, RunState
 from migrations_engine.models import MigrationRun, TargetEndpoint
 from templates_app.models import MigrationTemplate
-from tests.factories import make_department, make_member, make_vm
+from tests.factories import make_department, make_member, make_persona, make_vm
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +90,16 @@ def test_an_open_suggestion_waits_for_an_answer(vm, anna):
         vm=vm, scan=scan, score=0.9, ranking=[], model_version="1", state="dismissed"
     )
     assert attention(anna).suggestion_count == 1
+
+
+def test_a_suggestion_that_was_followed_without_a_word_waits_for_nothing(vm, make_run, anna, finance):
+    scan = Scan.objects.create(vm=vm, state=ScanState.COMPLETE)
+    persona = make_persona(department=finance)
+    Recommendation.objects.create(vm=vm, scan=scan, persona=persona, score=0.9, ranking=[], model_version="1")
+    make_run(vm, RunState.FAILED, persona=persona)
+    assert attention(anna).suggestion_count == 1
+    make_run(vm, RunState.SUCCEEDED, persona=persona)
+    assert attention(anna).suggestion_count == 0
 
 
 def test_an_empty_instance_says_what_to_do_first(anna, finance):
