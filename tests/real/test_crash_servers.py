@@ -1,5 +1,8 @@
-"""Redis and PostgreSQL are killed while runs are under way: each run ends well, no step commits twice, nobody helps."""
+"""Redis is killed, Redis is emptied, PostgreSQL is killed and stopped `-m immediate` while runs are under way: each run
+ends well, no step commits twice, nobody helps."""
 
+import shutil
+import signal
 import time
 from contextlib import contextmanager
 
@@ -15,6 +18,7 @@ from migrations_engine.services.runs import run_create
 from tests.migrations_engine.conftest import world  # noqa: F401  a fixture
 from tests.migrations_engine.estate import make_estate
 from tests.real import instance
+from tests.real.promises import require_promises
 
 RUNS = 3
 
@@ -46,7 +50,7 @@ def patiently(question):
 @pytest.mark.once
 # a worker with messages in flight does not survive the loss of Redis (kombu 5.7 ends it with an AttributeError while it
 # gives them back): its supervisor starts it again, as the units in deploy/ do
-def test_runs_survive_kill_9_of_redis_and_of_postgresql(
+def test_runs_survive_killed_emptied_and_immediately_stopped_servers(
     redis_server,
     postgresql_server,
     django_db_blocker,
@@ -66,17 +70,12 @@ def test_runs_survive_kill_9_of_redis_and_of_postgresql(
             instance.wait_until(
                 lambda: steps.filter(state=StepState.RUNNING).exists(), "a step runs", said=worker.said
             )
-            redis_server.kill()
-            time.sleep(1)
-            redis_server.start()
-            instance.wait_until(
-                lambda: steps.filter(name="migrate", state=StepState.RUNNING).exists(),
-                "a copy runs",
-                said=worker.said,
-            )
-            postgresql_server.kill()
-            time.sleep(1)
-            postgresql_server.start()
+            restart(redis_server)
+            wait_for(steps.filter(name="migrate", state=StepState.RUNNING), "a copy runs", worker)
+            restart(postgresql_server)
+            wait_for(steps.filter(name="post_script", state=StepState.RUNNING), "a script runs", worker)
+            restart(redis_server, emptied=True)
+            restart_immediately(postgresql_server)
             instance.wait_until(
                 lambda: patiently(lambda: all(run.has_ended for run in runs.all())),
                 "all runs end",
@@ -84,5 +83,26 @@ def test_runs_survive_kill_9_of_redis_and_of_postgresql(
             )
         assert {run.state: run.root_cause for run in runs.all()} == {RunState.SUCCEEDED: ""}
         for run in runs.all():
-            told = [event.text for event in run.events.filter(text__endswith=" succeeded.")]
-            assert sorted(told) == sorted(f"{step.name} succeeded." for step in run.steps.all())
+            require_promises(run)
+
+
+def restart(server, *, emptied: bool = False) -> None:
+    """After a kill -9; `emptied`: what it had on disk is gone as well."""
+    server.kill()
+    if emptied:
+        for folder in server.folder.iterdir():
+            if folder.is_dir():
+                shutil.rmtree(folder)
+    time.sleep(1)
+    server.start()
+
+
+def restart_immediately(postgresql) -> None:
+    """As `pg_ctl restart -m immediate`: it throws everybody out, writes nothing, and recovers at its start."""
+    postgresql.process.send_signal(signal.SIGQUIT)
+    postgresql.process.wait()
+    postgresql.start()
+
+
+def wait_for(rows, what: str, worker) -> None:
+    instance.wait_until(lambda: patiently(rows.exists), what, said=worker.said)
