@@ -43,7 +43,8 @@ def source_prometheus_collect(request, pk):
 
     def act():
         report = usage_collect_now(source=source, by=request.user)
-        messages.success(request, f"{report['values']} values of {report['machines']} machines were stored.")
+        machines = "1 machine" if report["machines"] == 1 else f"{report['machines']} machines"
+        messages.success(request, f"{report['values']} values of {machines} were stored.")
 
     told(request, act)
     return redirect("analyzer:source_detail", pk=pk)
