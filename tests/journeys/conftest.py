@@ -73,10 +73,15 @@ def login(page):
 
 
 @pytest.fixture
-def workers(live_server):
+def worker_environment() -> dict[str, str]:
+    """What `workers` are told beside what every process of this test run is."""
+    return {"DATABASE_URL": _database_url()}
+
+
+@pytest.fixture
+def workers(live_server, worker_environment):
     """A worker and a clock on the database that the live server shows."""
-    environment = {"DATABASE_URL": _database_url()}
-    worker, clock = instance.worker(**environment), instance.clock(**environment)
+    worker, clock = instance.worker(**worker_environment), instance.clock(**worker_environment)
     with instance.running(worker, clock):
         yield worker
 

@@ -26,8 +26,7 @@ from personas.services.catalogue import catalogue_install
 from templates_app.services.starter_templates import starter_templates_install
 from tests import factories
 from tests.analyzer.workbooks import VINFO, vinfo, workbook
-from tests.journeys.test_migration import MIGRATION_MS, WORK_MS, _database_url
-from tests.real import instance
+from tests.journeys.test_migration import MIGRATION_MS, WORK_MS
 from tests.servers import Server, free_port, running
 from tests.sshd import sshd
 
@@ -64,10 +63,8 @@ def admin(images):
 
 
 @pytest.fixture
-def workers(live_server):
-    environment = {"DATABASE_URL": _database_url(), "OUTBOUND_PRIVATE_NETWORKS": "127.0.0.0/8"}
-    with instance.running(instance.worker(**environment), instance.clock(**environment)):
-        yield
+def worker_environment(worker_environment):
+    return worker_environment | {"OUTBOUND_PRIVATE_NETWORKS": "127.0.0.0/8"}
 
 
 @pytest.fixture(scope="module")
