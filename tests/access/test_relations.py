@@ -106,6 +106,12 @@ def own_wave(department):
     )
 
 
+def own_software_name(department):
+    from analyzer.models import SoftwareName
+
+    return SoftwareName.objects.create(department=department, name="mine-httpd", means="nginx")
+
+
 def own_webhook(department):
     from migrations_engine.models import Webhook
 
@@ -113,6 +119,7 @@ def own_webhook(department):
 
 
 OWN_ROWS = {
+    "software-name": own_software_name,
     "webhook": own_webhook,
     "wave": own_wave,
     "persona": lambda department: factories.make_persona(department=department),
