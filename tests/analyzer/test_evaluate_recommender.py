@@ -9,6 +9,8 @@ from analyzer.domain.evaluation import Judged, auroc, ece, f1, judge
 from analyzer.models import Recommendation, VirtualMachine
 from tests.factories import make_vm
 
+pytestmark = pytest.mark.once  # it makes a SQLite of its own, whatever the installation's database is
+
 BASE = "bash coreutils dpkg libc6 systemd openssh-server".split()
 
 
