@@ -195,7 +195,7 @@ def choose(page, vm, persona: str):
         page.get_by_role("link", name="Choose another").click()
         page.get_by_role("dialog").get_by_label("Persona").select_option(label=persona)
         page.get_by_role("dialog").get_by_role("button", name="Choose").click()
-    expect(page.get_by_text(f"is {persona} from now on.")).to_be_visible()
+    expect(page.get_by_text(re.compile(f"moves as {persona}")).first).to_be_visible()
 
 
 def see_what_was_learned(page):
