@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
-WIDTH = 2  # a guest under emulation keeps one core busy, and the smallest machine has two
+WIDTH = 2  # the smallest machine has two cores
 INTERRUPT_S = 60  # how long an interrupted part may take to clean up, QEMU guests included
 
 Part = TypeVar("Part")

@@ -1,4 +1,4 @@
-"""`python3 manage.py test`: everything that must hold, two parts at a time, with servers of its own.
+"""`python3 manage.py test`: everything that must hold, in one command, with servers of its own.
 
 python3 manage.py test                     all checks, then pytest on SQLite and on PostgreSQL + Redis
 python3 manage.py test PATH::NAME -x ...   just that pytest, on SQLite (--both: and on PostgreSQL + Redis)
@@ -79,7 +79,8 @@ def run_everything(chosen: list[str]) -> int:
                 suite.check(
                     "deployment settings", DEPLOY_CHECK, {**production(ours), "MIGRATION_PERSONAS_VAR": var}
                 )
-    suite.pytest_all(parts_of(chosen))
+    for side_by_side in parts_of(chosen):
+        suite.pytest_all(side_by_side)
     return suite.finish()
 
 
@@ -96,16 +97,18 @@ class Part:
         return private_dir(REPORTS) / f"{re.sub(r'[^a-z]+', '-', self.name.lower())}.xml"
 
 
-def parts_of(chosen: list[str]) -> list[Part]:
-    """What was chosen, on both databases; else everything, the guests and browsers apart: they take the longest."""
+def parts_of(chosen: list[str]) -> list[list[Part]]:
+    """What was chosen, on both databases; else everything. One list after the other, the parts of each side by side.
+
+    Guests and browsers have the machine to themselves: an emulated guest that shares its core may hang at its boot.
+    """
     if chosen:
-        return [Part("SQLite", chosen), Part("PostgreSQL", chosen, grown=True)]
+        return [[Part("SQLite", chosen)], [Part("PostgreSQL", chosen, grown=True)]]
     others = [f"--ignore={folder}" for folder in MACHINES]
     return [
-        Part("machines, SQLite", MACHINES),
-        Part("code, SQLite", others),
-        Part("machines, PostgreSQL", MACHINES, grown=True),
-        Part("code, PostgreSQL", others, grown=True),
+        [Part("code, SQLite", others), Part("code, PostgreSQL", others, grown=True)],
+        [Part("machines, SQLite", MACHINES)],
+        [Part("machines, PostgreSQL", MACHINES, grown=True)],
     ]
 
 
