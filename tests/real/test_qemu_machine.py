@@ -23,7 +23,6 @@ from migrations_engine.domain.machine import (
     SecurityGroup,
 )
 from migrations_engine.domain.script_delivery import delivered
-from migrations_engine.steps import acceptance
 from migrations_engine.targets.base import (
     AgentUnavailable,
     KernelUnavailable,
@@ -144,35 +143,6 @@ def test_a_script_that_prints_without_end_fills_neither_the_guests_disk_nor_us(q
 def test_a_script_that_kills_the_agent_still_gives_its_exit_code(qemu, machine):
     result = qemu.run(machine, "killall -KILL qemu-ga; sleep 1; echo survived; exit 3", 120)
     assert (result.exit_code, result.stdout) == (3, "survived\n")
-
-
-def test_an_agent_that_hangs_is_waited_for_so_long_and_loses_nothing(qemu, machine, monkeypatch):
-    script = """
-    until [ -e /root/hang ]; do sleep 0.1; done
-    (sleep 20; killall -CONT qemu-ga) &
-    killall -STOP qemu-ga; echo ran >> /root/hung; exit 4
-    """
-
-    def hang():  # said when the script has been started
-        qemu.run(machine, "touch /root/hang", 60)
-
-    with monkeypatch.context() as patience:
-        patience.setattr(jobs, "SILENCE_S", 1)
-        with pytest.raises(AgentUnavailable, match="does not answer"):
-            qemu.run(machine, script, 120, once_key="hangs", keep_alive=hang)
-    assert qemu.run(machine, script, 120, once_key="hangs").exit_code == 4
-    assert qemu.run(machine, "wc -l < /root/hung", 60).stdout == "1\n"
-
-
-def test_a_guest_without_network_is_talked_to_and_is_not_accepted(qemu, machine, monkeypatch):
-    monkeypatch.setattr(acceptance, "PATIENCE_S", 0)
-    qemu.run(machine, "ip link set eth0 down", 60)
-    try:
-        row = acceptance.check(qemu, machine, {"kind": "tcp", "port": 80}, lambda: None)
-    finally:
-        qemu.run(machine, "ip link set eth0 up", 60)
-    assert (row.setting, row.verdict) == ("acceptance tcp 80", "fail")
-    assert row.found  # in words: see the root cause of a run
 
 
 def test_what_a_script_writes_can_be_read_by_services(qemu, machine):
