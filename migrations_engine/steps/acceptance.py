@@ -1,7 +1,7 @@
 """Does the machine do what it is for? Asked through its forwarded ports and, where there are none, inside the guest.
 
-A user-mode network accepts every connection on our side and drops it when the guest refuses: so a TCP check wants the
-connection to stay open, or to say something, and the port to be listened on in the guest.
+A user-mode network accepts every connection on our side, drops it when the guest refuses, and keeps it open when the
+guest is silent: so a TCP check wants to hear something, or to be told that the guest has taken the connection.
 """
 
 import base64
@@ -46,7 +46,10 @@ else
 fi
 """
 LISTENING = """#!/bin/sh
-# state 0A is LISTEN; the local address ends with the port in hex
+# state 0A is LISTEN; the local address ends with the port in hex; bit 0 of the flags: somebody has set the card up
+for card in /sys/class/net/*; do
+    [ "${{card##*/}}" = lo ] || [ $(($(cat "$card/flags") & 1)) = 0 ] || echo up
+done
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port=$(printf '%04X' {port}) \
 '$4 == "0A" {{ n = split($2, a, ":"); if (a[n] == port) print a[1] }}'
 exit 0
@@ -87,29 +90,44 @@ def check(target: Target, ref: MachineRef, wanted: dict[str, Any], keep_alive: K
 
 
 def _tcp(target, ref, wanted, keep_alive) -> Row:
-    port = wanted["port"]
-    addresses = target.run(ref, LISTENING.format(port=port), AGENT_S, keep_alive=keep_alive).stdout.split()
-    asked = "accepts connections"
+    """A connection that the guest has taken is all that is asked; what is wrong is asked inside the guest."""
+    port, asked = wanted["port"], "accepts connections"
+    host_port = ref.forwards.get(f"tcp/{port}")
+    if host_port:
+        found, holds = _connect(target, ref, host_port)
+        if holds:
+            return _row(wanted, asked, found, True)
+    told = target.run(ref, LISTENING.format(port=port), AGENT_S, keep_alive=keep_alive).stdout.split()
+    addresses = [word for word in told if word != "up"]
     if not addresses:
         return _row(wanted, asked, f"nothing in the guest listens on {port}", False)
     if all(address in LOOPBACK for address in addresses):
         return _row(wanted, asked, f"only the guest's own loopback listens on {port}", False)
-    return _row(wanted, asked, *_connect(ref.forwards.get(f"tcp/{port}")))
+    if "up" not in told:
+        return _row(wanted, asked, f"listening on {port}, but no network card of the guest is up", False)
+    if host_port:
+        return _row(wanted, asked, found, False)
+    return _row(wanted, asked, "listening in the guest; the port is not forwarded", True)
 
 
-def _connect(host_port: int | None) -> tuple[str, bool]:
-    if host_port is None:
-        return "listening in the guest; the port is not forwarded", True
+def _connect(target, ref, host_port: int) -> tuple[str, bool]:
+    place = f"127.0.0.1:{host_port}"
     try:
         with socket.create_connection(("127.0.0.1", host_port), timeout=CONNECT_S) as connection:
             connection.settimeout(HOLD_S)
-            if connection.recv(1) == b"":
-                return f"127.0.0.1:{host_port} hangs up at once", False
-    except TimeoutError:
-        pass  # it stays open and waits for us to speak: that is what most services do
+            return _held(connection, place, lambda: target.accepted(ref, host_port))
     except OSError as error:
-        return f"127.0.0.1:{host_port}: {error.strerror or error}", False
-    return f"answers on 127.0.0.1:{host_port}", True
+        return f"{place}: {error.strerror or error}", False
+
+
+def _held(connection: socket.socket, place: str, accepted: Callable[[], bool]) -> tuple[str, bool]:
+    try:
+        if connection.recv(1) == b"":
+            return f"{place} hangs up at once", False
+    except TimeoutError:  # it waits for us to speak, as most services do; or there is nobody
+        if not accepted():
+            return f"{place} is forwarded, and the guest does not answer there", False
+    return f"answers on {place}", True
 
 
 def _http(target, ref, wanted, keep_alive) -> Row:

@@ -216,6 +216,9 @@ class Target(Protocol):
     def wait_ready(self, ref: MachineRef, timeout_s: float, keep_alive: KeepAlive = no_keep_alive) -> None:
         """Returns when the guest answers. Raises AgentUnavailable, MachineFailed."""
 
+    def accepted(self, ref: MachineRef, host_port: int) -> bool:
+        """Whether the guest itself has taken a connection that is open at this forward of `ref` now."""
+
     def run(
         self,
         ref: MachineRef,

@@ -198,6 +198,9 @@ class FakeTarget:
         self._call("wait_ready")
         keep_alive()
 
+    def accepted(self, ref, host_port):
+        return self._machine(ref.key).state == "on"
+
     def run(self, ref, script, timeout_s, once_key=None, keep_alive=no_keep_alive):
         self._call("run", once_key)
         if once_key is None:

@@ -19,10 +19,14 @@ def impatient(monkeypatch):
 
 
 class Guest:
-    """Answers each script with the same output."""
+    """Answers each script with the same output; takes the connections that are forwarded to it, or does not."""
 
-    def __init__(self, stdout="", exit_code=0):
+    def __init__(self, stdout="", exit_code=0, accepts=True):
         self.result = Result(exit_code, stdout, "", 0.1)
+        self.accepts = accepts
+
+    def accepted(self, ref, host_port):
+        return self.accepts
 
     def run(self, ref, script, timeout_s, once_key=None, keep_alive=None):
         return self.result
@@ -47,7 +51,7 @@ def listener(behave):
 
 def check(wanted, forwards, guest=None):
     row = acceptance.check(
-        guest or Guest("00000000"), MachineRef("fake", "k", "web01", forwards), wanted, lambda: None
+        guest or Guest("up\n00000000"), MachineRef("fake", "k", "web01", forwards), wanted, lambda: None
     )
     return row.verdict.value, row.found
 
@@ -56,6 +60,32 @@ def test_service_that_waits_for_its_client_is_accepted():
     kept = []
     with listener(kept.append) as port:
         assert check({"kind": "tcp", "port": 5432}, {"tcp/5432": port})[0] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("up\n00000000", "is forwarded, and the guest does not answer there"),
+        ("00000000", "listening on 5432, but no network card of the guest is up"),
+        ("up", "nothing in the guest listens on 5432"),
+    ],
+)
+def test_connection_that_the_guest_never_took_is_not_accepted(told, found):
+    kept = []
+    with listener(kept.append) as port:
+        verdict, said = check({"kind": "tcp", "port": 5432}, {"tcp/5432": port}, Guest(told, accepts=False))
+    assert (verdict, said.removeprefix(f"127.0.0.1:{port} ")) == ("fail", found)
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "found"),
+    [
+        ("up\n00000000", "pass", "listening in the guest; the port is not forwarded"),
+        ("00000000", "fail", "listening on 5432, but no network card of the guest is up"),
+    ],
+)
+def test_port_that_is_not_forwarded_is_asked_for_inside_the_guest(told, verdict, found):
+    assert check({"kind": "tcp", "port": 5432}, {}, Guest(told)) == (verdict, found)
 
 
 def test_service_that_speaks_first_is_accepted():

@@ -23,6 +23,7 @@ from migrations_engine.domain.machine import (
     SecurityGroup,
 )
 from migrations_engine.domain.script_delivery import delivered
+from migrations_engine.steps import acceptance
 from migrations_engine.targets.base import (
     AgentUnavailable,
     KernelUnavailable,
@@ -145,6 +146,42 @@ def test_a_script_that_kills_the_agent_still_gives_its_exit_code(qemu, machine):
     assert (result.exit_code, result.stdout) == (3, "survived\n")
 
 
+def test_an_agent_that_hangs_is_waited_for_so_long_and_loses_nothing(qemu, machine, monkeypatch):
+    script = """
+    echo ran >> /root/hung
+    until [ -e /root/hang ]; do sleep 0.1; done
+    sleep 1; killall -STOP qemu-ga; sleep 10; killall -CONT qemu-ga
+    exit 4
+    """
+
+    def hang():  # said when the script has been started; its end is not waited for
+        qemu.agent(machine).ask("guest-exec", path="/bin/touch", arg=["/root/hang"])
+
+    with monkeypatch.context() as patience:
+        patience.setattr(jobs, "SILENCE_S", 1)
+        patience.setattr(jobs, "ANSWER_S", 2)
+        with pytest.raises(AgentUnavailable, match="does not answer"):
+            qemu.run(machine, script, 120, once_key="hangs", keep_alive=hang)
+    assert qemu.run(machine, script, 120, once_key="hangs").exit_code == 4
+    assert qemu.run(machine, "wc -l < /root/hung", 60).stdout == "1\n"
+
+
+def accepted(qemu, machine, port: int) -> tuple[str, str]:
+    row = acceptance.check(qemu, machine, {"kind": "tcp", "port": port}, lambda: None)
+    return row.verdict.value, row.found
+
+
+def test_a_port_is_accepted_when_the_guest_takes_the_connection_not_when_qemu_does(qemu, machine, monkeypatch):
+    assert accepted(qemu, machine, 80) == ("pass", f"answers on 127.0.0.1:{machine.forwards['tcp/80']}")
+    monkeypatch.setattr(acceptance, "PATIENCE_S", 0)
+    assert accepted(qemu, machine, 81) == ("fail", "nothing in the guest listens on 81")
+    qemu.run(machine, "ip link set eth0 down", 60)
+    try:
+        assert accepted(qemu, machine, 80) == ("fail", "listening on 80, but no network card of the guest is up")
+    finally:
+        qemu.run(machine, "ip link set eth0 up", 60)
+
+
 def test_what_a_script_writes_can_be_read_by_services(qemu, machine):
     result = qemu.run(machine, "umask", 60)
     assert result.stdout.strip() == "0022"
@@ -226,13 +263,16 @@ def test_killing_the_worker_neither_stops_the_machine_nor_loses_the_exit_code(qe
     assert (result.exit_code, result.stdout) == (7, "1\n")
 
 
-def test_filters_are_loaded_read_back_and_hold(qemu, machine):
+def test_filters_are_loaded_read_back_and_hold(qemu, machine, monkeypatch):
+    monkeypatch.setattr(acceptance, "PATIENCE_S", 0)
     qemu.run(machine, "busybox httpd -p 81 -h /var/www/html", 30)
     assert fetch(machine.forwards["tcp/81"]) is not None
     applied = qemu.apply_security_groups(machine, (WEB,))
     assert applied.ok, applied.detail
     assert fetch(machine.forwards["tcp/80"]) is not None
     assert fetch(machine.forwards["tcp/81"]) is None
+    found = f"127.0.0.1:{machine.forwards['tcp/81']} is forwarded, and the guest does not answer there"
+    assert accepted(qemu, machine, 81) == ("fail", found)
 
 
 def fetch(port: int) -> bytes | None:

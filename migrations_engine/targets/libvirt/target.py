@@ -266,6 +266,9 @@ class LibvirtTarget(Workbench, InGuest):
                 )
             time.sleep(LOOK_S)
 
+    def accepted(self, ref: MachineRef, host_port: int) -> bool:
+        return False  # no port is forwarded to a machine here
+
     # -- settings ------------------------------------------------------------------------------------------------
 
     def apply_security_groups(self, ref: MachineRef, groups: tuple[SecurityGroup, ...]) -> Applied:

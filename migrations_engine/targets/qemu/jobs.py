@@ -26,6 +26,7 @@ TIMED_OUT = 124  # as coreutils' timeout
 KEPT_BYTES = 128 * 1024  # of each end of an output; what lies between is counted and left out
 MOST_KIB = 16 * 1024  # of an output on the guest's disk: past this its middle goes, so that the disk does not fill
 SILENCE_S = 90  # how long an agent may be away while a script runs (it may restart it, or load the machine)
+ANSWER_S = 30  # for one look at a script
 GRACE_S = 15  # the guest's own watchdog ends a script; after this long past its limit we stop asking
 
 START = r"""
@@ -147,7 +148,7 @@ def _wait(agent: Agent, job: str, patience_s: float, keep_alive: KeepAlive) -> l
     while True:
         keep_alive()
         try:
-            state = agent.sh(STATE, job, timeout_s=30).stdout.split()
+            state = agent.sh(STATE, job, timeout_s=ANSWER_S).stdout.split()
             heard = time.monotonic()
         except AgentUnavailable:
             state = ["silent"]

@@ -31,7 +31,7 @@ from migrations_engine.targets.base import (
     Trial,
     no_keep_alive,
 )
-from migrations_engine.targets.qemu import boot, process, qmp
+from migrations_engine.targets.qemu import boot, process, qmp, usernet
 from migrations_engine.targets.qemu.accelerator import accelerator
 from migrations_engine.targets.qemu.agent import Agent
 from migrations_engine.targets.qemu.boot import Boot, agent_of
@@ -159,6 +159,9 @@ class QemuTarget(Workbench, InGuest):
         folder = self._made(ref)
         watched = replace(self._boot(folder), exclusively=lambda: folder.locked(keep_alive))
         watched.wait_ready(timeout_s, keep_alive)
+
+    def accepted(self, ref: MachineRef, host_port: int) -> bool:
+        return usernet.is_taken(self._made(ref).path / "qmp.sock", host_port)
 
     def tag(self, ref: MachineRef, tags: dict[str, str]) -> Applied:
         folder = self._made(ref)
