@@ -124,6 +124,26 @@ def test_a_script_that_takes_too_long_is_ended_with_all_it_started(qemu, machine
     assert "sleep 4711" not in processes(qemu, machine)
 
 
+CGROUPS = "mkdir -p /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup"
+
+
+@pytest.mark.parametrize("kept_by", ["variable", "group"])
+def test_what_left_the_scripts_process_group_is_ended_with_it(qemu, machine, kept_by):
+    hidden = "env -i " if kept_by == "group" else ""
+    script = f"trap '' TERM; {hidden}setsid sleep 4712 & setsid sh -c '{hidden}sleep 4712 & sleep 4712' & sleep 4712"
+    if kept_by == "group":
+        assert qemu.run(machine, CGROUPS, 60).exit_code == 0
+    try:
+        result = qemu.run(machine, script, 2)
+        assert (result.exit_code, result.timed_out) == (124, True)
+        assert "sleep 4712" not in processes(qemu, machine)
+        groups = qemu.run(machine, "ls -d /sys/fs/cgroup/migration-personas.*", 60).stdout
+        assert len(groups.split()) == (kept_by == "group")  # that of this question
+    finally:
+        if kept_by == "group":
+            qemu.run(machine, "umount -l /sys/fs/cgroup", 60)
+
+
 def test_a_flood_of_output_is_bounded_and_says_so(qemu, machine):
     result = qemu.run(machine, "yes x | head -c 2000000; echo the end", 120)
     assert result.exit_code == 0
@@ -154,8 +174,11 @@ def test_an_agent_that_hangs_is_waited_for_so_long_and_loses_nothing(qemu, machi
     exit 4
     """
 
-    def hang():  # said when the script has been started; its end is not waited for
-        qemu.agent(machine).ask("guest-exec", path="/bin/touch", arg=["/root/hang"])
+    asked = []
+
+    def hang():  # said when the script has been started: once, and its end is not waited for
+        if not asked:
+            asked.append(qemu.agent(machine).ask("guest-exec", path="/bin/touch", arg=["/root/hang"]))
 
     with monkeypatch.context() as patience:
         patience.setattr(jobs, "SILENCE_S", 1)

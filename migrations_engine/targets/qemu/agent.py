@@ -150,7 +150,10 @@ def _exec_arguments(script: str, arguments: tuple[str, ...], text: str) -> dict:
 def _wait(turn: Turn, deadline: float, pid: int) -> Executed:
     pause = POLL_FIRST_S
     while True:
-        state = turn.ask("guest-exec-status", {"pid": pid}, deadline)
+        try:
+            state = turn.ask("guest-exec-status", {"pid": pid}, deadline)
+        except AgentRefused as error:  # one that was started anew knows nothing of what another one began
+            raise AgentUnavailable(f"the guest agent was started anew meanwhile: {error}") from error
         if state["exited"]:
             # a death by signal has no exitcode; 128 + signal is what a shell says
             code = state.get("exitcode", 128 + state.get("signal", 0))

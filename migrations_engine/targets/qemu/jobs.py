@@ -40,16 +40,38 @@ mkdir "$job" 2>/dev/null || { rm "$draft"; echo known; exit 0; }
 mv "$draft" "$job/script"
 chmod 700 "$job/script"
 cat /proc/sys/kernel/random/boot_id > "$job/boot_id"
-setsid /bin/sh -c "$3" watch "$job" "$limit" "$4" "$5" </dev/null >/dev/null 2>&1 &
+setsid /bin/sh -c "$3" watch "$job" "$limit" "$4" "$5" "$6" </dev/null >/dev/null 2>&1 &
 echo started
 """
+# Ends what a script has started, also what has left its process group: by its control group where the guest has them
+# (version 2), else by the variable that it hands on. A process that gets rid of both is out of our sight.
+END_ALL = r"""
+group=/sys/fs/cgroup/migration-personas.${job##*/} mark=MIGRATION_PERSONAS_JOB=$job/
+end_all() {
+    kill -KILL "-$pid"
+    if [ -e "$group/cgroup.procs" ]; then
+        echo 1 > "$group/cgroup.kill" || kill -KILL $(cat "$group/cgroup.procs")
+        return
+    fi
+    for round in 1 2 3 4 5; do  # it may go on forking meanwhile
+        found=
+        for each in /proc/[0-9]*; do
+            case $(tr '\000' '\n' < "$each/environ") in *"$mark"*) kill -KILL "${each##*/}" && found=yes ;; esac
+        done
+        [ "$found" ] || return
+    done
+} 2>/dev/null
+"""
+IN_GROUP = r"""{ echo 0 > "$0/cgroup.procs" || rmdir "$0"; } 2>/dev/null; exec "$@" """
 WATCH = r"""
-job=$1 limit=$2 kept=$3 most=$4
+job=$1 limit=$2 kept=$3 most=$4 in_group=$5
+""" + END_ALL + r"""
 cd /
 umask 022  # our own files lie in folders of 0700; what a script writes, services must be able to read
 if [ "$(head -c 2 "$job/script")" = '#!' ]; then set -- "$job/script"; else set -- /bin/sh "$job/script"; fi
 read -r began rest < /proc/uptime
-setsid "$@" >"$job/stdout" 2>"$job/stderr" </dev/null &
+[ ! -e /sys/fs/cgroup/cgroup.procs ] || mkdir "$group" 2>/dev/null
+env "$mark" setsid /bin/sh -c "$in_group" "$group" "$@" >"$job/stdout" 2>"$job/stderr" </dev/null &
 pid=$!
 echo "$pid" > "$job/pid"
 (
@@ -79,6 +101,8 @@ cutter=$!
 wait "$pid"
 code=$?
 kill "$watchdog" "$cutter"
+[ ! -e "$job/timed_out" ] || end_all
+rmdir "$group" 2>/dev/null  # stays while something that the script left is in it
 read -r ended rest < /proc/uptime
 echo "$code $began $ended" > "$job/end.part"
 mv "$job/end.part" "$job/end"
@@ -105,10 +129,10 @@ set -- "$1" "$2" $(ls -ln "$1")
 echo "$7"
 tail -c "$2" "$1" | tr -d '\000'  # what was cut out is a hole
 """
-STOP = r"""
-pid=$(cat "$1/pid" 2>/dev/null) || exit 0
-[ -s "$1/end" ] && exit 0
-kill -TERM "-$pid" 2>/dev/null; sleep 1; kill -KILL "-$pid" 2>/dev/null
+STOP = "job=$1" + END_ALL + r"""
+pid=$(cat "$job/pid" 2>/dev/null) || exit 0
+[ -s "$job/end" ] && exit 0
+kill -TERM "-$pid" 2>/dev/null; sleep 1; end_all
 true
 """
 
@@ -123,7 +147,8 @@ def run_script(
     """See `Target.run`. Safe to call again with the same `once_key` after any crash of ours."""
     job = job_folder(once_key or secrets.token_hex(8))
     limit = max(1, math.ceil(timeout_s))
-    started = agent.sh(START, job, str(limit), WATCH, str(KEPT_BYTES), str(MOST_KIB), text=script)
+    words = (WATCH, str(KEPT_BYTES), str(MOST_KIB), IN_GROUP)
+    started = agent.sh(START, job, str(limit), *words, text=script)
     if started.exit_code:
         raise TargetError(f"the guest could not take the script: {started.stderr.strip()}")
     state = _wait(agent, job, limit + GRACE_S, keep_alive)
