@@ -1,5 +1,7 @@
 """Post-migration scripts. A revision never changes: a run keeps the exact text that it ran."""
 
+from collections.abc import Iterator
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -7,6 +9,7 @@ from django.db import models
 from personas.domain.scripts import BadParameters, dump_parameters, parse_parameters
 from personas.models.owned import OwnedQuerySet, unique_in_department
 from personas.models.profile import Reusable
+from personas.models.settings_columns import SettingsColumns
 
 
 class Interpreter(models.TextChoices):
@@ -40,6 +43,17 @@ class Script(Reusable):
 
     class Meta(Reusable.Meta):
         constraints = unique_in_department("script")
+
+    def named_by(self) -> Iterator[models.QuerySet]:
+        """The rows whose further scripts name it. They name it by its slug, which it shares with no other script that
+        they could mean; the database cannot search the entries on each of its engines, and few rows have any."""
+        for model in SettingsColumns.__subclasses__():
+            rows = model._default_manager.exclude(script_entries=[])
+            if self.department_id is not None:
+                rows = rows.filter(department=self.department_id)
+            entries = rows.exclude(post_migration_script=self.pk).values_list("pk", "script_entries")
+            found = [pk for pk, named in entries if self.slug in {entry["name"] for entry in named}]
+            yield model._default_manager.filter(pk__in=found)
 
     @property
     def latest(self) -> "ScriptRevision | None":

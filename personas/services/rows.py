@@ -3,6 +3,7 @@ it."""
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -11,7 +12,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from personas.errors import BadInput, InUse, Missing, Refused, Stale
-from personas.models import Role
+from personas.models import Role, Script
 from personas.services.access import require
 from personas.services.audit import record
 
@@ -138,16 +139,22 @@ def refuse_in_use(row: models.Model, *, by) -> None:
 def used_by(row: models.Model, *, by, limit: int = 100) -> tuple[list[dict[str, str]], int]:
     """([{"type", "id", "name", "url"}] of the rows that need it and that `by` may see, the number of those he may not).
 
-    Found from the foreign keys that protect the row, so the apps above need not be known here.
+    Found from the foreign keys that protect the row and from what names it, so the apps above need not be known here.
     """
     users: list[dict[str, str]] = []
     hidden = 0
-    for relation in protecting(type(row)):
-        rows = relation.related_model._default_manager.filter(**{relation.field.name: row})
+    for rows in _needing(row):
         seen = rows.visible_to(by) if hasattr(rows, "visible_to") else rows.none()
         hidden += rows.count() - seen.count()
         users.extend(_told(user) for user in seen[:limit])
     return users, hidden
+
+
+def _needing(row: models.Model) -> Iterator[models.QuerySet]:
+    for relation in protecting(type(row)):
+        yield relation.related_model._default_manager.filter(**{relation.field.name: row})
+    if isinstance(row, Script):
+        yield from row.named_by()
 
 
 def protecting(model: type[models.Model]) -> list:

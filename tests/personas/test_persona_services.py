@@ -163,6 +163,22 @@ def test_what_is_in_use_is_not_deleted_and_its_users_are_listed(alice, sales):
     assert not ResourceProfile.objects.filter(pk=big.pk).exists()
 
 
+def test_script_that_a_persona_or_a_template_names_further_down_is_in_use(alice, sales):
+    from templates_app.models import MigrationTemplate
+
+    tune, other = (script_create(by=alice, department=sales, name=name, body="true") for name in ("Tune", "Tune 2"))
+    named = {"script_entries": [{"name": "tune", "order": 5}]}
+    persona = persona_create(by=alice, department=sales, name="Web", post_migration_script=tune, **named)
+    persona_create(by=alice, department=sales, name="Db", script_entries=[{"name": "tune"}])
+    MigrationTemplate.objects.create(name="Debian", slug="debian", department=sales, **named)
+    make_persona("Theirs", department=make_department("Strangers"), script_entries=[{"name": "tune"}])  # not this one
+    with pytest.raises(InUse) as caught:
+        row_delete(row=tune, by=alice)
+    assert sorted(user["name"] for user in caught.value.extra["used_by"]) == ["Db", "Debian", "Web"]
+    assert str(persona.pk) in {user["id"] for user in caught.value.extra["used_by"]}
+    row_delete(row=other, by=alice)
+
+
 def test_users_of_other_departments_are_counted_but_not_named(alice, charlie, django_user_model):
     root = django_user_model.objects.create(username="root", is_superuser=True)
     shared = profile(root, None)
