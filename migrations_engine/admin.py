@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from migrations_engine.models import (
     CreatedResource,
+    Hypervisor,
     MigratedVM,
     MigrationRun,
     RunEvent,
@@ -97,3 +98,18 @@ class TargetEndpointAdmin(admin.ModelAdmin):
 
     def delete_model(self, request, obj):
         targets.target_delete(target=obj, by=request.user)
+
+
+@admin.register(Hypervisor)
+class HypervisorAdmin(ReadOnly, admin.ModelAdmin):
+    """How a target is reached and what a trial found there; its credential is shown nowhere."""
+
+    list_display = ["target", "address", "pool", "network", "accelerator", "tried_at"]
+    list_filter = [("target__department", admin.RelatedOnlyFieldListFilter)]
+    search_fields = ["target__name", "address"]
+    list_select_related = ["target"]
+    fields = [
+        "target", "address", "pool", "network", "credential_kind", "pinned_fingerprint", "offered_fingerprint",
+        "accelerator", "enforces", "missing", "notes", "tried_at",
+    ]  # fmt: skip
+    readonly_fields = ["pinned_fingerprint", "offered_fingerprint"]
