@@ -114,7 +114,7 @@ class LaunchForm(forms.Form):
         choices=[("", "None"), *DRILLS],
         required=False,
         label="Drill: a fault to simulate",
-        help_text="In a test migration only. It is labelled on the run and stands in its receipt.",
+        help_text="In a test migration; a refused shutdown in a cutover. It is labelled on the run and its receipt.",
     )
     plan_sha256 = forms.RegexField("^[0-9a-f]{64}$", required=False, widget=forms.HiddenInput)
     launch_key = forms.UUIDField(

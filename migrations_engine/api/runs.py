@@ -81,7 +81,7 @@ class StartSerializer(LaunchSerializer):
     drill = serializers.ChoiceField(
         choices=DRILLS,
         required=False,
-        help_text="A fault to simulate; department admins, `mode: test` only.",
+        help_text="A fault to simulate; department admins, `mode: test` only (`shutdown_refused`: `mode: cutover`).",
     )
     acknowledge = serializers.DictField(
         child=serializers.CharField(max_length=500, allow_blank=True),

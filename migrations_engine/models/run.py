@@ -77,7 +77,7 @@ class MigrationRun(models.Model):
     checks_confirm = models.BooleanField(default=False)
     on_rollback = models.CharField(max_length=8, choices=ON_ROLLBACK, default=OnRollback.REMOVE)
     drill = models.CharField(
-        max_length=16, blank=True, choices=DRILLS, help_text="The fault that is simulated; test migrations only."
+        max_length=16, blank=True, choices=DRILLS, help_text="The fault that is simulated."
     )
     confirm_by = models.DateTimeField(null=True, db_index=True, help_text="Then it is rolled back by itself.")
     finalized_at = models.DateTimeField(null=True, help_text="From then on it cannot be rolled back.")

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from analyzer.models import VirtualMachine
 from migrations_engine.domain.concerns import Severity
-from migrations_engine.domain.drills import Fault
+from migrations_engine.domain.drills import WHERE, Fault, mode_of
 from migrations_engine.domain.states import STEPS, RunState, StepState
-from migrations_engine.domain.terms import DEFAULT_TERMS, Mode, Terms
+from migrations_engine.domain.terms import DEFAULT_TERMS, Terms
 from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import Cutover, MigrationRun, StepRun, TargetEndpoint
 from migrations_engine.services import cutover
@@ -111,14 +111,14 @@ def _body_sha256(
 
 
 def _require_drill(drill: str, plan: Plan, terms: Terms, vm: VirtualMachine, by) -> None:
-    """A simulated fault is an admin's to switch on, in a test migration, where there is something to fail."""
+    """A simulated fault is an admin's to switch on, in its own kind of run, where there is something to fail."""
     if not drill:
         return
     require(by=by, department=vm.department, role=Role.ADMIN)
     if drill not in set(Fault):
         raise BadInput({"drill": [f"There is no drill {drill!r}: {', '.join(Fault)}."]})
-    if terms.mode != Mode.TEST:
-        raise BadInput({"drill": ["A fault is simulated in test migrations only."]})
+    if terms.mode != (mode := mode_of(drill)):
+        raise BadInput({"drill": [f"This fault is simulated in {WHERE[mode]} only."]})
     if drill == Fault.SCRIPT_FAILS and not plan.document["scripts"]:
         raise BadInput({"drill": ["The plan has no script that could fail."]})
 

@@ -1,4 +1,4 @@
-"""A run's target with one fault in it. Only the first try meets it: after *Try again* everything is real."""
+"""A run's target with one fault in it, or its source. Only the first try meets it: after *Try again* all is real."""
 
 import errno
 from typing import Any, cast
@@ -17,9 +17,16 @@ from migrations_engine.targets.base import (
 
 
 def with_drill(target: Target, run: MigrationRun) -> Target:
-    if not run.drill or run.steps.filter(retries__gt=0).exists():
-        return target
-    return cast(Target, Drilled(target, Fault(run.drill)))
+    return cast(Target, Drilled(target, Fault(run.drill))) if _is_simulated(run) else target
+
+
+def refuses_shutdown(run: MigrationRun) -> bool:
+    """Whether the source is to be taken for one that refuses, and is not asked."""
+    return run.drill == Fault.SHUTDOWN_REFUSED and _is_simulated(run)
+
+
+def _is_simulated(run: MigrationRun) -> bool:
+    return bool(run.drill) and not run.steps.filter(retries__gt=0).exists()
 
 
 class Drilled:

@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from django.conf import settings
 from django.utils import timezone
@@ -11,11 +12,13 @@ from analyzer.models import VirtualMachine
 from analyzer.services.hypervisors import staging_discard, staging_folder
 from analyzer.sources.base import SourceError
 from analyzer.sources.libvirt.source import OFF, ON, DiskFile, LibvirtSource
+from migrations_engine.domain.drills import SIMULATED
 from migrations_engine.domain.terms import Mode
 from migrations_engine.models import Cutover
 from migrations_engine.services import cutover, ledger
 from migrations_engine.services.claims import Parked
 from migrations_engine.steps.base import StepFailed, Work
+from migrations_engine.steps.drill import refuses_shutdown
 from personas.errors import Refused
 
 LOOK_S = 1.0
@@ -116,6 +119,8 @@ def source_off(work: Work, source: LibvirtSource) -> None:
     """The source is off when this returns; its guest was asked first. Raises Parked where it does not obey in time."""
     row, vm, asked_here = Cutover.objects.get(run=work.run), work.run.vm, False
     work.alive.phase("Waiting for the source to shut down", 0)
+    if row.power_before == ON and row.asked_at is None and refuses_shutdown(work.run):
+        _park(f"{SIMULATED}: {work.run.drill_words}. It was not asked.")
     while ask(work, source.power_state, vm.external_id) != OFF:
         row.refresh_from_db()
         if row.power_before == OFF:
@@ -130,10 +135,7 @@ def source_off(work: Work, source: LibvirtSource) -> None:
             work.alive.say("The source's guest is asked to shut down.")
             ask(work, source.ask_shutdown, vm.external_id)
         elif timezone.now() > row.asked_at + cutover.shutdown_wait():
-            raise Parked(
-                f"The source did not shut down within {settings.CUTOVER_SHUTDOWN_S:.0f} s.",
-                timezone.now() + timedelta(seconds=settings.CUTOVER_DECIDE_S),
-            )
+            _park(f"The source did not shut down within {settings.CUTOVER_SHUTDOWN_S:.0f} s.")
         else:
             work.alive()
             time.sleep(LOOK_S)
@@ -141,6 +143,10 @@ def source_off(work: Work, source: LibvirtSource) -> None:
         cutover.cutover_write(work.run.pk, off_at=timezone.now())
         VirtualMachine.objects.filter(pk=vm.pk).update(power_state=OFF)
         work.alive.say("The source is off: its outage begins.")
+
+
+def _park(why: str) -> NoReturn:
+    raise Parked(why, timezone.now() + timedelta(seconds=settings.CUTOVER_DECIDE_S))
 
 
 def require_off(work: Work, source: LibvirtSource) -> None:

@@ -152,6 +152,25 @@ def test_a_source_that_stays_on_is_decided_on(launched, host, run_all, estate):
         cutover.run_decide(run=run, choice="retry", by=estate.operator)
 
 
+@pytest.mark.parametrize("choice", ["retry", "force", "abort"])
+def test_a_refused_shutdown_can_be_drilled_and_what_is_decided_then_is_real(estate, host, run_all, client, choice):
+    admin = factories.make_member(estate.department, "admin")
+    client.force_login(admin)
+    launch = estate.launch(by=admin, terms=Terms(mode=Mode.CUTOVER), drill="shutdown_refused")
+    run = run_all(pipeline.run_start, **launch)
+    assert (run.state, host.calls, host.power) == (RunState.DECIDING, [], "on")
+    page = client.get(f"/migrations/{run.pk}/").content.decode()
+    assert "Simulated for a drill" in page and "after your decision" in page
+    run = run_all(pipeline.run_decide, run=run, choice=choice, by=admin)
+    pipeline.sweep()
+    run.refresh_from_db()
+    done = {"retry": ["ask", "read while off"], "force": ["force", "read while off"], "abort": []}
+    assert host.calls == done[choice]
+    assert run.state == (RunState.CANCELLED if choice == "abort" else RunState.SUCCEEDED), run.root_cause
+    assert host.power == ("on" if choice == "abort" else "off")
+    assert receipt_of(run)["drill"] == "shutdown_refused"
+
+
 @pytest.mark.parametrize("who", ["person", "clock", "cancel"])
 def test_a_source_that_stays_on_is_left_alone(launched, host, run_all, estate, who, world):
     host.obeys = False

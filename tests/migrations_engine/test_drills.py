@@ -1,11 +1,11 @@
-"""Faults that an admin switches on in a test migration: told everywhere, met once, and real after a retry."""
+"""Faults that an admin switches on: told everywhere, met once, and real after a retry (of a shutdown: test_cutover)."""
 
 import pytest
 
 from migrations_engine import pipeline
-from migrations_engine.domain.drills import SIMULATED, Fault
+from migrations_engine.domain.drills import SIMULATED, Fault, mode_of
 from migrations_engine.domain.states import RunState
-from migrations_engine.domain.terms import terms_of
+from migrations_engine.domain.terms import Mode, terms_of
 from migrations_engine.models import MigrationRun
 from migrations_engine.services.receipt import receipt_of
 from personas.errors import BadInput, NotAllowed
@@ -23,7 +23,7 @@ def admin(estate, monkeypatch):
     return factories.make_member(estate.department, "admin")
 
 
-@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("fault", [fault for fault in Fault if mode_of(fault) == Mode.TEST])
 def test_fault_fails_the_run_as_the_real_one_would_and_a_retry_is_real(
     estate, admin, world, run_all, client, fault
 ):
@@ -56,6 +56,7 @@ def test_drill_is_an_admins(estate, admin):
     ("change", "told"),
     [
         ({"drill": "disk_full"}, "test migrations only"),
+        ({"drill": "shutdown_refused", "terms": TEST}, "cutovers only"),
         ({"drill": "earthquake", "terms": TEST}, "no drill"),
         ({"drill": "script_fails", "terms": TEST, "personas": []}, "no script"),
     ],
