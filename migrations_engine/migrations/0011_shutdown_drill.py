@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('migrations_engine', '0010_hypervisors'),
+        ('migrations_engine', '0001_squashed_0010_hypervisors'),
     ]
 
     operations = [
