@@ -27,7 +27,7 @@ from tests.lanes import Lanes
 
 PROJECT = Path(__file__).resolve().parent.parent
 REPORTS = PROJECT / "var" / "test"
-MACHINES = ["tests/real", "tests/journeys"]
+GUESTS, BROWSERS = ["tests/real"], ["tests/journeys"]
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GROWN = ("DATABASE_URL", "CELERY_BROKER_URL")  # each part sets its own
 
@@ -79,8 +79,7 @@ def run_everything(chosen: list[str]) -> int:
                 suite.check(
                     "deployment settings", DEPLOY_CHECK, {**production(ours), "MIGRATION_PERSONAS_VAR": var}
                 )
-    for side_by_side in parts_of(chosen):
-        suite.pytest_all(side_by_side)
+    suite.pytest_all(parts_of(chosen))
     return suite.finish()
 
 
@@ -97,18 +96,17 @@ class Part:
         return private_dir(REPORTS) / f"{re.sub(r'[^a-z]+', '-', self.name.lower())}.xml"
 
 
-def parts_of(chosen: list[str]) -> list[list[Part]]:
-    """What was chosen, on both databases; else everything. One list after the other, the parts of each side by side.
-
-    Guests and browsers have the machine to themselves: an emulated guest that shares its core may hang at its boot.
-    """
+def parts_of(chosen: list[str]) -> list[Part]:
+    """What was chosen, on both databases; else everything, the longest first, so that both lanes end together."""
     if chosen:
-        return [[Part("SQLite", chosen)], [Part("PostgreSQL", chosen, grown=True)]]
-    others = [f"--ignore={folder}" for folder in MACHINES]
+        return [Part("SQLite", chosen), Part("PostgreSQL", chosen, grown=True)]
+    code = [f"--ignore={folder}" for folder in (*GUESTS, *BROWSERS)]
     return [
-        [Part("code, SQLite", others), Part("code, PostgreSQL", others, grown=True)],
-        [Part("machines, SQLite", MACHINES)],
-        [Part("machines, PostgreSQL", MACHINES, grown=True)],
+        Part("guests, SQLite", GUESTS),
+        Part("code, SQLite", code),
+        Part("browsers, SQLite", BROWSERS),
+        Part("code, PostgreSQL", code, grown=True),
+        Part("machines, PostgreSQL", [*GUESTS, *BROWSERS], grown=True),
     ]
 
 

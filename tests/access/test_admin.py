@@ -26,6 +26,7 @@ def admin_urls(world_rows) -> list[str]:
     return found
 
 
+@pytest.mark.once  # who is let in does not depend on the database
 @pytest.mark.parametrize("who", [None, *Role.values, "charlie"])
 def test_the_admin_is_closed_to_who_is_not_staff(world, who):
     rows, people = world

@@ -10,6 +10,8 @@ from rest_framework.test import APIClient
 from tests import factories
 from tests.access.routes import routes
 
+pytestmark = pytest.mark.once  # what a form takes from whom does not depend on the database
+
 
 def relational_fields() -> list[tuple[str, str, str]]:
     """(list route, its rule's object or "", field) of every writable foreign key of every resource of the API."""
