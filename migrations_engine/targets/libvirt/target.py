@@ -50,8 +50,8 @@ from migrations_engine.targets.qemu.agent_packages import FAILED
 from migrations_engine.targets.qemu.command import mac_address, machine_uuid
 from migrations_engine.targets.qemu.concerns import concerns
 from migrations_engine.targets.qemu.folder import Folder
-from migrations_engine.targets.qemu.guest import InGuest
-from migrations_engine.targets.qemu.workbench import KEY, Workbench, finished_disk
+from migrations_engine.targets.qemu.guest import GUEST_CAPS, InGuest
+from migrations_engine.targets.qemu.workbench import KEY, WORKBENCH_CAPS, Workbench, finished_disk
 
 OFF = frozenset({"shut off", "crashed"})
 LOOK_S = 1.0  # each look is a process and a round trip
@@ -64,20 +64,7 @@ class LibvirtTarget(Workbench, InGuest):
     """See `Target`. Disks are prepared under `root`, a folder for each key, which is empty once a machine is made."""
 
     kind: ClassVar[str] = "libvirt"
-    caps: ClassVar[frozenset[str]] = frozenset(
-        {
-            "guest_exec",
-            "script_output",
-            "keys",
-            "console",
-            "security_groups",
-            "qos",
-            "tags",
-            "offline_prepare",
-            "kernels",
-            "kernel_install",
-        }
-    )
+    caps: ClassVar[frozenset[str]] = WORKBENCH_CAPS | GUEST_CAPS | {"console", "tags"}
 
     def __init__(self, *, root: Path, place: Place):
         super().__init__(root=root)

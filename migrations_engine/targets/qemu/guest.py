@@ -16,6 +16,8 @@ from migrations_engine.targets.base import KeepAlive, TargetError, no_keep_alive
 from migrations_engine.targets.qemu import inside, jobs, software
 from migrations_engine.targets.qemu.agent import Agent
 
+GUEST_CAPS = frozenset({"guest_exec", "script_output", "security_groups", "qos"})
+
 
 class InGuest:
     """The verbs of `Target` that are about a running guest."""

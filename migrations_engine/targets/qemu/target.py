@@ -40,8 +40,8 @@ from migrations_engine.targets.qemu.concerns import concerns
 from migrations_engine.targets.qemu.firmware import ovmf
 from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.forwards import allocate
-from migrations_engine.targets.qemu.guest import InGuest
-from migrations_engine.targets.qemu.workbench import KEY, Workbench, finished_disk
+from migrations_engine.targets.qemu.guest import GUEST_CAPS, InGuest
+from migrations_engine.targets.qemu.workbench import KEY, WORKBENCH_CAPS, Workbench, finished_disk
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "bwrap", "debugfs", "sfdisk")
 
@@ -50,20 +50,7 @@ class QemuTarget(Workbench, InGuest):
     """See `Target`. Everything lies under `root`, a folder for each key."""
 
     kind: ClassVar[str] = "qemu"
-    caps: ClassVar[frozenset[str]] = frozenset(
-        {
-            "guest_exec",
-            "script_output",
-            "keys",
-            "console",
-            "security_groups",
-            "qos",
-            "tags",
-            "offline_prepare",
-            "kernels",
-            "kernel_install",
-        }
-    )
+    caps: ClassVar[frozenset[str]] = WORKBENCH_CAPS | GUEST_CAPS | {"console", "tags"}
 
     def probe(self) -> TargetInfo:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)

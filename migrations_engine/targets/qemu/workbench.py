@@ -33,6 +33,7 @@ from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.grow import grow
 from migrations_engine.targets.qemu.seed import write_seed
 
+WORKBENCH_CAPS = frozenset({"keys", "offline_prepare", "kernels", "kernel_install"})
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
