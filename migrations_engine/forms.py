@@ -110,6 +110,14 @@ class LaunchForm(forms.Form):
     )
     checks_confirm = forms.BooleanField(required=False, label="Acceptance checks that all pass confirm it")
     on_rollback = forms.ChoiceField(choices=ON_ROLLBACK, required=False, label="On a rollback")
+    shutdown_minutes = forms.IntegerField(
+        required=False, min_value=1, max_value=LONGEST_MINUTES, label="Minutes for its source to shut down",
+        help_text="Of a cutover. Empty: as everywhere here.",
+    )  # fmt: skip
+    decide_minutes = forms.IntegerField(
+        required=False, min_value=1, max_value=LONGEST_MINUTES, label="Minutes to decide when it does not",
+        help_text="Then the run is cancelled and the source goes on.",
+    )  # fmt: skip
     drill = forms.ChoiceField(
         choices=[("", "None"), *DRILLS],
         required=False,

@@ -78,6 +78,12 @@ class StartSerializer(LaunchSerializer):
         required=False, help_text="Acceptance checks that all pass confirm the run."
     )
     on_rollback = serializers.ChoiceField(choices=ON_ROLLBACK, required=False)
+    shutdown_minutes = serializers.IntegerField(
+        required=False, min_value=1, max_value=LONGEST_MINUTES, help_text="A cutover's source has so long to go off."
+    )
+    decide_minutes = serializers.IntegerField(
+        required=False, min_value=1, max_value=LONGEST_MINUTES, help_text="And then a person has so long to decide."
+    )
     drill = serializers.ChoiceField(
         choices=DRILLS,
         required=False,

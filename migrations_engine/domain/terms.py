@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+CUTOVER_LIMITS = ("shutdown_minutes", "decide_minutes")
 LONGEST_MINUTES = 7 * 24 * 60  # a rollback by the clock that nobody remembers helps nobody
 
 
@@ -36,13 +37,16 @@ class TermsError(ValueError):
 
 @dataclass(frozen=True)
 class Terms:
-    """`checks_confirm`: acceptance checks that all pass confirm the run by themselves."""
+    """`checks_confirm`: acceptance checks that all pass confirm the run by themselves. `shutdown_minutes`: how long a
+    cutover waits for its source to go off; `decide_minutes`: and then for a person. None: as the installation says."""
 
     mode: Mode = Mode.COLD
     commit: Commit = Commit.AT_ONCE
     confirm_minutes: int | None = None
     checks_confirm: bool = False
     on_rollback: OnRollback = OnRollback.REMOVE
+    shutdown_minutes: int | None = None
+    decide_minutes: int | None = None
 
     def __post_init__(self):
         if self.commit == Commit.TIMED and not self.confirm_minutes:
@@ -57,9 +61,20 @@ class Terms:
             raise TermsError("checks_confirm", "A run that commits at once needs no confirmation.")
         if self.mode == Mode.TEST and self.commit != Commit.AT_ONCE:
             raise TermsError("commit", "A test migration has nothing to commit: it is discarded.")
+        for field in CUTOVER_LIMITS:
+            self._require_limit(field, getattr(self, field))
+
+    def _require_limit(self, field: str, minutes: int | None) -> None:
+        if minutes is None:
+            return
+        if self.mode in (Mode.COLD, Mode.TEST):
+            raise TermsError(field, "Only a cutover waits for its source to shut down.")
+        if not 1 <= minutes <= LONGEST_MINUTES:
+            raise TermsError(field, f"Between 1 and {LONGEST_MINUTES} minutes.")
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """A limit that nobody set is not in it, so that what was signed before there were any is still the same."""
+        return {name: value for name, value in asdict(self).items() if name not in CUTOVER_LIMITS or value is not None}
 
     def are_default(self) -> bool:
         return self == Terms()

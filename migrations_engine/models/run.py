@@ -76,6 +76,8 @@ class MigrationRun(models.Model):
     confirm_minutes = models.PositiveIntegerField(null=True)
     checks_confirm = models.BooleanField(default=False)
     on_rollback = models.CharField(max_length=8, choices=ON_ROLLBACK, default=OnRollback.REMOVE)
+    shutdown_minutes = models.PositiveIntegerField(null=True, help_text="A cutover waits so long for its source.")
+    decide_minutes = models.PositiveIntegerField(null=True, help_text="And then a person has so long to decide.")
     drill = models.CharField(
         max_length=16, blank=True, choices=DRILLS, help_text="The fault that is simulated."
     )

@@ -97,7 +97,7 @@ class Wave(models.Model):
 
     @property
     def terms(self) -> Terms:
-        return terms_of({name: getattr(self, name) for name in Terms.__dataclass_fields__})
+        return terms_of({name: getattr(self, name, None) for name in Terms.__dataclass_fields__})
 
     @property
     def limits(self) -> Limits:

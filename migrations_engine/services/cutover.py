@@ -54,8 +54,16 @@ def modes_of(vm: VirtualMachine) -> dict[str, str]:
     return {str(mode): mode_refusal(vm, mode) for mode in Mode}
 
 
-def shutdown_wait() -> timedelta:
-    return timedelta(seconds=settings.CUTOVER_SHUTDOWN_S)
+def shutdown_wait(run: MigrationRun) -> timedelta:
+    return _limit(run.shutdown_minutes, settings.CUTOVER_SHUTDOWN_S)
+
+
+def decide_wait(run: MigrationRun) -> timedelta:
+    return _limit(run.decide_minutes, settings.CUTOVER_DECIDE_S)
+
+
+def _limit(minutes: int | None, usual_s: float) -> timedelta:
+    return timedelta(seconds=usual_s) if minutes is None else timedelta(minutes=minutes)
 
 
 def cutover_begin(*, run: MigrationRun, power: str) -> Cutover:
@@ -155,7 +163,7 @@ def _is_on_for_good(row: Cutover) -> bool:
     source.switch_on(id)
     if row.off_at is not None:
         return True
-    return timezone.now() > row.asked_at + shutdown_wait()
+    return timezone.now() > row.asked_at + shutdown_wait(row.run)
 
 
 def _tell_problem(row: Cutover, problem: str) -> None:

@@ -36,7 +36,7 @@ def launch_arguments(asked: Mapping[str, Any], *, by) -> dict[str, Any]:
 
 
 def terms_asked(asked: Mapping[str, Any]) -> Terms:
-    """`{mode?, commit?, confirm_minutes?, checks_confirm?, on_rollback?}`. Raises BadInput."""
+    """What is said of `Terms`, the rest as ever. Raises BadInput."""
     try:
         return terms_of(asked)
     except TermsError as error:

@@ -1,11 +1,9 @@
 """The source's side of a run: its disks as files, and in a cutover its power. Each line may be said again."""
 
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
-from django.conf import settings
 from django.utils import timezone
 
 from analyzer.models import VirtualMachine
@@ -120,7 +118,7 @@ def source_off(work: Work, source: LibvirtSource) -> None:
     row, vm, asked_here = Cutover.objects.get(run=work.run), work.run.vm, False
     work.alive.phase("Waiting for the source to shut down", 0)
     if row.power_before == ON and row.asked_at is None and refuses_shutdown(work.run):
-        _park(f"{SIMULATED}: {work.run.drill_words}. It was not asked.")
+        _park(work, f"{SIMULATED}: {work.run.drill_words}. It was not asked.")
     while ask(work, source.power_state, vm.external_id) != OFF:
         row.refresh_from_db()
         if row.power_before == OFF:
@@ -134,8 +132,8 @@ def source_off(work: Work, source: LibvirtSource) -> None:
                 cutover.cutover_write(work.run.pk, asked_at=timezone.now())
             work.alive.say("The source's guest is asked to shut down.")
             ask(work, source.ask_shutdown, vm.external_id)
-        elif timezone.now() > row.asked_at + cutover.shutdown_wait():
-            _park(f"The source did not shut down within {settings.CUTOVER_SHUTDOWN_S:.0f} s.")
+        elif timezone.now() > row.asked_at + (wait := cutover.shutdown_wait(work.run)):
+            _park(work, f"The source did not shut down within {wait.total_seconds():.0f} s.")
         else:
             work.alive()
             time.sleep(LOOK_S)
@@ -145,8 +143,8 @@ def source_off(work: Work, source: LibvirtSource) -> None:
         work.alive.say("The source is off: its outage begins.")
 
 
-def _park(why: str) -> NoReturn:
-    raise Parked(why, timezone.now() + timedelta(seconds=settings.CUTOVER_DECIDE_S))
+def _park(work: Work, why: str) -> NoReturn:
+    raise Parked(why, timezone.now() + cutover.decide_wait(work.run))
 
 
 def require_off(work: Work, source: LibvirtSource) -> None:

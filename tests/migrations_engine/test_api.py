@@ -271,6 +271,7 @@ def test_run_is_launched_on_terms_and_steered(alice, estate, run_all):
 
 def test_terms_that_contradict_each_other_are_told_with_their_field(alice, estate):
     assert pointers(alice.post(MIGRATIONS, body(estate, commit="timed"))) == ["#/confirm_minutes"]
+    assert pointers(alice.post(MIGRATIONS, body(estate, shutdown_minutes=5))) == ["#/shutdown_minutes"]
     assert pointers(alice.post(MIGRATIONS, body(estate, acknowledge={"no.such": "x"}))) == ["#/acknowledge"]
 
 

@@ -152,6 +152,20 @@ def test_a_source_that_stays_on_is_decided_on(launched, host, run_all, estate):
         cutover.run_decide(run=run, choice="retry", by=estate.operator)
 
 
+def test_a_run_may_have_limits_of_its_own(launched, host, settings, estate, client, monkeypatch):
+    settings.CUTOVER_SHUTDOWN_S = settings.CUTOVER_DECIDE_S = 10**6
+    host.obeys = False
+    asked_before(monkeypatch, timezone.now() - timedelta(seconds=61))
+    run = launched(shutdown_minutes=1, decide_minutes=7)
+    assert run.state == RunState.DECIDING
+    assert run.cutover.decide_by < timezone.now() + timedelta(minutes=7)
+    assert receipt_of(run)["terms"]["decide_minutes"] == 7
+    client.force_login(estate.operator)
+    place = reverse("migrations_engine:run_detail", args=[run.pk])
+    page = client.get(place, {"view": "plan"}).content.decode()
+    assert "1 minutes" in page and "7 minutes" in page
+
+
 @pytest.mark.parametrize("choice", ["retry", "force", "abort"])
 def test_a_refused_shutdown_can_be_drilled_and_what_is_decided_then_is_real(estate, host, run_all, client, choice):
     admin = factories.make_member(estate.department, "admin")
@@ -267,17 +281,22 @@ def test_a_hypervisor_that_is_away_owes_the_source_until_it_is_back(launched, ho
     assert Cutover.objects.get(run=run).problem == ""
 
 
-def test_whoever_takes_over_asks_the_guest_again(launched, host, estate, run_all, monkeypatch):
-    """Its worker died between writing down that it asks and asking."""
-    monkeypatch.setattr("migrations_engine.steps.switch_over.cutover.shutdown_wait", lambda: timedelta(hours=1))
+def asked_before(monkeypatch, moment):
+    """Another worker has written down at that moment that it asks the source."""
     begin = cutover.cutover_begin
 
     def begun(*, run, power):
         row = begin(run=run, power=power)
-        cutover.cutover_write(run.pk, asked_at=timezone.now())
+        cutover.cutover_write(run.pk, asked_at=moment)
         return row
 
     monkeypatch.setattr("migrations_engine.services.cutover.cutover_begin", begun)
+
+
+def test_whoever_takes_over_asks_the_guest_again(launched, host, estate, run_all, monkeypatch):
+    """Its worker died between writing down that it asks and asking."""
+    monkeypatch.setattr("migrations_engine.steps.switch_over.cutover.shutdown_wait", lambda run: timedelta(hours=1))
+    asked_before(monkeypatch, timezone.now())
     assert launched().state == RunState.SUCCEEDED
     assert host.calls[0] == "ask"
 

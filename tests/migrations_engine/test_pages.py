@@ -328,6 +328,8 @@ def test_wizard_tells_terms_that_contradict_each_other(alice, estate):
     response = alice.post(wizard_url(estate), posted)
     assert response.status_code == 400
     assert "within how many minutes" in response.content.decode()
+    response = alice.post(wizard_url(estate), posted | {"commit": "", "decide_minutes": "5"})
+    assert (response.status_code, "Only a cutover waits" in response.content.decode()) == (400, True)
     assert not MigrationRun.objects.exists()
 
 

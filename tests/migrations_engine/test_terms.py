@@ -30,6 +30,9 @@ def test_nothing_said_is_a_cold_migration_that_commits_at_once():
         ({"commit": "timed", "confirm_minutes": 10**6}, "confirm_minutes"),
         ({"checks_confirm": True}, "checks_confirm"),
         ({"mode": "test", "commit": "by_hand"}, "commit"),
+        ({"shutdown_minutes": 5}, "shutdown_minutes"),
+        ({"mode": "test", "decide_minutes": 5}, "decide_minutes"),
+        ({"mode": "cutover", "decide_minutes": 10**6}, "decide_minutes"),
         ({"mode": "hot"}, "mode"),
         ({"on_rollback": "burn"}, "on_rollback"),
     ],
@@ -38,6 +41,11 @@ def test_terms_that_contradict_each_other_name_what_to_change(given, field):
     with pytest.raises(TermsError) as refused:
         terms_of(given)
     assert refused.value.field == field
+
+
+def test_limits_that_nobody_set_stand_in_no_receipt():
+    assert "decide_minutes" not in Terms().as_dict()
+    assert terms_of({"mode": "cutover", "decide_minutes": 5}).as_dict()["decide_minutes"] == 5
 
 
 @pytest.mark.parametrize(
