@@ -112,7 +112,7 @@ class LaunchForm(forms.Form):
     on_rollback = forms.ChoiceField(choices=ON_ROLLBACK, required=False, label="On a rollback")
     shutdown_minutes = forms.IntegerField(
         required=False, min_value=1, max_value=LONGEST_MINUTES, label="Minutes for its source to shut down",
-        help_text="Of a cutover. Empty: as everywhere here.",
+        help_text="Of a cutover. Empty: the limit of this installation.",
     )  # fmt: skip
     decide_minutes = forms.IntegerField(
         required=False, min_value=1, max_value=LONGEST_MINUTES, label="Minutes to decide when it does not",
