@@ -25,6 +25,7 @@ class DomainDisk:
     kind: str  # file, block, volume, network …
     path: str  # on the hypervisor's machine; "" for what has none
     format: str
+    is_layered: bool = False  # its image holds what differs from another one; libvirt tells this of one that runs
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def _disk(element: Element) -> DomainDisk:
     kind = element.get("type", "file")
     path = "" if source is None else source.get({"file": "file", "block": "dev"}.get(kind, ""), "")
     image_format = "raw" if driver is None else driver.get("type", "raw")
-    return DomainDisk("" if target is None else target.get("dev", ""), kind, path, image_format)
+    is_layered = element.find("backingStore[@type]") is not None
+    return DomainDisk("" if target is None else target.get("dev", ""), kind, path, image_format, is_layered)
 
 
 def _nic(element: Element) -> DomainNic:

@@ -23,46 +23,70 @@ BEGIN_S = 90.0  # a guest that writes much needs seconds to come to rest
 class Export:
     disk: DomainDisk
     url: str  # what qemu-img opens, as raw
+    socket: Path  # a path of this machine
 
 
 @contextmanager
 def backup(
-    hypervisor: Hypervisor, uuid: str, disks: Sequence[DomainDisk], *, folder: str, owner: str
-) -> Iterator[list[Export]]:
+    hypervisor: Hypervisor, uuid: str, disks: Sequence[DomainDisk], *, folder: str, owner: str,
+    since: str = "", checkpoint: str = "", is_still: bool = False,
+) -> Iterator[list[Export]]:  # fmt: skip
     """Exports that last as long as the context. `folder`: where the hypervisor's QEMU may make a socket.
 
     `owner` names who makes it: what a dead worker of the same owner left is ended first, anybody else's backup is
     respected. Raises Refused.
+
+    With `since`, a checkpoint, the exports also say what changed since then (bitmap "changed"). `checkpoint` names the
+    moment of this backup. `is_still`: the guest is paused, so there is nobody to ask for a rest.
     """
     socket = f"{folder}/{PREFIX}{sha256(owner.encode()).hexdigest()[:12]}.sock"  # of at most 107 bytes
     _end_leftover(hypervisor, uuid, socket)
-    _begin(hypervisor, uuid, _document(socket, disks))
+    _begin(hypervisor, uuid, _document(socket, disks, since), _moment(checkpoint, disks), is_still)
     try:
         here = hypervisor.socket_here(socket)
-        yield [Export(disk, f"nbd+unix:///{disk.target}?socket={here}") for disk in disks]
+        yield [Export(disk, f"nbd+unix:///{disk.target}?socket={here}", Path(here)) for disk in disks]
     finally:
         _end(hypervisor, uuid)
 
 
-def _document(socket: str, disks: Sequence[DomainDisk]) -> str:
+def _document(socket: str, disks: Sequence[DomainDisk], since: str) -> str:
     root = Element("domainbackup", mode="pull")
+    if since:
+        SubElement(root, "incremental").text = since
     SubElement(root, "server", transport="unix", socket=socket)
     listed = SubElement(root, "disks")
     for disk in disks:
-        one = SubElement(listed, "disk", name=disk.target, backup="yes", type="file", exportname=disk.target)
+        bitmap = {"exportbitmap": "changed"} if since else {}
+        one = SubElement(
+            listed, "disk", name=disk.target, backup="yes", type="file", exportname=disk.target, **bitmap
+        )
         SubElement(one, "scratch", file=_scratch(socket, disk))
     return tostring(root, encoding="unicode")
 
 
-def _begin(hypervisor: Hypervisor, uuid: str, document: str) -> None:
+def _moment(name: str, disks: Sequence[DomainDisk]) -> str:
+    """A checkpoint's document (libvirt.org/formatcheckpoint.html); "" without a name."""
+    if not name:
+        return ""
+    root = Element("domaincheckpoint")
+    SubElement(root, "name").text = name
+    listed = SubElement(root, "disks")
+    for disk in disks:
+        SubElement(listed, "disk", name=disk.target, checkpoint="bitmap")
+    return tostring(root, encoding="unicode")
+
+
+def _begin(hypervisor: Hypervisor, uuid: str, document: str, moment: str, is_still: bool) -> None:
     """A guest with an agent writes out what it holds and waits, for the fraction of a second that the moment takes. One
     without is read as after a power cut: its file systems have journals for that.
 
     One process asks all three, so that a worker that is killed in between leaves no guest frozen; where that process
     was killed too, whoever takes over thaws.
     """
-    with hypervisor.file(document) as path:
-        said = hypervisor.ask_all(f"domfsfreeze {uuid}; backup-begin {uuid} {path}; domfsthaw {uuid}", BEGIN_S)
+    with hypervisor.file(document) as path, hypervisor.file(moment) as other:
+        begin = f"backup-begin {uuid} {path}" + (f" {other}" if moment else "")
+        asked = begin if is_still else f"domfsfreeze {uuid}; {begin}; domfsthaw {uuid}"
+        said = hypervisor.ask_all(asked, BEGIN_S)
     if "Froze" in said.stdout and "Thawed" not in said.stdout:
         _thaw(hypervisor, uuid)
     if "Backup started" not in said.stdout:

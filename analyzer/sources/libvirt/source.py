@@ -15,6 +15,7 @@ from analyzer.domain.libvirt_address import BadAddress, parse_libvirt_address
 from analyzer.domain.libvirt_domain import Domain, DomainDisk, counters_of, domain_of
 from analyzer.domain.printable import printable
 from analyzer.sources.base import FoundDisk, FoundNic, Machine, Refused, Skipped
+from analyzer.sources.libvirt import changes
 from analyzer.sources.libvirt.backup import backup
 from analyzer.sources.libvirt.connection import Failed, Hypervisor, connected
 from analyzer.sources.libvirt.copying import Watch, copy_export, download
@@ -39,7 +40,7 @@ def nobody_watches(percent: float) -> None:
 
 class LibvirtSource:
     kind: ClassVar[str] = "libvirt"
-    caps: ClassVar[frozenset[str]] = frozenset({"disk_read", "usage", "power", "snapshot"})
+    caps: ClassVar[frozenset[str]] = frozenset({"disk_read", "usage", "power", "snapshot", "delta"})
 
     def __init__(
         self, location: str, *, login: Login | None = None, door: Door | None = None, socket_folder: str = ""
@@ -141,6 +142,60 @@ class LibvirtSource:
             for number, (export, file) in enumerate(zip(exports, files, strict=True)):
                 copy_export(export.url, file, _share(watch, number, len(disks)))
         return [DiskFile(str(file), "raw", True) for file in files]
+
+
+    # -- copies that follow a running machine ------------------------------------------------------------------------
+
+    def delta_refusal(self, external_id: str) -> str:
+        """Why it cannot be told what the machine writes; "" where it can."""
+        with self.connect() as hypervisor:
+            return changes.refusal(hypervisor, external_id, _domain(hypervisor, external_id).disks)
+
+    def copy_first(
+        self, external_id: str, folder: Path, *, owner: str, checkpoint: str, watch: Watch = nobody_watches
+    ) -> int:
+        """The running machine's disks in `folder`, whole, as of the moment `checkpoint`; the bytes that they take."""
+        with self.connect() as hypervisor:
+            disks = _domain(hypervisor, external_id).disks
+            changes.release(hypervisor, external_id, owner)
+            at = {"folder": self.socket_folder, "owner": owner}
+            return changes.first(hypervisor, external_id, disks, folder, watch, checkpoint=checkpoint, **at)
+
+    def copy_changes(
+        self, external_id: str, folder: Path, *, owner: str, base: str, checkpoint: str, watch: Watch = nobody_watches
+    ) -> int:
+        """Brings the disks in `folder` from `base` to now, the moment of `checkpoint`; the bytes that changed. `base`
+        stays, for whoever has to do it again. Raises ChangesLost."""
+        with self.connect() as hypervisor:
+            disks = _domain(hypervisor, external_id).disks
+            changes.release(hypervisor, external_id, owner, keep=base)
+            at = {"folder": self.socket_folder, "owner": owner, "base": base}
+            return changes.since(hypervisor, external_id, disks, folder, watch, checkpoint=checkpoint, **at)
+
+    def copy_last(
+        self, external_id: str, folder: Path, *, owner: str, base: str, watch: Watch = nobody_watches
+    ) -> int:
+        """As `copy_changes` of a machine that is off, and is off afterwards; no instruction of its guest runs."""
+        with self.connect() as hypervisor:
+            disks = _domain(hypervisor, external_id).disks
+            at = {"folder": self.socket_folder, "owner": owner, "base": base}
+            with changes.paused(hypervisor, external_id):
+                return changes.since(hypervisor, external_id, disks, folder, watch, is_still=True, **at)
+
+    def release_changes(self, external_id: str, *, owner: str) -> int:
+        """No checkpoint of this owner is left on the machine; how many went."""
+        with self.connect() as hypervisor:
+            return changes.release(hypervisor, external_id, owner)
+
+    def is_running(self, external_id: str) -> bool:
+        """Its guest is at work; one that is paused is on, and does nothing."""
+        with self.connect() as hypervisor:
+            return hypervisor.ask("domstate", external_id) == "running"
+
+    def discard_paused(self, external_id: str) -> None:
+        """A machine that a dead worker left paused is off afterwards; one that runs is left alone."""
+        with self.connect() as hypervisor:
+            changes.discard_paused(hypervisor, external_id)
 
 
 def _machine(hypervisor: Hypervisor, uuid: str, is_on: bool) -> Machine | Skipped:
