@@ -171,6 +171,12 @@ class Target(Protocol):
     ) -> DiskRef:
         """As `copy`, of a disk beside the one that boots (`index` from 1), in its final format."""
 
+    def adopt(
+        self, key: str, index: int, source: SourceDisk, format: str, progress: Progress = no_progress
+    ) -> DiskRef:
+        """As `copy` (`index` 0) or `copy_data`, of a raw file that the caller gives away and answers for: it becomes
+        the copy where it can, and is copied where it cannot. Raises CopyFailed where it is gone."""
+
     def grow(self, disk: DiskRef, size_bytes: int) -> Growth:
         """Disk, last partition and its file system reach `size_bytes`; never shrinks anything."""
 

@@ -133,6 +133,14 @@ class FakeTarget:
         progress(GIB, GIB)
         return DiskRef(key, f"/fake/{key}/disk{index}", format, GIB)
 
+    def adopt(self, key, index, source, format, progress=no_progress):
+        if index:
+            return self.copy_data(key, index, source, format, progress)
+        machine = self.world.machines.setdefault(key, Machine())
+        self._call("adopt", key)
+        machine.disk_bytes = machine.disk_bytes or GIB
+        return DiskRef(key, f"/fake/{key}", machine.sealed or "raw", machine.disk_bytes)
+
     def grow(self, disk, size_bytes):
         self._call("grow", size_bytes)
         machine = self._machine(disk.key)

@@ -4,6 +4,7 @@ A copy is made, grown and prepared as raw and turned into its final format last:
 files only, a FUSE export of a qcow2 needs /dev/fuse and a daemon to guard, and converting costs 2 s for 784 MB.
 """
 
+import errno
 import hashlib
 import json
 import re
@@ -17,6 +18,7 @@ from migrations_engine.domain.access import Access
 from migrations_engine.domain.machine import DiskRef, FirstBoot, Growth, Preparation, SourceDisk
 from migrations_engine.domain.software import Software
 from migrations_engine.targets.base import (
+    CopyFailed,
     FilesystemDamaged,
     KeepAlive,
     PrepareRefused,
@@ -73,6 +75,15 @@ class Workbench:
                 folder.write(data={**known, str(index): kept})
             path = folder.data_disk(index, kept["format"])
             return DiskRef(key, str(path), kept["format"], kept["virtual_bytes"])
+
+    def adopt(
+        self, key: str, index: int, source: SourceDisk, format: str, progress: Progress = no_progress
+    ) -> DiskRef:
+        if index and format != "raw":
+            return self.copy_data(key, index, source, format, progress)
+        folder = self._folder(key)
+        with folder.locked(lambda: progress(0, 0)):
+            return _adopted_data(folder, index, source) if index else _adopted(folder, source)
 
     def grow(self, disk: DiskRef, size_bytes: int) -> Growth:
         folder = self._folder(disk.key)
@@ -178,6 +189,39 @@ def _copied(source: SourceDisk, final: Path, image_format: str, progress: Progre
     with images.draft(final) as part:
         images.copy_compared(path, source_format, part, image_format, size, progress, inside)
     return size
+
+
+def _adopted(folder: Folder, source: SourceDisk) -> DiskRef:
+    if (kept := finished_disk(folder)) is not None:
+        return kept
+    size = _taken(source, folder.raw, is_new="copied" not in folder.read())
+    folder.write(copied=_origin(source) | {"virtual_bytes": size})
+    return finished_disk(folder)
+
+
+def _adopted_data(folder: Folder, index: int, source: SourceDisk) -> DiskRef:
+    known, path = folder.read().get("data") or {}, folder.data_disk(index, "raw")
+    if str(index) not in known:
+        size = _taken(source, path, is_new=True)
+        kept = _origin(source) | {"virtual_bytes": size, "format": "raw"}
+        folder.write(data={**known, str(index): kept})
+    return DiskRef(folder.key, str(path), "raw", path.stat().st_size)
+
+
+def _taken(source: SourceDisk, final: Path, *, is_new: bool) -> int:
+    """`is_new`: nothing has been done to `final` yet, so that one whose file is gone was taken by a worker that died
+    before it could write so."""
+    given = Path(source.path)
+    if given.exists():
+        try:
+            images.rename_durably(given, final)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copied(source, final, "raw", no_progress)
+    elif not (is_new and final.exists()):
+        raise CopyFailed(f"{given.name}, which was copied while the source ran, is not here any more")
+    return final.stat().st_size
 
 
 def _origin(source: SourceDisk) -> dict:
