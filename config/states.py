@@ -23,6 +23,7 @@ STATES = {
     "finished": Look("good", "circle-check", "Finished"),
     "deciding": Look("warn", "user-check", "Waiting for you"),
     "cutover": Look("busy", "power", "Cutover"),
+    "warm": Look("busy", "power", "Warm cutover"),
     "confirming": Look("warn", "user-check", "Waiting for you"),
     "rolling_back": Look("warn", "hourglass", "Rolling back"),
     "rolled_back": Look("idle", "arrow-back-up", "Rolled back"),

@@ -102,7 +102,8 @@ class LaunchForm(forms.Form):
         choices=MODES,
         required=False,
         label="Kind",
-        help_text="A cutover shuts a running machine down at the last moment. A test is discarded in the end.",
+        help_text="A cutover shuts a running machine down and copies it. A warm one has copied it before, and then "
+        "reads only what changed. A test is discarded in the end.",
     )
     commit = forms.ChoiceField(choices=COMMITS, required=False, help_text="Who says that the machine stays.")
     confirm_minutes = forms.IntegerField(

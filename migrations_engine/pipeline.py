@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError
 
 from migrations_engine import tasks
 from migrations_engine.domain.states import RunState, StepName, StepState
-from migrations_engine.models import Cutover, MigratedVM, MigrationRun, StepRun
+from migrations_engine.models import Cutover, MigratedVM, MigrationRun, StepRun, WarmCopy
 from migrations_engine.services import (
     claims,
     cleanup,
@@ -25,6 +25,7 @@ from migrations_engine.services import (
     power,
     runs,
     turns,
+    warm,
     wave_dispatch,
     webhooks,
 )
@@ -132,6 +133,8 @@ def sweep() -> None:
     in_turn()
     for run_id in Cutover.objects.owed().values_list("pk", flat=True):
         cutover.source_restore(run_id=run_id)
+    for run_id in WarmCopy.objects.owed().values_list("pk", flat=True):
+        warm.warm_release(run_id=run_id)
     for pk in power.overdue(now):
         _send(tasks.switch_power.si(str(pk)))
 

@@ -11,7 +11,7 @@ import structlog
 from django.db import connection
 
 from migrations_engine.domain.states import STEPS, StepName, StepState
-from migrations_engine.services import claims, cleanup, cutover
+from migrations_engine.services import claims, cleanup, cutover, warm
 from migrations_engine.services.events import tell
 from migrations_engine.services.targets import open_endpoint
 from migrations_engine.steps.analyze import ANALYZE
@@ -69,6 +69,7 @@ def _work(claim: claims.Claim) -> None:
         _settle(claim, StepState.FAILED, error=f"A defect of ours: {type(error).__name__}: {error}")
     cleanup.conclude_cancel(run_id=claim.run_id)
     cutover.source_restore(run_id=claim.run_id)
+    warm.warm_release(run_id=claim.run_id)
 
 
 def _park(claim: claims.Claim, parked: claims.Parked) -> None:

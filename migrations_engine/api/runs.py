@@ -14,7 +14,7 @@ from migrations_engine import pipeline
 from migrations_engine.api.fields import ChangeSerializer, ConcernSerializer, NamedSerializer, StepSerializer
 from migrations_engine.domain.terms import LONGEST_MINUTES
 from migrations_engine.filters import RunFilter
-from migrations_engine.models import Cutover, MigrationRun, RunEvent
+from migrations_engine.models import Cutover, MigrationRun, RunEvent, WarmCopy
 from migrations_engine.models.run import COMMITS, DRILLS, MODES, ON_ROLLBACK
 from migrations_engine.services import commitment
 from migrations_engine.services.cutover import CHOICES
@@ -177,8 +177,35 @@ class CutoverSerializer(serializers.ModelSerializer):
     class Meta:
         model = Cutover
         fields = [
-            "power_before", "asked_at", "force", "decide_by", "off_at", "up_at", "outage_s", "restored_at", "problem",
+            "power_before", "asked_at", "force", "decide_by", "off_at", "up_at", "outage_s", "checked_at",
+            "restored_at", "problem",
         ]  # fmt: skip
+        read_only_fields = fields
+
+
+class WarmRoundSerializer(serializers.Serializer):
+    bytes = serializers.IntegerField()
+    seconds = serializers.FloatField()
+
+
+class OutageForecastSerializer(serializers.Serializer):
+    changes_bytes = serializers.IntegerField()
+    changes_s = serializers.FloatField(help_text="For the last changes, which will be like those of the last round.")
+    rest_s = serializers.FloatField(
+        allow_null=True, help_text="To prepare and boot; null before any run of this machine has told."
+    )
+    total_s = serializers.FloatField(allow_null=True)
+
+
+class WarmSerializer(serializers.ModelSerializer):
+    """The copy that follows a running source."""
+
+    rounds = WarmRoundSerializer(many=True, read_only=True, help_text="The first one is of the whole disks.")
+    forecast = OutageForecastSerializer(read_only=True, allow_null=True, help_text="Of the outage, made before it.")
+
+    class Meta:
+        model = WarmCopy
+        fields = ["rounds", "forecast", "settled_at", "proved_at", "is_marked", "problem"]
         read_only_fields = fields
 
 
@@ -206,13 +233,14 @@ class RunDetailSerializer(RunSerializer):
     )
     acknowledged = AcknowledgedSerializer(many=True, read_only=True)
     cutover = serializers.SerializerMethodField()
+    warm = serializers.SerializerMethodField()
     receipt = serializers.SerializerMethodField()
     migrated_vm = serializers.SerializerMethodField()
 
     class Meta(RunSerializer.Meta):
         fields = [
             *RunSerializer.Meta.fields, "overrides", "steps", "events", "merged", "concerns", "changes", "scripts",
-            "acknowledged", "cutover", "receipt", "migrated_vm",
+            "acknowledged", "cutover", "warm", "receipt", "migrated_vm",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -240,6 +268,11 @@ class RunDetailSerializer(RunSerializer):
     def get_cutover(self, run):
         row = getattr(run, "cutover", None)
         return CutoverSerializer(row).data if row else None
+
+    @extend_schema_field(WarmSerializer(allow_null=True))
+    def get_warm(self, run):
+        row = getattr(run, "warm", None)
+        return WarmSerializer(row).data if row else None
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_receipt(self, run):

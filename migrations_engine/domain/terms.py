@@ -13,6 +13,7 @@ LONGEST_MINUTES = 7 * 24 * 60  # a rollback by the clock that nobody remembers h
 class Mode(StrEnum):
     COLD = "cold"
     CUTOVER = "cutover"  # the source runs until its last moment, then it is shut down by the run
+    WARM = "warm"  # a cutover whose copy is made while the source runs: only its last changes are read afterwards
     TEST = "test"  # a rehearsal: the target is labelled, kept apart, and discarded in the end
 
 

@@ -2,6 +2,7 @@ from migrations_engine.models.cutover import Cutover
 from migrations_engine.models.migrated import CreatedResource, MigratedVM
 from migrations_engine.models.run import MigrationRun, RunEvent, StepRun
 from migrations_engine.models.target import Hypervisor, TargetEndpoint
+from migrations_engine.models.warm import WarmCopy
 from migrations_engine.models.wave import Dispatcher, Wave, WaveMember, WavePolicy, WaveWindow
 from migrations_engine.models.webhook import Webhook, WebhookDelivery
 
@@ -15,6 +16,7 @@ __all__ = [
     "RunEvent",
     "StepRun",
     "TargetEndpoint",
+    "WarmCopy",
     "Wave",
     "WaveMember",
     "WavePolicy",

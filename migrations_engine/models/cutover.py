@@ -37,6 +37,7 @@ class Cutover(models.Model):
     decide_by = models.DateTimeField(null=True, help_text="Then the run is cancelled by itself.")
     off_at = models.DateTimeField(null=True)
     up_at = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(null=True, help_text="When its acceptance checks had passed.")
     restored_at = models.DateTimeField(null=True, help_text="When the source was on again after a way back.")
     problem = models.TextField(blank=True, help_text="Why it is not on again yet.")
     starts_over = models.BooleanField(
@@ -51,6 +52,11 @@ class Cutover(models.Model):
     @property
     def department(self):
         return self.run.department
+
+    @property
+    def checked_s(self) -> float | None:
+        """From the source being off until the new machine's checks had passed."""
+        return round((self.checked_at - self.off_at).total_seconds(), 1) if self.off_at and self.checked_at else None
 
     @property
     def outage_s(self) -> float | None:

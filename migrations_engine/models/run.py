@@ -42,6 +42,7 @@ RUN_STATES = [(s.value, s.value) for s in RunState]  # named in the OpenAPI docu
 MODES = [
     (Mode.COLD.value, "Migration of a machine that is off"),
     (Mode.CUTOVER.value, "Cutover of a running machine"),
+    (Mode.WARM.value, "Warm cutover: only the last changes are copied when it is off"),
     (Mode.TEST.value, "Test migration"),
 ]
 COMMITS = [
@@ -137,7 +138,12 @@ class MigrationRun(models.Model):
 
     @property
     def is_cutover(self) -> bool:
-        return self.mode == Mode.CUTOVER
+        """The source is shut down by the run."""
+        return self.mode in (Mode.CUTOVER, Mode.WARM)
+
+    @property
+    def is_warm(self) -> bool:
+        return self.mode == Mode.WARM
 
 
 class StepRun(models.Model):

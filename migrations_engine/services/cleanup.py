@@ -9,7 +9,7 @@ from django.utils import timezone
 from migrations_engine.domain.states import RunState, StepState
 from migrations_engine.models import MigrationRun, StepRun
 from migrations_engine.models.run import run_out
-from migrations_engine.services import cutover, ledger
+from migrations_engine.services import cutover, ledger, warm
 from migrations_engine.services.events import tell
 from migrations_engine.services.outcome import run_ended
 from migrations_engine.targets.base import TargetError
@@ -28,6 +28,7 @@ def conclude_cancel(*, run_id: uuid.UUID) -> bool:
     told = f" Removed: {', '.join(removed)}." if removed else ""
     ended = _end(run_id, RunState.CANCELLED, f"The run is cancelled.{told}")
     cutover.source_restore(run_id=run_id)
+    warm.warm_release(run_id=run_id)
     return ended
 
 

@@ -39,13 +39,24 @@ def source_power(vm: VirtualMachine) -> LibvirtSource | None:
 
 def mode_refusal(vm: VirtualMachine, mode: str) -> str:
     """Why the machine cannot be moved in this way, by what the last discovery has seen; "" where it can."""
-    if mode == Mode.CUTOVER and not vm.source.is_libvirt:
+    if mode in (Mode.CUTOVER, Mode.WARM) and not vm.source.is_libvirt:
         return (
             f"{vm.source} cannot switch machines on and off, so there is no cutover. "
             "Shut the machine down yourself, then migrate it as one that is off."
         )
+    if mode == Mode.WARM:
+        return _warm_refusal(vm)
     if mode == Mode.COLD and vm.source.is_libvirt and vm.power_state == ON:
         return RUNS
+    return ""
+
+
+def _warm_refusal(vm: VirtualMachine) -> str:
+    if vm.power_state != ON:
+        return "The machine is off, so nothing of it changes: migrate it as one that is off."
+    other = next((disk.format for disk in vm.disks.all() if disk.format != "qcow2"), "")
+    if other:
+        return f"It has a disk in the format {other}; its hypervisor can say what changes of qcow2 only."
     return ""
 
 
@@ -160,7 +171,11 @@ def _put_aside(run: MigrationRun) -> None:
 def _is_on_for_good(row: Cutover) -> bool:
     """A guest that was asked to shut down may still do it a while later: until then it is looked after."""
     source, id = source_power(row.run.vm), row.run.vm.external_id
+    if row.run.is_warm and row.off_at is not None:
+        source.discard_paused(id)  # its worker died while it read the last changes
     source.switch_on(id)
+    if row.run.is_warm and not source.is_running(id):
+        return False  # that worker was not dead yet, and came in between
     if row.off_at is not None:
         return True
     return timezone.now() > row.asked_at + shutdown_wait(row.run)
@@ -189,9 +204,8 @@ def begin_again(run: MigrationRun) -> bool:
         return False
     if row in Cutover.objects.touched():
         raise Refused("The source is being switched on again after the failure; wait for that, then try again.")
-    cutover_write(
-        run.pk, asked_at=None, off_at=None, up_at=None, restored_at=None, force=False, decide_by=None, starts_over=True
-    )
+    moments = dict.fromkeys(("asked_at", "off_at", "up_at", "checked_at", "restored_at", "decide_by"))
+    cutover_write(run.pk, **moments, force=False, starts_over=True)
     StepRun.objects.filter(run=run, name=StepName.MIGRATE, state=StepState.SUCCEEDED).update(
         state=StepState.WAITING, attempt=0, result=None, percent=0, message="", started_at=None, finished_at=None
     )

@@ -22,9 +22,10 @@ def created(*, run_id: uuid.UUID, kind: str, reference: str) -> None:
 
 
 def forget(run: MigrationRun) -> None:
-    """What was there is removed at the target; the rows say so."""
+    """What was there is removed at the target; the rows say so. A checkpoint is not there: see services/warm.py."""
     now = timezone.now()
-    CreatedResource.objects.filter(run=run).exclude(state="removed").update(state="removed", removed_at=now)
+    there = CreatedResource.objects.filter(run=run).exclude(kind="checkpoint")
+    there.exclude(state="removed").update(state="removed", removed_at=now)
     MigratedVM.objects.filter(run=run, removed_at__isnull=True).update(removed_at=now, power_state="off")
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from migrations_engine.domain.states import RunState
 from migrations_engine.models import CreatedResource, MigrationRun, TargetEndpoint
-from migrations_engine.services import ledger
+from migrations_engine.services import ledger, warm
 from migrations_engine.services.events import tell
 from migrations_engine.services.targets import open_endpoint
 from migrations_engine.targets.base import Target, TargetError
@@ -48,6 +48,7 @@ def run_clean_up(*, run: MigrationRun, by) -> CleanedUp:
     open_rows = [f"{row.kind} {row.reference}" for row in run.resources.filter(state="created")]
     try:
         removed = ledger.remove_all(run)
+        warm.warm_release(run_id=run.pk)
     except (TargetError, OSError) as error:
         raise Refused(f"The target could not do it: {error}") from error
     done = CleanedUp(removed, () if removed else tuple(open_rows))

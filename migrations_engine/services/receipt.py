@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from migrations_engine.domain.seal import key_from, public_pem, sealed
-from migrations_engine.models import Cutover, MigrationRun
+from migrations_engine.models import Cutover, MigrationRun, WarmCopy
 from personas.domain.canonical import sha256_of
 
 SCHEMA_VERSION = 2
@@ -43,6 +43,7 @@ def receipt_of(run: MigrationRun) -> dict[str, Any]:
         "source_sha256": results.get("source_sha256"),
         "sources": results.get("sources", []),
         "cutover": _cutover(getattr(run, "cutover", None)),
+        **_warm(getattr(run, "warm", None)),
         "steps": [_step(step) for step in run.steps.all()],
         "resources": [f"{row.kind} {row.reference}: {row.state}" for row in run.resources.all()],
         "migrated_vm": str(machine.pk) if machine else None,
@@ -71,9 +72,17 @@ def _cutover(row: Cutover | None) -> dict[str, Any] | None:
     """What was done to the source's power; None where nothing was."""
     if row is None:
         return None
-    moments = ("asked_at", "off_at", "up_at", "restored_at")
+    moments = ("asked_at", "off_at", "up_at", "checked_at", "restored_at")
     told = {name: _time(getattr(row, name)) for name in moments}
     return told | {"power_before": row.power_before, "forced": row.force, "outage_s": row.outage_s}
+
+
+def _warm(row: WarmCopy | None) -> dict[str, Any]:
+    """How its copy was made; nothing for any other kind of run."""
+    if row is None:
+        return {}
+    told = {"rounds": row.rounds, "forecast": row.forecast, "content": row.content}
+    return {"warm": told | {"settled_at": _time(row.settled_at), "proved_at": _time(row.proved_at)}}
 
 
 def _step(step) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from analyzer.models import VirtualMachine
 from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.drills import WHERE, Fault, mode_of
 from migrations_engine.domain.states import STEPS, RunState, StepState
-from migrations_engine.domain.terms import DEFAULT_TERMS, Terms
+from migrations_engine.domain.terms import DEFAULT_TERMS, Mode, Terms
 from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import Cutover, MigrationRun, StepRun, TargetEndpoint
 from migrations_engine.services import cutover
@@ -183,8 +183,7 @@ def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged, dr
     StepRun.objects.bulk_create(
         [StepRun(run=run, name=name, order=order) for order, name in enumerate(STEPS)]
     )
-    what = "a test migration" if run.is_test else "the cutover" if run.is_cutover else "the migration"
-    tell(run.pk, f"{by.get_username()} started {what} of {vm.name} by the template {template.name}.")
+    tell(run.pk, f"{by.get_username()} started {_KINDS[run.mode]} of {vm.name} by the template {template.name}.")
     if drill:
         tell(run.pk, f"A drill: {run.drill_words}. That is simulated until a step is tried again.", level="warning")
     for row in acknowledged:
@@ -196,6 +195,14 @@ def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged, dr
         told["drill"] = drill
     record(by=by, action="migration.start", obj=run, after=told | terms.as_dict())
     return run
+
+
+_KINDS = {
+    Mode.COLD: "the migration",
+    Mode.CUTOVER: "the cutover",
+    Mode.WARM: "the warm cutover",
+    Mode.TEST: "a test migration",
+}
 
 
 def _count(run: MigrationRun) -> None:

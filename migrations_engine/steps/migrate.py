@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
+
+from django.utils import timezone
 
 from migrations_engine.domain import blueprint, verification
 from migrations_engine.domain.kernels import KernelChoice
@@ -34,6 +37,7 @@ from migrations_engine.steps.switch_over import (
     source_off,
     start_over,
 )
+from migrations_engine.steps.warm import followed_disks
 from migrations_engine.targets.base import CopyMismatch, FilesystemDamaged, Progress
 
 READY_TIMEOUT_S = 600  # emulated, on a busy machine, a systemd guest with cloud-init takes minutes
@@ -74,6 +78,7 @@ def migrate(work: Work) -> dict:
     inventory = _installed(work, move, ref)
     report = _boot(work, move, ref)
     outage_over(work)
+    _time_rest(work)
     scripts = run_phase(work, ref, "first_boot", [], (82, 85))
     applied = _apply(work, move, ref)
     rows = _verify(work, move, facts, ref, report, applied, inventory)
@@ -87,9 +92,18 @@ def migrate(work: Work) -> dict:
 
 
 def _read_at_cutover(work: Work) -> dict[str, Any]:
-    """What the source held when it was off; {} where the first step has told it."""
+    """What the source held when it was off; {} where the first step has told it. With the times of this step."""
     told = work.before | work.kept
-    return {name: told[name] for name in ("source_sha256", "sources") if name in told}
+    names = ("source_sha256", "sources", "copied_at", "after_copy_s")
+    return {name: told[name] for name in names if name in told}
+
+
+def _time_rest(work: Work) -> None:
+    """From the copy being whole to the guest's answer: what a forecast of an outage goes by. Of a first try only: one
+    that was taken over has waited as well."""
+    if "copied_at" in work.kept and work.claim.attempt == 1 and not work.claim.retries:
+        took = timezone.now() - datetime.fromisoformat(work.kept["copied_at"])
+        work.kept |= {"after_copy_s": round(took.total_seconds(), 1)}
 
 
 def _move(work: Work, facts) -> Move:
@@ -141,6 +155,7 @@ def _disk(work: Work, move: Move) -> DiskRef:
         work.target.fetch(move.first_boot, work.alive)
     try:
         disk = _copied(work)
+        work.kept |= {"copied_at": timezone.now().isoformat()}
         return _prepared(work, move, disk)
     except (CopyMismatch, FilesystemDamaged):
         work.alive.during(work.target.destroy, work.key)  # a retry must not go on from a damaged copy
@@ -152,6 +167,8 @@ def _copied(work: Work) -> DiskRef:
     work.alive.phase(f"Copying {count} disks" if count > 1 else "Copying the disk", 0)
     ledger.intend(run_id=work.run.pk, kind="disk", reference=work.key)
     host = hypervisor(work) if work.run.is_cutover else None
+    if host and work.run.is_warm and (staged := followed_disks(work, host)) is not None:
+        return _adopted(work, staged)
     if host:
         source_off(work, host)
         files = fetched(work, host, 10)
@@ -176,6 +193,20 @@ def _copied(work: Work) -> DiskRef:
     before = work.known.get("sources") or [{"sha256": work.known["source_sha256"]}]  # runs of before had one
     if [each["sha256"] for each in after] != [each["sha256"] for each in before]:
         raise CopyMismatch("The source was written to while it was copied; stop it, then try again.")
+    return disk
+
+
+def _adopted(work: Work, staged: list[SourceDisk]) -> DiskRef:
+    """No byte is copied where the target keeps disks beside ours. That they are the source's is proved after the
+    outage, in the last step."""
+    work.alive.phase("Taking over the disks", 40)
+    disk = work.target.adopt(work.key, 0, staged[0], "raw", work.alive.progress(40, 45))
+    ledger.created(run_id=work.run.pk, kind="disk", reference=work.key)
+    for index, source in enumerate(staged[1:], start=1):
+        name = f"{work.key}/{disk_serial(index)}"
+        ledger.intend(run_id=work.run.pk, kind="disk", reference=name)
+        work.target.adopt(work.key, index, source, disk_format(work), work.alive.progress(45, 50))
+        ledger.created(run_id=work.run.pk, kind="disk", reference=name)
     return disk
 
 

@@ -10,6 +10,8 @@ from migrations_engine.steps.acceptance import check
 from migrations_engine.steps.base import Step, StepFailed, Work
 from migrations_engine.steps.migrate import READY_TIMEOUT_S
 from migrations_engine.steps.scripts import run_phase
+from migrations_engine.steps.switch_over import checks_passed
+from migrations_engine.steps.warm import proved
 from personas.domain.checks import check_words
 
 
@@ -20,9 +22,10 @@ def post_script(work: Work) -> dict:
     work.target.wait_ready(ref, READY_TIMEOUT_S, work.alive)
     scripts = run_phase(work, ref, "after_network", work.known.get("scripts", []), (5, 75))
     checks = _check_all(work, ref, scripts)
+    checks_passed(work)
     work.kept = {"checks": checks}
     scripts = run_phase(work, ref, "after_checks", scripts, (95, 100))
-    return {"scripts": scripts, "checks": checks}
+    return {"scripts": scripts, "checks": checks, **proved(work)}
 
 
 def _check_all(work: Work, ref: MachineRef, scripts: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,11 +9,12 @@ from django.utils import timezone
 from analyzer.models import VirtualMachine
 from analyzer.services.hypervisors import staging_discard, staging_folder
 from analyzer.sources.base import SourceError
+from analyzer.sources.libvirt.changes import ChangesLost
 from analyzer.sources.libvirt.source import OFF, ON, DiskFile, LibvirtSource
 from migrations_engine.domain.drills import SIMULATED
 from migrations_engine.domain.terms import Mode
 from migrations_engine.models import Cutover
-from migrations_engine.services import cutover, ledger
+from migrations_engine.services import cutover, ledger, warm
 from migrations_engine.services.claims import Parked
 from migrations_engine.steps.base import StepFailed, Work
 from migrations_engine.steps.drill import refuses_shutdown
@@ -39,7 +40,7 @@ def ask(work: Work, verb, *arguments, **options):
 
 
 def owner(work: Work) -> str:
-    return f"run-{work.key}"
+    return warm.owner_of(work.run.pk)
 
 
 def look(work: Work, source: LibvirtSource) -> str:
@@ -48,27 +49,28 @@ def look(work: Work, source: LibvirtSource) -> str:
     power = ask(work, source.power_state, vm.external_id)
     if power == ON and work.run.mode == Mode.COLD:
         raise StepFailed(cutover.RUNS)
-    if work.run.mode == Mode.CUTOVER:
+    if work.run.is_cutover:
         if power == ON and (why := ask(work, source.power_refusal, vm.external_id)):
             raise StepFailed(f"The source could not be switched on again after a way back: {why}.")
+        if work.run.is_warm:
+            _require_changes(work, source, power)
         cutover.cutover_begin(run=work.run, power=power)
     return power
+
+
+def _require_changes(work: Work, source: LibvirtSource, power: str) -> None:
+    """The plan went by what was discovered; here the machine itself is asked."""
+    if power == OFF:
+        raise StepFailed("The machine is off: nothing of it changes, so migrate it as one that is off.")
+    if why := ask(work, source.delta_refusal, work.run.vm.external_id):
+        raise StepFailed(f"The source cannot say what changes: {why}. Choose Cutover instead.")
 
 
 def fetched(work: Work, source: LibvirtSource, end: float) -> list[DiskFile]:
     """The disks of one moment as files of this machine."""
     work.alive.phase("Fetching the disks from the hypervisor", 0)
-    percent = [0.0]
     folder = staging_folder(owner(work))
-    stop = _Stop()
-
-    def watch(told: float) -> None:
-        stop.check()
-        percent[0] = told
-
-    return _followed(
-        work, stop, percent, end, source.disk_files, work.run.vm.external_id, folder, owner=owner(work), watch=watch
-    )
+    return followed(work, (0, end), source.disk_files, work.run.vm.external_id, folder, owner=owner(work))
 
 
 class _Stop:
@@ -82,19 +84,26 @@ class _Stop:
             raise OSError("the copying was stopped")
 
 
-def _followed(work: Work, stop: _Stop, percent: list[float], end: float, verb, *arguments, **options):
-    beat = work.alive
+def followed(work: Work, part: tuple[float, float], verb, *arguments, **options):
+    """What a verb answers that tells of its progress, shown as `part` of the step. Raises StepFailed, ChangesLost."""
+    beat, stop, percent, (start, end) = work.alive, _Stop(), [0.0], part
+
+    def watch(told: float) -> None:
+        stop.check()
+        percent[0] = told
 
     class Watching:
         def __call__(self, *_):
             try:
-                beat(percent[0] * end / 100)
+                beat(start + percent[0] * (end - start) / 100)
             except BaseException:
                 stop.wanted = True
                 raise
 
     try:
-        return work.alive.during(verb, *arguments, beat=Watching(), **options)
+        return work.alive.during(verb, *arguments, beat=Watching(), watch=watch, **options)
+    except ChangesLost:
+        raise
     except SourceError as error:
         raise StepFailed(f"The hypervisor: {error}") from error
 
@@ -110,6 +119,8 @@ def start_over(work: Work) -> None:
     if work.run.is_cutover and Cutover.objects.filter(run=work.run, starts_over=True).exists():
         work.alive.during(work.target.destroy, work.key)
         ledger.forget(work.run)
+        warm.warm_forget(work.run.pk)
+        discard_fetched(work)
         cutover.cutover_write(work.run.pk, starts_over=False)
 
 
@@ -161,6 +172,10 @@ def outage_over(work: Work) -> None:
         row.up_at = timezone.now()
         row.save(update_fields=["up_at"])
         work.alive.say(f"The target's guest answers: the outage lasted {row.outage_s:.0f} s.")
+
+
+def checks_passed(work: Work) -> None:
+    Cutover.objects.filter(run=work.run, up_at__isnull=False, checked_at__isnull=True).update(checked_at=timezone.now())
 
 
 def discard_fetched(work: Work) -> None:

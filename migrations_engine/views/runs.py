@@ -13,6 +13,7 @@ from django_htmx.http import HttpResponseStopPolling
 from migrations_engine import pipeline
 from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.states import RunState
+from migrations_engine.domain.terms import Mode
 from migrations_engine.filters import RunFilter
 from migrations_engine.models import MigrationRun
 from migrations_engine.services.commitment import decisions
@@ -118,9 +119,10 @@ def live_context(request, run) -> dict:
         "scripts": script_outcomes(run),
         "live": next((step["live"] for step in steps if step["live"]), None),
         "failed_step": failed,
-        "sources": sources_of(results["analyze"] | results["migrate"]),
+        "sources": sources_of(results["analyze"] | results["migrate"] | results["post_script"]),
         "cutover": getattr(run, "cutover", None),
-        "forecast_s": forecast_s(run.vm) if run.is_cutover and not run.has_ended else None,
+        "warm": getattr(run, "warm", None),
+        "forecast_s": forecast_s(run.vm) if run.mode == Mode.CUTOVER and not run.has_ended else None,
         "may_decide": operates and may_decide(run),
         "may_cancel": operates and run.state in CANCELLABLE,
         "may_retry": operates and run.state == RunState.FAILED and failed is not None,

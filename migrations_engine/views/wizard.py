@@ -27,6 +27,7 @@ from migrations_engine.services.plan import plan_make
 from migrations_engine.services.repeats import changes_left, repeated_run
 from migrations_engine.services.runs import Blocked
 from migrations_engine.services.targets import default_target
+from migrations_engine.services.warm import rest_s
 from migrations_engine.views.refusals import require_operator
 from migrations_engine.views.runs import PAGE_ROWS, concern_groups
 from personas.domain.settings import InvalidSettings
@@ -211,7 +212,7 @@ def show_plan(request, chosen):
         "again_url": chosen.url(),
     }
     if plan is not None:
-        context |= plan_context(plan)
+        context |= plan_context(plan, chosen.vm)
     status = 400 if request.method == "POST" and form.errors else 200
     return render(request, "migrations_engine/wizard_plan.html", context, status=status)
 
@@ -280,7 +281,7 @@ def accepted(posted) -> dict[str, str]:
     return {id: reason for id, reason in given.items() if reason.strip()}
 
 
-def plan_context(plan) -> dict:
+def plan_context(plan, vm: VirtualMachine) -> dict:
     document, repeated = plan.document, repeated_run(plan)
     return {
         "repeated": repeated,
@@ -289,6 +290,8 @@ def plan_context(plan) -> dict:
         "launch_key": uuid.uuid4(),
         "concern_groups": concern_groups(plan.concerns),
         "blockers": plan.blockers,
+        "warm_rest_s": rest_s(vm) if not document["modes"]["warm"] else None,
+        "is_warm_possible": not document["modes"]["warm"],
         "modes_out": [(MODE_NAMES[mode], why) for mode, why in document["modes"].items() if why],
         "warnings": [concern for concern in plan.concerns if concern["severity"] == Severity.WARNING],
         "changes": changes_left(plan, repeated),

@@ -75,3 +75,43 @@ def libvirt_target(place, tmp_path_factory):
     yield target
     for machine in target.machines():
         target.destroy(machine.key)
+
+
+@pytest.fixture
+def run_all(django_capture_on_commit_callbacks, monkeypatch):
+    """Calls a verb of `pipeline` and runs what it sends right here, as a worker would."""
+    from config.celery import app
+
+    monkeypatch.setattr(app.conf, "task_always_eager", True)
+
+    def call(verb, **arguments):
+        with django_capture_on_commit_callbacks(execute=True):
+            row = verb(**arguments)
+        row.refresh_from_db()
+        return row
+
+    return call
+
+
+@pytest.fixture
+def running(libvirt, tiny, tmp_path, settings, own_machines):
+    """A function that makes a running domain and the estate to move it in."""
+    from tests import factories
+    from tests.real.hypervisor_estate import Estate, wait_for_agent
+    from tests.real.libvirt_machines import define, make_hypervisor_source
+
+    settings.LIBVIRT_SOCKET_FOLDER, settings.STAGING_DIR = str(tmp_path), tmp_path / "staging"
+
+    def make(*, obeys=True) -> Estate:
+        disk = tmp_path / "web01.qcow2"
+        define(libvirt, tiny.path, disk, format="qcow2", obeys=obeys)
+        libvirt.virsh("start", "web01")
+        by = factories.make_user("root", superuser=True)
+        source = make_hypervisor_source(libvirt, by=by, department=factories.make_department("Web"))
+        if obeys:
+            wait_for_agent(libvirt)
+        return Estate(libvirt, source, by, disk)
+
+    yield make
+    for name in libvirt.virsh("list", "--all", "--name").split():
+        libvirt.remove(name)

@@ -59,7 +59,10 @@ class Command(BaseCommand):
         parser.add_argument("--override", type=Path, metavar="FILE", help="settings document (YAML or JSON)")
         parser.add_argument("--target", metavar="ID", help="id or exact name")
         parser.add_argument(
-            "--mode", choices=list(Mode), default=Mode.COLD, help="cutover shuts a running machine down at the end"
+            "--mode",
+            choices=list(Mode),
+            default=Mode.COLD,
+            help="cutover shuts a running machine down, then copies it; warm copies it before, and then what changed",
         )
         parser.add_argument(
             "--as", dest="user", metavar="USER", help="who does it; the first superuser if left out"
