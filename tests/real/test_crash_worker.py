@@ -9,6 +9,7 @@ from migrations_engine.models import MigratedVM, MigrationRun, StepRun
 from migrations_engine.services.migrated import migrated_vm_remove
 from tests.real import instance
 from tests.real.estate import real_estate, sha256
+from tests.real.promises import require_nothing_left, require_promises, require_source_as_it_was
 
 pytestmark = pytest.mark.both
 
@@ -65,10 +66,10 @@ def test_run_survives_kill_9_in_each_of_its_steps(own_instance):
     }
     (script,) = run.steps.get(name=StepName.POST_SCRIPT).result["scripts"]
     assert script["stdout"].strip() == "ran 1 times"
-    assert sha256(estate.disk) == before
+    require_promises(run)
+    require_source_as_it_was(estate.disk, before)
     assert run.steps.get(name=StepName.ANALYZE).result["source_sha256"] == before
     machine = MigratedVM.objects.get(run=run)
     assert len(instance.processes_that_name(settings.DISKS_DIR)) == 1  # one machine, and nothing else
     migrated_vm_remove(migrated_vm=machine, by=estate.operator)
-    assert instance.processes_that_name(settings.DISKS_DIR) == []
-    assert not (settings.DISKS_DIR / str(run.pk)).exists()
+    require_nothing_left(run)
