@@ -1,76 +1,164 @@
-"""A wave of small real guests, started by the clock, moved by real workers, one of which is killed."""
+"""Twelve small real guests of two departments in two waves at once, started by the clock, moved by real workers: one
+machine fails its check, nobody confirms another, a worker is killed. Board, report and receipts tell it as it was."""
 
+import csv
+import io
+import json
+from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from migrations_engine import pipeline
-from migrations_engine.domain.seal import verify
 from migrations_engine.domain.states import RunState, StepName, StepState
 from migrations_engine.domain.terms import Commit
 from migrations_engine.domain.waves import WaveState
-from migrations_engine.models import MigrationRun, StepRun
-from migrations_engine.services import wave_board, wave_members, waves
-from migrations_engine.services.receipt import receipt_key, receipt_of
+from migrations_engine.models import MigratedVM, MigrationRun, StepRun
+from migrations_engine.services import wave_members, waves
+from migrations_engine.services.migrated import migrated_vm_remove
+from migrations_engine.services.receipt import receipt_of
+from personas.models import ResourceProfile
 from tests import factories
 from tests.real import instance
-from tests.real.estate import real_estate, sha256
+from tests.real.estate import RealEstate, real_estate, sha256
+from tests.real.promises import require_nothing_left, require_promises
 
-CHECK = {"acceptance_checks": [{"kind": "package", "package": "no-such-package"}]}
+PASSES = [{"kind": "command", "command": "test -d /etc"}]
+FAILS = [{"kind": "package", "package": "no-such-package"}]
+SHOPS, BANKS = 7, 5
+FAILING, UNCONFIRMED = "shop3", "bank1"
 
 
-@pytest.mark.once
-def test_wave_goes_on_through_a_failed_check_a_killed_worker_and_a_rollback_by_the_clock(own_instance):
-    estate = real_estate("tiny", script="exit 0", template={}, persona={})
-    before = sha256(estate.disk)
-    wave = made_wave(estate)
+@pytest.mark.timeout(1800)
+@pytest.mark.once  # two minutes of both cores, and nothing in it depends on the database
+def test_twelve_guests_of_two_departments_and_what_became_of_each(own_instance, tmp_path):
+    small = ResourceProfile.objects.create(name="Small", slug="small", vcpus=1, memory_mib=160)
+    columns = {"acceptance_checks": PASSES, "resource_allocation_profile": small}
+    shops = real_estate("tiny", script="exit 0", template={}, persona=columns)
+    banks = neighbour(shops, columns)
+    before = sha256(shops.disk)
+    shop, bank = made_wave(shops, "shop", SHOPS), made_wave(banks, "bank", BANKS)
     clock, worker = instance.clock(), instance.worker()
     with instance.running(clock, worker):
-        instance.wait_until(is_copied, "the first machine is copied", said=worker.said)
+        instance.wait_until(is_copied, "a machine is copied", said=worker.said)
         worker.kill()
         worker = instance.worker()
         with instance.running(worker):
-            instance.wait_until(lambda: waits(wave), "one waits to be confirmed", said=worker.said)
-            run = MigrationRun.objects.get(state=RunState.CONFIRMING)
-            MigrationRun.objects.filter(pk=run.pk).update(confirm_by=timezone.now() - timedelta(seconds=1))
-            instance.wait_until(lambda: is_done(wave), "the wave is finished", said=worker.said)
-    report = wave_board.report_of(wave)
-    assert [row["standing"] for row in report["machines"]] == ["rolled_back", "failed"]
-    assert report["counts"] | {"machines": 2, "failed": 2, "waiting": 0} == report["counts"]
-    assert "not accepted" in report["machines"][1]["error"]
-    for run in MigrationRun.objects.all():
-        verify(receipt_of(run), receipt_key())
-    failed = MigrationRun.objects.get(state=RunState.FAILED)
-    assert pipeline.run_cancel(run=failed, by=estate.operator).state == RunState.CANCELLING
-    pipeline.sweep()
-    assert sha256(estate.disk) == before
-    assert instance.left_behind(settings.DISKS_DIR) == []
+            for count in range(1, SHOPS + BANKS + 1):  # patience for each, not for all of them together
+                instance.wait_until(
+                    lambda n=count: late(bank) or ended() >= n, f"{count} have ended", said=worker.said, pause_s=0.5
+                )
+            instance.wait_until(lambda: is_done(shop) and is_done(bank), "both are finished", said=worker.said)
+    standings = {FAILING: "failed", UNCONFIRMED: "rolled_back"}
+    for wave, estate, count in ((shop, shops, SHOPS), (bank, banks, BANKS)):
+        names = [f"{wave.name}{number}" for number in range(1, count + 1)]
+        told_everywhere(wave, estate.operator, {name: standings.get(name, "succeeded") for name in names})
+    runs = [require_promises(run) for run in MigrationRun.objects.all()]
+    assert max(step.attempt for step in StepRun.objects.all()) > 1  # somebody took over from the dead worker
+    for run in runs:
+        verified_offline(run, tmp_path / f"{run.pk}.json")
+    assert sha256(shops.disk) == before
+    cleaned_up(shops, banks)
+    require_nothing_left(*runs)
 
 
-def made_wave(estate):
-    """Two machines of one disk; the second has a check that it cannot pass."""
-    size = estate.disk.stat().st_size
-    second = factories.make_vm(source=estate.vm.source, path=estate.disk, size=size, name="second")
+def neighbour(estate: RealEstate, columns: dict) -> RealEstate:
+    """Another department with a persona like the first one's."""
+    operator = factories.make_member(role="admin")
+    department = operator.memberships.get().department
+    source = factories.make_source(department, location=str(settings.IMAGE_ROOTS[0]))
+    vm = factories.make_vm(source=source, path=estate.disk, size=estate.disk.stat().st_size)
+    persona = factories.make_persona(
+        department=department, post_migration_script=estate.persona.post_migration_script, **columns
+    )
+    template = factories.make_template(department=department)
+    return replace(estate, vm=vm, operator=operator, template=template, persona=persona)
+
+
+def made_wave(estate: RealEstate, name: str, count: int):
+    """Machines of one disk. One whose check passes is confirmed by that; UNCONFIRMED has none, FAILING one more."""
     wave = waves.wave_create(
-        department=estate.vm.department, name="Night", template=estate.template, persona=estate.persona,
-        concurrency=2, commit=Commit.TIMED, confirm_minutes=60, by=estate.operator,
+        department=estate.vm.department, name=name, template=estate.template, persona=estate.persona, concurrency=3,
+        commit=Commit.TIMED, confirm_minutes=60, checks_confirm=True, by=estate.operator,
     )  # fmt: skip
-    wave_members.members_add(wave=wave, vms=[estate.vm, second], by=estate.operator)
-    last = wave.members.get(vm=second)
-    wave_members.member_update(member=last, persona=None, overrides=CHECK, order=last.order, by=estate.operator)
+    size, source = estate.disk.stat().st_size, estate.vm.source
+    machines = [
+        factories.make_vm(source=source, path=estate.disk, size=size, name=f"{name}{number}")
+        for number in range(1, count + 1)
+    ]
+    wave_members.members_add(wave=wave, vms=machines, by=estate.operator)
+    for member in wave.members.select_related("vm"):
+        if member.vm.name == FAILING:
+            change(member, estate, overrides={"acceptance_checks": FAILS})
+        if member.vm.name == UNCONFIRMED:
+            change(member, estate, overrides={"acceptance_checks": None})
     return waves.wave_start(wave=wave, by=estate.operator)
 
 
-def is_copied():
+def change(member, estate, overrides) -> None:
+    wave_members.member_update(
+        member=member, persona=None, overrides=overrides, order=member.order, by=estate.operator
+    )
+
+
+def is_copied() -> bool:
     return StepRun.objects.filter(name=StepName.MIGRATE, state=StepState.RUNNING, percent__gt=40).exists()
 
 
-def waits(wave):
-    return wave.members.filter(run__state=RunState.CONFIRMING).exists()
+def late(wave) -> bool:
+    """The hour of whoever waits to be confirmed is over; never True."""
+    for member in wave.members.filter(run__state=RunState.CONFIRMING, run__confirm_by__gt=timezone.now()):
+        assert member.vm.name == UNCONFIRMED
+        MigrationRun.objects.filter(pk=member.run_id).update(confirm_by=timezone.now() - timedelta(seconds=1))
+    return False
 
 
-def is_done(wave):
+def ended() -> int:
+    return MigrationRun.objects.filter(finished_at__isnull=False).count()
+
+
+def is_done(wave) -> bool:
     wave.refresh_from_db()
     return wave.state == WaveState.FINISHED
+
+
+def told_everywhere(wave, reader, standings: dict[str, str]) -> None:
+    """The board, the page of the report, its CSV and its JSON say of each machine what became of it."""
+    client = Client()
+    client.force_login(reader)
+    address = reverse("migrations_engine:wave_detail", args=[wave.pk])
+    report = json.loads(client.get(f"{address}report/json/").content)
+    assert {row["vm"]: row["standing"] for row in report["machines"]} == standings
+    failed = list(standings.values()).count("failed") + list(standings.values()).count("rolled_back")
+    assert report["counts"] | {"machines": len(standings), "failed": failed, "waiting": 0} == report["counts"]
+    table = list(csv.DictReader(io.StringIO(client.get(f"{address}report/csv/").content.decode())))
+    assert {row["vm"]: row["standing"] for row in table} == standings
+    for row in (*report["machines"], *table):
+        assert bool(row["error"]) == (row["standing"] == "failed")
+        assert int(row["checks_passed"]) == (row["standing"] != "rolled_back")
+        assert int(row["checks_failed"]) == (row["standing"] == "failed")
+    for page in (address, f"{address}report/"):
+        html = client.get(page).content.decode()
+        assert [name for name in standings if f">{name}</a>" not in html] == []
+        assert ("no-such-package" in html) == ("failed" in standings.values())
+
+
+def verified_offline(run, file) -> None:
+    file.write_text(json.dumps(receipt_of(run)))
+    call_command("verify_receipt", file, stdout=StringIO())
+
+
+def cleaned_up(*estates: RealEstate) -> None:
+    """The failed run is given up, the machines that stay are removed by hand."""
+    by = {estate.vm.department_id: estate.operator for estate in estates}
+    for run in MigrationRun.objects.filter(state=RunState.FAILED):
+        pipeline.run_cancel(run=run, by=by[run.department_id])
+        pipeline.sweep()
+    for machine in MigratedVM.objects.filter(removed_at=None):
+        migrated_vm_remove(migrated_vm=machine, by=by[machine.department_id])
