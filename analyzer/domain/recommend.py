@@ -158,7 +158,8 @@ def recommend(
     signs = {each.id: _signs(machine, each, rarity) for each in candidates}
     sums = {persona: _faded(found) for persona, found in signs.items()}
     names = {each.id: each.name for each in candidates}
-    ranked = [_ranked(machine, each, signs, sums, names, size, usage) for each in candidates]
+    strongest = sorted(sums, key=lambda persona: (sums[persona], names[persona], persona), reverse=True)
+    ranked = [_ranked(machine, each, signs, sums, names, strongest[:2], size, usage) for each in candidates]
     ranked.sort(key=lambda each: (-each.score, each.name, each.persona))
     return Ranking(tuple(ranked), _why_none(machine, ranked))
 
@@ -274,11 +275,11 @@ def _faded(signs: Sequence[Sign]) -> float:
     return math.fsum(sign.weight * FADING**rank for rank, sign in enumerate(signs))
 
 
-def _ranked(machine, candidate, signs, sums, names, size: Size, usage: dict[str, Summary]) -> Ranked:
+def _ranked(machine, candidate, signs, sums, names, strongest, size: Size, usage: dict[str, Summary]) -> Ranked:
     own = sums[candidate.id]
-    rival = max((value for persona, value in sums.items() if persona != candidate.id), default=0)
+    rival = next((persona for persona in strongest if persona != candidate.id), None)
     strength = 1 - math.exp(-own / SATURATION)
-    distinct = own / (own + rival / 2) if own else 0
+    distinct = own / (own + sums.get(rival, 0) / 2) if own else 0
     factor, against = distribution_fit(machine.facts, candidate)
     found = signs[candidate.id]
     speaks_for = [sign.sentence for sign in found[:SENTENCES]]
@@ -290,7 +291,12 @@ def _ranked(machine, candidate, signs, sums, names, size: Size, usage: dict[str,
         name=candidate.name,
         score=round(strength * distinct * factor, 3),
         speaks_for=(*speaks_for, *fits),
-        speaks_against=(*against, *_nothing(candidate, found), *_rivals(candidate, signs, sums, names), *too_small),
+        speaks_against=(
+            *against,
+            *_nothing(candidate, found),
+            *_rivals(candidate, rival, signs, sums, names),
+            *too_small,
+        ),
     )
 
 
@@ -323,18 +329,16 @@ def _nothing(candidate: Candidate, found: Sequence[Sign]) -> list[str]:
     return ["What is here of it came along with other software."]
 
 
-def _rivals(candidate: Candidate, signs, sums, names: dict[str, str]) -> list[str]:
-    """The strongest sign of what else this machine could be."""
+def _rivals(candidate: Candidate, rival: str | None, signs, sums, names: dict[str, str]) -> list[str]:
+    """The strongest sign of what else this machine could be; `rival`: the strongest of the other personas."""
     own = sums[candidate.id]
-    others = [(total, persona) for persona, total in sums.items() if persona != candidate.id]
-    rival, persona = max(others, key=lambda pair: (pair[0], names[pair[1]]), default=(0, ""))
-    if not own or rival < own / 5:
+    if not own or rival is None or sums[rival] < own / 5:
         return []
     abouts = {sign.about for sign in signs[candidate.id]}
-    foreign = next((sign.about for sign in signs[persona] if sign.about not in abouts), "")
-    if rival >= own:
-        return [f"{names[persona]} explains more of what is here{': ' + foreign if foreign else ''}."]
-    return [f"{foreign} speaks for {names[persona]}."] if foreign else []
+    foreign = next((sign.about for sign in signs[rival] if sign.about not in abouts), "")
+    if sums[rival] >= own:
+        return [f"{names[rival]} explains more of what is here{': ' + foreign if foreign else ''}."]
+    return [f"{foreign} speaks for {names[rival]}."] if foreign else []
 
 
 def _size(candidate: Candidate, size: Size, usage: dict[str, Summary]) -> tuple[list[str], list[str]]:
