@@ -2,6 +2,8 @@
 
 A softmax over the personas and "none of them". A machine is its evidence per trade (analyzer.domain.software), the
 names that a persona's hints meet, and hashed names, so that software which only this company knows can be learned.
+"None of them" is the personas that nobody has written yet, one for each trade that no persona is about: a machine is
+as foreign as it would suit one of them, and a little of many foreign trades is noise, not a foreign purpose.
 Before any answer the weights are what the personas' names, descriptions and hints say (`affinity`). Answers move
 the weights away from there by as much as they agree: maximum a posteriori with a Gaussian prior around that first
 day (and around what other departments have learned, where that is shared), by a few warm steps per answer over a
@@ -14,7 +16,7 @@ Pure and deterministic. The state is plain JSON: version, one row of moves per p
 import math
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -183,9 +185,8 @@ def row_of(workload: Workload) -> tuple[tuple[int, float], ...]:
     return tuple(sorted((at, round(by, 4)) for at, by in found.items()))
 
 
-def hinted(workload: Workload, profiles: Sequence[Profile]) -> tuple[str, ...]:
-    """Names on the machine that some persona hints at, those that came along left out."""
-    wanted = frozenset().union(*(each.hints for each in profiles)) if profiles else frozenset()
+def hinted(workload: Workload, wanted: Container[str]) -> tuple[str, ...]:
+    """Names on the machine that some persona hints at (Scorer.by_hint), those that came along left out."""
     return tuple(sorted(name for name, weight in workload.names.items() if weight >= 0.5 and name in wanted))
 
 
@@ -196,7 +197,11 @@ class Scorer:
         self.model, self.profiles = model, tuple(profiles)
         self.ids = [*(each.id for each in self.profiles), NONE]
         self.at = {each: index for index, each in enumerate(self.ids)}
-        self.prior = self._prior() + (_dense(shared.moves, self.ids) if shared else 0)
+        shares = dense_rows([_affinity_row(each) for each in self.profiles])[:, : len(TRADES)]
+        covered = shares.max(axis=0, initial=0)
+        described = sum(bool(each.affinity) for each in self.profiles) / max(1, len(self.profiles))
+        self.foreign = SHARPNESS * described * np.clip(1 - 1.5 * covered, 0, 1)
+        self.prior = self._prior(shares, covered) + (_dense(shared.moves, self.ids) if shared else 0)
         self.weights = self.prior + _dense(model.moves, self.ids)
         self.stiffness = np.array(
             [[STIFFNESS if each.affinity else LOOSE] for each in self.profiles] + [[STIFFNESS]]
@@ -209,22 +214,28 @@ class Scorer:
             self.by_hint[hint] = [(index, 1 / len(personas)) for index, _ in personas]
         self.platt = platt(model.said)
 
-    def _prior(self) -> np.ndarray:
-        """Rows: personas, then "none of them", which all trades speak for that no persona is about."""
+    def _prior(self, shares: np.ndarray, covered: np.ndarray) -> np.ndarray:
+        """Rows: personas, then "none of them". What is foreign speaks for that one beside its row: see foreignness."""
         prior = np.zeros((len(self.ids), WIDTH))
-        shares = dense_rows([_affinity_row(each) for each in self.profiles])[:, : len(TRADES)]
-        covered = shares.max(axis=0, initial=0)
         # what one persona is about, another mentions: "sequence analysis" is no data science where somebody does that
         prior[:-1, : len(TRADES)] = SHARPNESS * shares * (shares / np.maximum(covered, 1e-9)) ** MENTIONED
-        described = sum(bool(each.affinity) for each in self.profiles) / max(1, len(self.profiles))
-        prior[-1, : len(TRADES)] = SHARPNESS * described * np.clip(1 - 1.5 * covered, 0, 1)
         prior[-1, -1] = NONE_AT_FIRST * math.log(len(self.ids))
         return prior
 
     def logits(self, rows: np.ndarray, hints: Sequence[Sequence[str]]) -> np.ndarray:
-        return rows @ self.weights.T + self.offsets(hints)
+        return rows @ self.weights.T + self.offsets(rows, hints)
 
-    def offsets(self, hints: Sequence[Sequence[str]]) -> np.ndarray:
+    def offsets(self, rows: np.ndarray, hints: Sequence[Sequence[str]]) -> np.ndarray:
+        """What no answer moves: the hints that are met, and what is foreign."""
+        found = self._hints(hints)
+        found[:, -1] += self.foreignness(rows)
+        return found
+
+    def foreignness(self, rows: np.ndarray) -> np.ndarray:
+        """Logits of "none of them": the trades that no persona is about, as one softmax class each; 0 without any."""
+        return np.log1p(np.expm1(rows[:, : len(TRADES)] * self.foreign).sum(axis=1))
+
+    def _hints(self, hints: Sequence[Sequence[str]]) -> np.ndarray:
         found = np.zeros((len(hints), len(self.ids)))
         for row, names in enumerate(hints):
             for name in names:
@@ -235,7 +246,7 @@ class Scorer:
     def probabilities(self, workloads: Sequence[Workload]) -> np.ndarray:
         """(machines, personas + 1), rows sum to 1, the last column is "none of them"; calibrated."""
         rows = dense_rows([row_of(each) for each in workloads])
-        raw = softmax(self.logits(rows, [hinted(each, self.profiles) for each in workloads]))
+        raw = softmax(self.logits(rows, [hinted(each, self.by_hint) for each in workloads]))
         return calibrated(raw, self.platt)
 
 
@@ -271,7 +282,7 @@ def learned(
 ) -> Model:
     """The model after one more answer: `label` is a persona's id or NONE; with `wrong`, only what it is not."""
     scorer = Scorer(model, profiles, shared)
-    example = Example(row_of(workload), hinted(workload, profiles), label, wrong)
+    example = Example(row_of(workload), hinted(workload, scorer.by_hint), label, wrong)
     said = model.said
     if not wrong and label in scorer.at:
         chances = softmax(scorer.logits(dense_rows([example.row]), [example.hints]))[0]
@@ -292,10 +303,11 @@ def learned_later(
     """The model after it was told what became of a suggestion; `lesson` None: what `source` said before is forgotten.
     It says nothing of how sure the model may be: whoever followed a suggestion had seen it."""
     kept = tuple(each for each in model.memory if each.source != source)
+    scorer = Scorer(model, profiles, shared)
     if lesson:
-        row, hints = row_of(workload), hinted(workload, profiles)
+        row, hints = row_of(workload), hinted(workload, scorer.by_hint)
         kept = (*kept, Example(row, hints, label, lesson.wrong, lesson.weight, source))[-MEMORY:]
-    return model if kept == model.memory else _refitted(model, Scorer(model, profiles, shared), kept)
+    return model if kept == model.memory else _refitted(model, scorer, kept)
 
 
 def _refitted(model: Model, scorer: Scorer, memory: tuple[Example, ...]) -> Model:
@@ -308,7 +320,8 @@ def _refitted(model: Model, scorer: Scorer, memory: tuple[Example, ...]) -> Mode
 
 def _fit(scorer: Scorer, told: Sequence[Example]) -> dict[str, dict[int, float]]:
     """A few steps (Adam, Kingma & Ba 2015) from where the weights are towards the best ones."""
-    rows, offsets = dense_rows([each.row for each in told]), scorer.offsets([each.hints for each in told])
+    rows = dense_rows([each.row for each in told])
+    offsets = scorer.offsets(rows, [each.hints for each in told])
     targets = np.zeros(offsets.shape)
     targets[np.arange(len(told)), [scorer.at[each.label] for each in told]] = 1
     wrong = np.array([each.wrong for each in told], dtype=bool)

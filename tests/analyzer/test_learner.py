@@ -5,9 +5,20 @@ import json
 import numpy as np
 import pytest
 
-from analyzer.domain.learner import NONE, Model, Scorer, affinity, calibrated, learned, platt, profile
+from analyzer.domain.learner import (
+    NONE,
+    Model,
+    Scorer,
+    affinity,
+    calibrated,
+    dense_rows,
+    learned,
+    platt,
+    profile,
+    row_of,
+)
 from analyzer.domain.second_role import in_order
-from analyzer.domain.software import workload
+from analyzer.domain.software import Workload, workload
 from tests.factories import make_facts, make_package
 
 WEB = profile(id="web", name="WebDev", description="Websites over HTTP", hints=("nginx", "apache2"))
@@ -59,6 +70,24 @@ def test_the_first_day_needs_no_answers(names, persona):
 
 def test_a_bare_machine_fits_none():
     assert best(Model(), ALL, "bash", "coreutils", "openssh-server") == NONE
+
+
+def test_a_little_of_many_foreign_trades_is_noise():
+    """One purpose that no persona is for says more than as much evidence scattered over three."""
+    one = workload_of(astronomy=0.9, database=0.6)
+    scattered = workload_of(astronomy=0.3, games=0.3, voip=0.3, database=0.6)
+    no_fit = Scorer(Model(), ALL).probabilities([one, scattered])[:, -1]
+    assert no_fit[0] > 0.5 > no_fit[1]
+
+
+def test_nothing_foreign_says_nothing_for_none():
+    scorer = Scorer(Model(), ALL)
+    rows = dense_rows([row_of(workload_of(web=1.2, database=0.4)), row_of(workload_of())])
+    assert scorer.foreignness(rows).tolist() == [0, 0]
+
+
+def workload_of(**evidence):
+    return Workload(signs=(), evidence=evidence)
 
 
 def test_chances_are_chances():
