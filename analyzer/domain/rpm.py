@@ -1,10 +1,25 @@
-"""The header of an installed rpm, as the rpm database stores it (rpm `docs/manual/format_header.md`)."""
+"""The header of an installed rpm, as the rpm database stores it (rpm `docs/manual/format_header.md`), and dnf's record
+of why it is there."""
 
 import struct
 
 _TAGS = {1000: "name", 1001: "version", 1002: "release", 1003: "epoch", 1016: "group", 1022: "arch"}
 _INT32, _STRING, _I18NSTRING = 4, 6, 9
 MOST_ENTRIES = 4096  # a header has some 70 entries; one package with more is a trap
+AUTOMATIC = frozenset({"dependency", "weak dependency", "clean"})  # of dnf's reasons; a group was asked for
+
+
+def parse_reasons(text: str) -> dict[str, bool]:
+    """Name → whether somebody asked for it, of `name|reason` lines as dnf 4 ("weak-dependency", a blank line after each)
+    and dnf 5 ("Weak Dependency") write them. Empty where nothing came along: then dnf did not see these installed, and
+    its word for that ("unknown", "External User") says nothing."""
+    found: dict[str, bool] = {}
+    for line in text.splitlines():
+        name, bar, reason = line.strip().partition("|")
+        if name and bar:
+            asked_for = reason.strip().lower().replace("-", " ") not in AUTOMATIC
+            found[name] = found.get(name, False) or asked_for  # of two architectures one is enough
+    return {} if all(found.values()) else found
 
 
 def parse_header(blob: bytes) -> dict | None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from analyzer.domain import apk, dpkg, grub
+from analyzer.domain import apk, dpkg, grub, rpm
 from analyzer.domain.accounts import parse_passwd
 from analyzer.domain.network_config import nic
 from analyzer.domain.os_release import parse_os_release
@@ -100,6 +100,7 @@ def _dpkg(report: Report) -> Iterator[dict]:
 
 
 def _rpm(report: Report) -> Iterator[dict]:
+    asked_for = rpm.parse_reasons("\n".join(report.lines("reasons")))
     for name, epoch, version, architecture, group in _cells(report.lines("rpm"), 5):
         if name and name != "gpg-pubkey":
             full = f"{epoch}:{version}" if epoch.isdigit() and epoch != "0" else version
@@ -109,6 +110,7 @@ def _rpm(report: Report) -> Iterator[dict]:
                 "architecture": architecture,
                 "section": group,
                 "manager": "rpm",
+                "manual": asked_for.get(name),
             }
 
 

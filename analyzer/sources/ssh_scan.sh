@@ -50,6 +50,10 @@ fi
 if has rpm; then
     part rpm
     limited rpm -qa --qf '%{NAME}\t%{EPOCHNUM}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{GROUP}\n'
+    if has dnf; then
+        part reasons
+        limited dnf -q -C repoquery --installed --qf '%{name}|%{reason}\n' # -C: asks no mirror, writes no cache
+    fi
 fi
 if [ -r /lib/apk/db/installed ]; then
     part apk

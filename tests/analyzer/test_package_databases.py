@@ -116,3 +116,22 @@ def test_pacman_knows_what_came_as_a_dependency():
         "manual": False,
     }
     assert pacman.parse_desc("nonsense") is None
+
+
+DNF_4 = "bash|group\n\nhttpd|user\n\napr|dependency\n\nmod_http2|weak-dependency\n\n"
+DNF_5 = "bash|Group\nhttpd|User\napr|Dependency\nmod_http2|Weak Dependency\n"
+
+
+@pytest.mark.parametrize("told", [DNF_4, DNF_5])
+def test_dnf_says_what_was_asked_for(told):
+    assert rpm.parse_reasons(told) == {"bash": True, "httpd": True, "apr": False, "mod_http2": False}
+
+
+def test_of_two_architectures_one_that_was_asked_for_is_enough():
+    told = "glibc|dependency\nglibc|user\nzlib|dependency\nError: no cache\n"
+    assert rpm.parse_reasons(told) == {"glibc": True, "zlib": False}
+
+
+@pytest.mark.parametrize("told", ["", "bash|unknown\nhttpd|unknown", "bash|External User", "Error: no such option"])
+def test_without_a_history_dnf_says_nothing(told):
+    assert rpm.parse_reasons(told) == {}

@@ -117,6 +117,15 @@ def test_a_machine_becomes_the_same_facts_as_a_disk():
     )
 
 
+def test_dnf_tells_which_rpms_were_asked_for():
+    rpms = "httpd\t0\t2.4.57-5.el9\tx86_64\tx\nhttpd-core\t0\t2.4.57-5.el9\tx86_64\tx\nacme\t0\t1-1\tnoarch\tx"
+    told = facts(answer(rpm=rpms, reasons="httpd|user\n\nhttpd-core|dependency\n"))
+    manual = {each.name: each.manual for each in told.packages if each.manager == "rpm"}
+    assert manual == {"httpd": True, "httpd-core": False, "acme": None}
+    untold = facts(answer(rpm=rpms))
+    assert {each.manual for each in untold.packages if each.manager == "rpm"} == {None}
+
+
 def test_a_password_in_a_crontab_is_not_kept():
     assert facts(answer()).running.cron == ("/etc/crontab: 17 * * * * root run-parts",)
 
