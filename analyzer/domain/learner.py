@@ -199,10 +199,15 @@ class Scorer:
         self.at = {each: index for index, each in enumerate(self.ids)}
         shares = dense_rows([_affinity_row(each) for each in self.profiles])[:, : len(TRADES)]
         covered = shares.max(axis=0, initial=0)
+        # what one persona is about, another mentions: "sequence analysis" is no data science where somebody does that
+        self.claims = shares * (shares / np.maximum(covered, 1e-9)) ** MENTIONED
         described = sum(bool(each.affinity) for each in self.profiles) / max(1, len(self.profiles))
         self.foreign = SHARPNESS * described * np.clip(1 - 1.5 * covered, 0, 1)
-        self.prior = self._prior(shares, covered) + (_dense(shared.moves, self.ids) if shared else 0)
-        self.weights = self.prior + _dense(model.moves, self.ids)
+        self.start = _dense(shared.moves if shared else {}, self.ids)
+        self.start[-1, -1] += NONE_AT_FIRST * math.log(len(self.ids))
+        self.moved = self.start + _dense(model.moves, self.ids)
+        self.weights = self.moved.copy()  # how hard a persona pulls at a sign, for the words of a reason
+        self.weights[:-1, : len(TRADES)] += SHARPNESS * self.claims
         self.stiffness = np.array(
             [[STIFFNESS if each.affinity else LOOSE] for each in self.profiles] + [[STIFFNESS]]
         )
@@ -214,20 +219,16 @@ class Scorer:
             self.by_hint[hint] = [(index, 1 / len(personas)) for index, _ in personas]
         self.platt = platt(model.said)
 
-    def _prior(self, shares: np.ndarray, covered: np.ndarray) -> np.ndarray:
-        """Rows: personas, then "none of them". What is foreign speaks for that one beside its row: see foreignness."""
-        prior = np.zeros((len(self.ids), WIDTH))
-        # what one persona is about, another mentions: "sequence analysis" is no data science where somebody does that
-        prior[:-1, : len(TRADES)] = SHARPNESS * shares * (shares / np.maximum(covered, 1e-9)) ** MENTIONED
-        prior[-1, -1] = NONE_AT_FIRST * math.log(len(self.ids))
-        return prior
-
     def logits(self, rows: np.ndarray, hints: Sequence[Sequence[str]]) -> np.ndarray:
-        return rows @ self.weights.T + self.offsets(rows, hints)
+        return rows @ self.moved.T + self.offsets(rows, hints)
 
     def offsets(self, rows: np.ndarray, hints: Sequence[Sequence[str]]) -> np.ndarray:
-        """What no answer moves: the hints that are met, and what is foreign."""
+        """What no answer moves: the words of the personas, the hints that are met, and what is foreign."""
         found = self._hints(hints)
+        evidence = rows[:, : len(TRADES)]
+        # evidence is a logarithm: that of all the trades of a persona is added before it is taken, so that one who is
+        # about five trades gains no more from a little of each than one who is about a single trade from all of it
+        found[:, :-1] += SHARPNESS * np.log1p(np.expm1(evidence) @ self.claims.T)
         found[:, -1] += self.foreignness(rows)
         return found
 
@@ -326,14 +327,14 @@ def _fit(scorer: Scorer, told: Sequence[Example]) -> dict[str, dict[int, float]]
     targets[np.arange(len(told)), [scorer.at[each.label] for each in told]] = 1
     wrong = np.array([each.wrong for each in told], dtype=bool)
     counts = np.array([[each.weight] for each in told]).reshape(-1, 1)
-    weights, pace, size = scorer.weights.copy(), 0.0, 0.0
+    weights, pace, size = scorer.moved.copy(), 0.0, 0.0
     for step in range(1, STEPS + 1):
         pull = counts * _pull(softmax(rows @ weights.T + offsets), targets, wrong)
-        slope = pull.T @ rows + scorer.stiffness * (weights - scorer.prior)
+        slope = pull.T @ rows + scorer.stiffness * (weights - scorer.start)
         pace, size = 0.8 * pace + 0.2 * slope, 0.95 * size + 0.05 * slope**2
         eased = STRIDE * (1 - (step - 1) / STEPS)
         weights -= eased * (pace / (1 - 0.8**step)) / (np.sqrt(size / (1 - 0.95**step)) + 0.3)
-    moved = weights - scorer.prior
+    moved = weights - scorer.start
     return {
         each: {int(at): float(moved[index, at]) for at in np.flatnonzero(np.abs(moved[index]) > 1e-4)}
         for index, each in enumerate(scorer.ids)

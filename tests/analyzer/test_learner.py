@@ -86,6 +86,13 @@ def test_nothing_foreign_says_nothing_for_none():
     assert scorer.foreignness(rows).tolist() == [0, 0]
 
 
+def test_a_little_of_each_of_its_trades_is_no_more_than_all_of_one():
+    network = profile(id="net", name="Network", description="DNS, DHCP, VPN, firewall and proxy")
+    scattered = dict.fromkeys(("dns", "dhcp", "vpn", "firewall", "proxy"), 0.2)
+    row = Scorer(Model(), (network, DATABASE)).probabilities([workload_of(database=0.9, **scattered)])[0]
+    assert row.argmax() == 1
+
+
 def workload_of(**evidence):
     return Workload(signs=(), evidence=evidence)
 
