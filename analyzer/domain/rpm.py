@@ -10,9 +10,9 @@ AUTOMATIC = frozenset({"dependency", "weak dependency", "clean"})  # of dnf's re
 
 
 def parse_reasons(text: str) -> dict[str, bool]:
-    """Name → whether somebody asked for it, of `name|reason` lines as dnf 4 ("weak-dependency", a blank line after each)
-    and dnf 5 ("Weak Dependency") write them. Empty where nothing came along: then dnf did not see these installed, and
-    its word for that ("unknown", "External User") says nothing."""
+    """Name → whether somebody asked for it, of `name|reason` lines as dnf 4 ("weak-dependency", a blank line after
+    each) and dnf 5 ("Weak Dependency") write them. Empty where nothing came along: then dnf did not see these
+    installed, and its word for that ("unknown", "External User") says nothing."""
     found: dict[str, bool] = {}
     for line in text.splitlines():
         name, bar, reason = line.strip().partition("|")
