@@ -2,7 +2,6 @@
 
 import django_filters as filters
 from django.db import connection
-from django.db.models import BooleanField, F, Func, Value
 
 from marketplace.domain.orders import PriceKind
 from marketplace.models import (
@@ -24,36 +23,15 @@ from marketplace.models.moderation import ReportState
 from marketplace.models.order import ORDER_STATES
 from marketplace.models.submission import SubmissionState
 from marketplace.models.subscription import SUBSCRIPTION_STATES
+from marketplace.services.search import listings_searched
 from personas.filters import DepartmentChoice, Searchable, ordered_by
 from personas.models import Department
 
-FEW = 2_000
-"""Up to so many are asked for by id: beside a LIMIT and an order PostgreSQL would go through the listings by name and
-break each one's text into words again, 20 times the work."""
-
-
-def by_words(words: str) -> Func:
-    """All of them, in any order, wherever they stand: as the index marketplace_listing_words has it."""
-    template, between = "(to_tsvector('simple', %(expressions)s))", ") @@ websearch_to_tsquery('simple', "
-    return Func(
-        F("search_text"), Value(words), template=template, arg_joiner=between, output_field=BooleanField()
-    )
-
-
-def by_likeness(words: str) -> Func:
-    """Names that hold something like it: as the index marketplace_listing_trigrams has it."""
-    between = " <%% "  # doubled for the driver
-    return Func(
-        Value(words), F("name"), template="(%(expressions)s)", arg_joiner=between, output_field=BooleanField()
-    )
-
 
 def _publishers(request):
-    return (
-        Publisher.objects.filter(listings__in=Listing.objects.visible_to(request.user)).distinct()
-        if request
-        else (Publisher.objects.none())
-    )
+    if not request:
+        return Publisher.objects.none()
+    return Publisher.objects.filter(pk__in=Listing.objects.visible_to(request.user).values("publisher"))
 
 
 class ListingFilter(Searchable):
@@ -77,15 +55,10 @@ class ListingFilter(Searchable):
         fields: list = []
 
     def search_in(self, queryset, name, value):
-        """PostgreSQL: full text, and where the words are nowhere, names that are nearly so (a slip of the finger); each
-        by an index of its own. SQLite: each word."""
+        """PostgreSQL: by index, and forgiving (services/search.py). SQLite: each word."""
         if connection.vendor != "postgresql":
             return super().search_in(queryset, name, value)
-        asked = Listing.objects.filter(by_words(value)).order_by().values_list("pk", flat=True)
-        found = list(asked[: FEW + 1])
-        if len(found) > FEW:
-            return queryset.filter(by_words(value))
-        return queryset.filter(pk__in=found) if found else queryset.filter(by_likeness(value))
+        return listings_searched(queryset, value)
 
     def price_is(self, queryset, name, value):
         priced = Price.objects.current().exclude(kind=PriceKind.FREE).values("listing")

@@ -185,10 +185,21 @@ class ListingSerializer(serializers.ModelSerializer):
     def to_representation(self, listing):
         """The persona's id and its tests are for those who see the persona; a listing can be seen by more people."""
         told = super().to_representation(listing)
-        user = self.context["request"].user
-        if not Persona.objects.visible_to(user).filter(pk=listing.persona_id).exists():
+        if listing.persona_id not in self._personas_seen(listing):
             told |= {"persona": None, "tests": []}
         return told
+
+    def _personas_seen(self, listing) -> set:
+        """Of the whole page, asked once."""
+        if self.parent is None:
+            return self._seen([listing])
+        if "personas_seen" not in self.context:
+            self.context["personas_seen"] = self._seen(self.parent.instance)
+        return self.context["personas_seen"]
+
+    def _seen(self, listings) -> set:
+        rows = Persona.objects.visible_to(self.context["request"].user)
+        return set(rows.filter(pk__in={each.persona_id for each in listings}).values_list("pk", flat=True))
 
 
 class YankSerializer(serializers.Serializer):

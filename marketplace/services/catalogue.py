@@ -10,16 +10,20 @@ LONGEST_SEARCHED = 20_000  # characters of a read me
 
 
 def listings_told(rows: QuerySet[Listing]) -> QuerySet[Listing]:
-    """With `installed_in` (number of departments) and `released_at` (of the newest release), releases at hand.
+    """With `installed_in` (number of departments) and `released_at` (of the newest release); releases, takedowns and
+    publisher at hand.
 
-    The figures are subqueries: a page of 24 asks 24 times, a join would count all of a large catalogue first."""
+    The figures are subqueries: a page of 24 asks 24 times, a join would count all of a large catalogue first. Releases
+    have an order of their own, because that of their model joins listings."""
     releases = Release.objects.filter(listing=OuterRef("pk")).order_by().values("listing")
     departments = Installation.objects.filter(listing=OuterRef("pk")).order_by().values("listing")
     counted = departments.annotate(n=Count("department", distinct=True)).values("n")
     newest = releases.annotate(at=Max("published_at")).values("at")
     return (
-        rows.select_related("publisher__department", "publisher__catalogue", "successor__publisher")
-        .prefetch_related(Prefetch("releases", Release.objects.defer("bundle")), "takedowns")
+        rows.select_related("publisher__department")
+        .prefetch_related(
+            Prefetch("releases", Release.objects.defer("bundle").order_by("-published_at")), "takedowns"
+        )
         .annotate(
             installed_in=Coalesce(Subquery(counted, output_field=IntegerField()), 0),
             released_at=Subquery(newest),

@@ -32,8 +32,8 @@ class ListingList(Market, ListPage):
     template_name = "marketplace/listing_list.html"
     paginate_by = 24
 
-    def get_queryset(self):
-        return listings_told(super().get_queryset()).defer("search_text", "readme")
+    def rows(self):
+        return listings_told(super().rows()).defer("search_text", "readme")
 
     def get_context_data(self, **context):
         context = super().get_context_data(**context)

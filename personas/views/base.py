@@ -64,10 +64,14 @@ class ListPage(Page, ListView):
     defaults: dict[str, str] = {}
     paginate_by = 25
 
+    def rows(self):
+        """What is searched, filtered and sorted: with every column that `filterset_class` sorts by."""
+        return super().get_queryset()
+
     def get_queryset(self):
         data = {**self.defaults, **self.request.GET.dict()}
-        self.filter = self.filterset_class(data, queryset=super().get_queryset(), request=self.request)
-        return self.filter.qs if self.filter.is_valid() else super().get_queryset().none()
+        self.filter = self.filterset_class(data, queryset=self.rows(), request=self.request)
+        return self.filter.qs if self.filter.is_valid() else self.filter.queryset.none()
 
     def get_context_data(self, **context):
         return super().get_context_data(filter=self.filter, **context)

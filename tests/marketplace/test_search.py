@@ -2,11 +2,14 @@
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from marketplace.models import Listing
+from marketplace.services import search
 from marketplace.services.keys import signed_by
 from marketplace.services.proof import proof_by_admin
-from tests.factories import make_user
+from marketplace.services.publishing import listing_create
+from tests.factories import make_persona, make_user
 from tests.personas.test_api import client_of
 
 
@@ -30,8 +33,63 @@ def test_what_is_not_there_is_not_found(found, words):
     assert found(search=words) == []
 
 
-def test_a_slip_of_the_finger_is_forgiven_by_postgresql(found):
-    assert found(search="databse") == (["Tuned database"] if connection.vendor == "postgresql" else [])
+@pytest.mark.parametrize("words", ["databse", "tunned database", "Postgresql databaes"])
+def test_a_slip_of_the_finger_is_forgiven_by_postgresql(found, words):
+    assert found(search=words) == (["Tuned database"] if connection.vendor == "postgresql" else [])
+
+
+@pytest.mark.parametrize("words", ["xylophone", "''", "!& |"])
+def test_what_cannot_be_meant_finds_nothing_and_breaks_nothing(found, words):
+    assert found(search=words) == []
+
+
+@pytest.mark.parametrize("few", [0, 5_000])
+def test_it_finds_the_same_however_many_there_are(found, few, monkeypatch):
+    monkeypatch.setattr(search, "FEW", few)
+    assert found(search="postgresql", ordering="-released_at") == ["Tuned database"]
+
+
+def test_what_is_called_so_comes_before_what_mentions_it(found, release, alice):
+    persona = make_persona("Always first", department=release.department)
+    said = {"summary": "Beside any database", "readme": "# Expects"}
+    listing_create(by=alice, publisher=release.listing.publisher, persona=persona, **said)
+    wanted = ["Tuned database", "Always first"]
+    assert found(search="database") == (wanted if connection.vendor == "postgresql" else wanted[::-1])
+    assert found(search="database", ordering="name") == wanted[::-1]
+
+
+def test_what_a_stranger_may_not_see_does_not_help_to_guess(found, release):
+    Listing.objects.update(visibility="department")
+    assert found(search="databse") == found(search="database") == []
+
+
+def test_what_a_stranger_may_not_see_does_not_stop_a_correction(found, release, alice):
+    before = found(search="databse")
+    persona = make_persona("Databse", department=release.department)
+    listing_create(by=alice, publisher=release.listing.publisher, persona=persona, visibility="department")
+    assert found(search="databse") == before
+
+
+@pytest.mark.parametrize("column", ["name", "publisher_name", "released_at", "installed_in"])
+def test_the_page_sorts_by_each_of_its_columns(client, release, bob, column):
+    client.force_login(bob)
+    for ordering in (column, f"-{column}"):
+        page = client.get("/marketplace/", {"ordering": ordering, "search": "database"})
+        assert [row.name for row in page.context["page_obj"]] == ["Tuned database"]
+
+
+def test_the_api_asks_no_more_for_a_longer_page(release, bob, alice, django_assert_num_queries):
+    stranger, persona = client_of(bob), make_persona(department=release.department)
+    stranger.get("/api/v1/listings/")  # what is remembered from then on
+    with CaptureQueriesContext(connection) as short:
+        stranger.get("/api/v1/listings/")
+    for n in range(3):
+        listing_create(by=alice, publisher=release.listing.publisher, persona=persona, slug=f"l-{n}")
+    with django_assert_num_queries(len(short)):
+        rows = stranger.get("/api/v1/listings/").json()["results"]
+    assert [row["persona"] for row in rows] == [None] * 4
+    own = client_of(alice).get("/api/v1/listings/").json()["results"]
+    assert {row["persona"] for row in own} == {str(persona.pk), str(release.listing.persona_id)}
 
 
 def test_facets(found, release):
