@@ -11,7 +11,7 @@ from django.utils import timezone
 from marketplace.models import Publisher
 from marketplace.models.publisher import Proof
 from marketplace.services.keys import require_ours
-from personas.errors import BadInput, NotAllowed, Refused
+from personas.errors import BadInput, NotAllowed, Refused, Stale
 from personas.models import Role
 from personas.services.access import require
 from personas.services.audit import record
@@ -54,7 +54,10 @@ def proof_check(*, publisher: Publisher, how: str, by) -> Publisher:
     )
     if proof_line(publisher) not in lines:
         raise Refused(f"{publisher.domain} does not say {proof_line(publisher)!r}.")
-    return _proven(publisher, how, by)
+    with transaction.atomic():
+        if locked(publisher).proof_token != publisher.proof_token:  # the answer was about another domain
+            raise Stale("The domain was changed while its proof was read. Check again.")
+        return _proven(publisher, how, by)
 
 
 def proof_by_admin(*, publisher: Publisher, by) -> Publisher:

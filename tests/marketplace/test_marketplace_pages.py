@@ -1,9 +1,11 @@
 """The pages of the marketplace as plain requests."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.urls import reverse
 
-from marketplace.models import Installation, Listing, Release
+from marketplace.models import Installation, Listing, Publisher, Release
 from marketplace.models.listing import Visibility
 from tests.factories import make_member
 
@@ -104,6 +106,17 @@ def test_yank_asks_why(sells, release):
 def test_catalogue_is_searched(buys, release):
     assert "Tuned database" in buys.get(url("listing_list"), {"search": "postgresql"}).content.decode()
     assert "Nothing matches" in buys.get(url("listing_list"), {"search": "oracle"}).content.decode()
+
+
+def test_the_age_of_publisher_and_listing_is_shown(buys, release):
+    publisher, listing = release.listing.publisher, release.listing
+    Publisher.objects.filter(pk=publisher.pk).update(created_at=datetime(2019, 3, 14, 12, tzinfo=UTC))
+    Listing.objects.filter(pk=listing.pk).update(created_at=datetime(2021, 7, 9, 12, tzinfo=UTC))
+    page = buys.get(listing.get_absolute_url()).content.decode()
+    assert "since 2019-03-14" in page and "2021-07-09" in page
+    assert "2019-03-14" in buys.get(publisher.get_absolute_url()).content.decode()
+    assert buys.get(f"/api/v1/publishers/{publisher.pk}/").json()["created_at"].startswith("2019-03-14")
+    assert buys.get(f"/api/v1/listings/{listing.pk}/").json()["created_at"].startswith("2021-07-09")
 
 
 def test_what_is_a_departments_own_is_not_found_by_others(buys, release):

@@ -1,13 +1,22 @@
 """Who a publisher is: names that look like another's, what is proven, and what others who ran it say."""
 
+import ipaddress
+import socket
 import socketserver
+import ssl
 import threading
 import uuid
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dns.message
 import dns.resolver
 import dns.rrset
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
 from marketplace.domain.look_alike import looks_like
@@ -16,9 +25,8 @@ from marketplace.services import proof
 from marketplace.services.installing import installation_create
 from marketplace.services.publishing import publisher_create
 from marketplace.services.reviews import review_reply, review_write
-from personas.errors import NotAllowed, Refused
+from personas.errors import NotAllowed, Refused, Stale
 from personas.models import RunOutcome
-from personas.services.guarded_http import Unreachable
 from tests.factories import make_user
 from tests.marketplace.test_sharing import APPROVED
 from tests.personas.test_api import client_of
@@ -55,26 +63,82 @@ def proving(listing, alice):
     return proof.proof_begin(publisher=listing.publisher, domain="dba.example", by=alice)
 
 
-def test_a_domain_is_proven_by_a_file(client, proving, alice, monkeypatch):
-    said = []
-    monkeypatch.setattr(proof, "fetch", lambda url, **bounds: said.append(url) or b"something else\n")
+class FileServer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append((self.headers["Host"], self.path))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.says.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def certificate_of(domain: str, path) -> None:
+    """Key and self-signed certificate, as PEM in one file."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), timezone.now()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(key.private_bytes(*plain) + signed.public_bytes(serialization.Encoding.PEM))
+
+
+@pytest.fixture
+def web_server(settings, tmp_path, monkeypatch):
+    """A real HTTPS server that every name leads to, as the names of a company lead to its own network."""
+    settings.OUTBOUND_PRIVATE_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+    pem = tmp_path / "dba.pem"
+    certificate_of("dba.example", pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with ThreadingHTTPServer(("127.0.0.1", 0), FileServer) as server:
+        server.says, server.asked = "something else\n", []
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        where = (socket.AF_INET, socket.SOCK_STREAM, 6, "", server.server_address)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [where])
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_domain_is_proven_by_a_file_of_a_real_web_server(client, proving, alice, web_server):
     with pytest.raises(Refused, match="does not say"):
         proof.proof_check(publisher=proving, how="file", by=alice)
-    monkeypatch.setattr(proof, "fetch", lambda url, **bounds: f"# us\n{proof.proof_line(proving)}\n".encode())
+    web_server.says = f"# us\n{proof.proof_line(proving)}\n"
     told = client_of(alice).post(f"/api/v1/publishers/{proving.pk}/check-proof/", {"how": "file"}).json()
     assert (told["domain"], told["verified_how"]) == ("dba.example", "file")
-    assert said == ["https://dba.example/.well-known/migration-personas.txt"]
+    assert web_server.asked == [("dba.example", "/.well-known/migration-personas.txt")] * 2
     client.force_login(alice)
     assert "dba.example" in client.get(proving.get_absolute_url()).content.decode()
     proof.proof_begin(publisher=proving, domain="other.example", by=alice)
     assert Publisher.objects.get(pk=proving.pk).verified_as == ""
 
 
-def test_a_file_that_can_not_be_read_proves_nothing(proving, alice, monkeypatch):
-    def unreachable(url, **bounds):
-        raise Unreachable("dba.example is not called: 10.0.0.1 is a private address.")
+def test_a_file_under_another_certificate_proves_nothing(proving, alice, web_server):
+    proving = proof.proof_begin(publisher=proving, domain="other.example", by=alice)
+    web_server.says = proof.proof_line(proving)
+    with pytest.raises(Refused, match="certificate"):
+        proof.proof_check(publisher=proving, how="file", by=alice)
+    assert web_server.asked == []
 
-    monkeypatch.setattr(proof, "fetch", unreachable)
+
+def test_a_domain_that_is_changed_while_the_file_is_read_is_not_proven_by_it(proving, alice, web_server):
+    web_server.says = proof.proof_line(proving)
+    proof.proof_begin(publisher=proving, domain="other.example", by=alice)
+    with pytest.raises(Stale, match="changed"):
+        proof.proof_check(publisher=proving, how="file", by=alice)  # as read before the change
+    assert Publisher.objects.get(pk=proving.pk).verified_as == ""
+
+
+def test_a_file_that_can_not_be_read_proves_nothing(proving, alice, web_server, settings):
+    settings.OUTBOUND_PRIVATE_NETWORKS = []
     with pytest.raises(Refused, match="private address"):
         proof.proof_check(publisher=proving, how="file", by=alice)
 

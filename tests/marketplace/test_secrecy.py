@@ -106,25 +106,27 @@ def hunt(rows, user, *, only=()) -> list[str]:
         if rule is None or route.name == "logout" or (only and route.name not in only):
             continue
         for method in route.methods:
-            if method == "get" or (method == "post" and rule.write):
-                body = {**rule.body, **bodies.get(route.name, {})} if method == "post" else {}
-                if CANARY in answer(client, route, method, url_of(route, rule, rows), rule, body):
-                    found.append(f"{method.upper()} {route.name}")
+            if rule.needs(method) is None and not rule.public:
+                continue
+            body = {} if method == "get" else {**rule.body, **bodies.get(route.name, {})}
+            if CANARY in answer(client, route, method, url_of(route, rule, rows), rule, body):
+                found.append(f"{method.upper()} {route.name}")
     return found
 
 
 def answer(client, route, method, url, rule, body) -> str:
     from django.db import transaction
 
+    ask = getattr(client, method)
     with transaction.atomic():
         if method == "get":
-            response = client.get(url)
+            response = ask(url)
         elif route.api and rule.media == "application/json":
-            response = client.post(url, body, format="json")
+            response = ask(url, body, format="json")
         elif route.api:
-            response = client.generic("POST", url, b"", content_type=rule.media)
+            response = client.generic(method.upper(), url, b"", content_type=rule.media)
         else:
-            response = client.post(url, body, format="multipart")
+            response = ask(url, body, format="multipart")
         transaction.set_rollback(True)
     content = b"".join(response.streaming_content) if response.streaming else response.content
     return content.decode(errors="replace") + json.dumps(dict(response.headers))
