@@ -28,16 +28,10 @@ from personas.filters import DepartmentChoice, Searchable, ordered_by
 from personas.models import Department
 
 
-def _publishers(request):
-    if not request:
-        return Publisher.objects.none()
-    return Publisher.objects.filter(pk__in=Listing.objects.visible_to(request.user).values("publisher"))
-
-
 class ListingFilter(Searchable):
     search_fields = ("search_text",)
     category = filters.ChoiceFilter(choices=Category, empty_label="Any")
-    publisher = filters.ModelChoiceFilter(queryset=_publishers, empty_label="Any")
+    publisher = filters.ModelChoiceFilter(queryset=Publisher.objects.none(), empty_label="Any")
     visibility = filters.ChoiceFilter(choices=Visibility, empty_label="Any")
     distribution = filters.CharFilter(lookup_expr="iexact", help_text="os-release ID, as in debian.")
     licence = filters.CharFilter(lookup_expr="icontains", help_text="Part of an SPDX expression.")
@@ -54,11 +48,16 @@ class ListingFilter(Searchable):
         model = Listing
         fields: list = []
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        listed = self.queryset.order_by().values("publisher")
+        self.filters["publisher"].queryset = Publisher.objects.filter(pk__in=listed)
+
     def search_in(self, queryset, name, value):
         """PostgreSQL: by index, and forgiving (services/search.py). SQLite: each word."""
         if connection.vendor != "postgresql":
             return super().search_in(queryset, name, value)
-        return listings_searched(queryset, value)
+        return listings_searched(queryset, value, is_ordered=bool(self.form.cleaned_data["ordering"]))
 
     def price_is(self, queryset, name, value):
         priced = Price.objects.current().exclude(kind=PriceKind.FREE).values("listing")

@@ -47,6 +47,11 @@ class Category(models.TextChoices):
 
 class ListingQuerySet(OwnedQuerySet):
     department_path = "publisher__department"
+    known_number: int | None = None
+    """How many there are, where whoever made the queryset has counted; what is made from it does not inherit it."""
+
+    def count(self):
+        return super().count() if self.known_number is None else self.known_number
 
     def visible_to(self, user):
         """What is for the whole organisation or for everyone, and what one's own departments publish; of a publisher

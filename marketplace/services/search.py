@@ -11,33 +11,35 @@ from marketplace.domain.spelling import closest_word
 from marketplace.models import Listing
 
 FEW = 5_000
-"""Up to so many are found first, and then looked at by id: beside an order and a LIMIT PostgreSQL would go through all
-listings in that order and break each one's text into words again. Of more than that the next one is never far."""
+"""Up to so many are found first, and then looked at by id: beside an order that an index has and a LIMIT PostgreSQL
+would go through all listings in that order and break each one's text into words again. Of more than that the next one is
+never far."""
 
 MOST_WORDS = 8  # of a search, that are looked at for slips
 NEAR_NAMES = 20  # in which the word that was meant is looked for
 
 
-def listings_searched(rows: QuerySet[Listing], words: str) -> QuerySet[Listing]:
-    """Those of `rows` that hold all the words, wherever they stand; where their name holds them, first. Where there is
-    none, those that hold what was meant."""
-    found = _found(rows, words)
-    if found.exists():
-        return found
-    return _found(rows, " ".join(_meant(rows, word) for word in words.split()[:MOST_WORDS]))
+def listings_searched(rows: QuerySet[Listing], words: str, *, is_ordered: bool = False) -> QuerySet[Listing]:
+    """Those of `rows` that hold all the words, wherever they stand; where their name holds them, first, unless
+    `is_ordered` says that an order follows. Where there is none, those that hold what was meant."""
+    found = _found(rows, words, is_ordered)
+    if found is None:
+        meant = " ".join(_meant(rows, word) for word in words.split()[:MOST_WORDS])
+        found = _found(rows, meant, is_ordered)
+    return rows.none() if found is None else found
 
 
-def _found(rows: QuerySet[Listing], words: str) -> QuerySet[Listing]:
-    number = _number(words)
-    if not number:
-        return rows.none()
+def _found(rows: QuerySet[Listing], words: str, is_ordered: bool) -> QuerySet[Listing] | None:
+    """None when there is none."""
+    holding = rows.filter(by_words(words))
+    number = holding.order_by().values("pk")[: FEW + 1].count()
     if number > FEW:
-        return rows.filter(by_words(words))
-    return rows.filter(_among(_holding(words))).order_by(_in_the_name(words).desc(), "name", "pk")
-
-
-def _holding(words: str) -> QuerySet[Listing]:
-    return Listing.objects.filter(by_words(words)).order_by()
+        return holding
+    if is_ordered:
+        holding = rows.filter(_among(Listing.objects.filter(by_words(words)).order_by()))
+    found = holding.order_by(_in_the_name(words).desc(), "name", "pk")
+    found.known_number = number
+    return found if number else None
 
 
 def _among(found: QuerySet[Listing]) -> Func:
@@ -70,14 +72,9 @@ def _in_the_name(words: str) -> ExpressionWrapper:
     return ExpressionWrapper(named, output_field=BooleanField())
 
 
-def _number(words: str) -> int:
-    """Of all listings, those that the reader does not see among them: it only tells how to ask. At most FEW + 1."""
-    return _holding(words)[: FEW + 1].count()
-
-
 def _meant(rows: QuerySet[Listing], word: str) -> str:
     """Only `rows` are asked: what the reader does not see can't be told by what is corrected and what is not."""
-    if _found(rows, word).exists():
+    if rows.filter(by_words(word)).order_by().exists():
         return word
     near = rows.filter(by_likeness(word)).order_by(Length("name"))  # no index has it: reads only what is near
     return closest_word(word, near.values_list("name", flat=True)[:NEAR_NAMES])

@@ -39,6 +39,7 @@ def test_the_admin_is_closed_to_who_is_not_staff(world, who):
             assert (response.status_code, response.url.split("?")[0]) == (302, reverse("admin:login")), url
 
 
+@pytest.mark.once
 def test_staff_of_another_department_sees_nothing_of_ours_in_the_admin(world):
     rows, people = world
     charlie = people["charlie"]
