@@ -12,8 +12,8 @@ from marketplace.models import Listing
 
 FEW = 5_000
 """Up to so many are found first, and then looked at by id: beside an order that an index has and a LIMIT PostgreSQL
-would go through all listings in that order and break each one's text into words again. Of more than that the next one is
-never far."""
+would go through all listings in that order and break each one's text into words again. Of more than that the next one
+is never far."""
 
 MOST_WORDS = 8  # of a search, that are looked at for slips
 NEAR_NAMES = 20  # in which the word that was meant is looked for
@@ -36,7 +36,7 @@ def _found(rows: QuerySet[Listing], words: str, is_ordered: bool) -> QuerySet[Li
     if number > FEW:
         return holding
     if is_ordered:
-        holding = rows.filter(_among(Listing.objects.filter(by_words(words)).order_by()))
+        holding = rows.filter(_among(holding.order_by()))
     found = holding.order_by(_in_the_name(words).desc(), "name", "pk")
     found.known_number = number
     return found if number else None

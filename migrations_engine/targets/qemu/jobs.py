@@ -27,7 +27,7 @@ KEPT_BYTES = 128 * 1024  # of each end of an output; what lies between is counte
 MOST_KIB = 16 * 1024  # of an output on the guest's disk: past this its middle goes, so that the disk does not fill
 SILENCE_S = 90  # how long an agent may be away while a script runs (it may restart it, or load the machine)
 ANSWER_S = 30  # for one look at a script
-GRACE_S = 45  # the guest's own watchdog ends a script, in an emulated guest slowly; so long past its limit we stop asking
+GRACE_S = 45  # the guest's own watchdog ends a script; after this long past its limit we stop asking
 
 START = r"""
 set -eu
