@@ -39,8 +39,12 @@ class MigratedVMFilter(Searchable):
     power_state = filters.ChoiceFilter(
         choices=[("on", "On"), ("off", "Off"), ("unknown", "Unknown")], label="Power"
     )
-    removed = filters.BooleanFilter(
-        field_name="removed_at", lookup_expr="isnull", exclude=True, label="Removed"
+    removed = filters.ChoiceFilter(
+        method="removed_is",
+        label="State",
+        choices=[("false", "There"), ("true", "Removed"), ("any", "There or removed")],
+        empty_label=None,
+        help_text="false: only what is there; true: only what was removed; any, or left out: both",
     )
     department = DepartmentChoice()
     ordering = ordered_by("created_at", "name", "power_state", "run__persona__name")
@@ -48,6 +52,9 @@ class MigratedVMFilter(Searchable):
     class Meta:
         model = MigratedVM
         fields = ["power_state", "removed", "department"]
+
+    def removed_is(self, queryset, name, value):
+        return queryset if value == "any" else queryset.filter(removed_at__isnull=value == "false")
 
 
 class TargetFilter(Searchable):

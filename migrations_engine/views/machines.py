@@ -26,7 +26,8 @@ def migratedvm_list(request):
     rows = MigratedVM.objects.visible_to(request.user).select_related(
         "run__persona", "run__target", "department"
     )
-    found = MigratedVMFilter(request.GET, queryset=rows, request=request)
+    asked = {"removed": "false", **request.GET.dict()}
+    found = MigratedVMFilter(asked, queryset=rows, request=request)
     page = Paginator(found.qs, PAGE_ROWS).get_page(request.GET.get("page"))
     for row in page:
         row.verdict = verdict_of(row)

@@ -218,6 +218,11 @@ def test_machine_is_switched_read_and_removed(alice, estate, world, run_all):
     assert alice.get(f"{url}console/").json()["text"].startswith("login:")
     assert alice.delete(url).status_code == 204
     assert alice.get(url).json()["removed_at"] is not None
+    counts = {
+        asked: alice.get("/api/v1/migrated-vms/", {"removed": asked}).json()["count"]
+        for asked in ("true", "false")
+    }
+    assert counts == {"true": 1, "false": 0}
     problem(alice.post(f"{url}power/", {"power": "on"}), 409)
     assert world.machines == {}
 

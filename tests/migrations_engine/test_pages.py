@@ -151,6 +151,9 @@ def test_removed_machine_stays_as_history(alice, done, world):
     assert "Removed" in shown
     assert world.machines == {}
     assert "Switch on" not in shown
+    assert "web01" not in text(alice.get(page("migratedvm_list")))
+    for removed in ("true", "any"):
+        assert "web01" in text(alice.get(page("migratedvm_list", query=f"?removed={removed}")))
 
 
 def test_target_is_created_renamed_and_deleted(client, estate):
