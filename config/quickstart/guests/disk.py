@@ -15,8 +15,8 @@ BACKUP_TABLE = 1 * MIB  # room for the second GPT header at the end
 BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
 LINUX_ROOT = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 GRUB_MODULES = (
-    "biosdisk part_gpt part_msdos ext2 normal configfile search search_fs_uuid search_label linux linux16 test echo "
-    "serial terminal loadenv gzio ls cat reboot sleep regexp minicmd all_video"
+    "biosdisk part_gpt part_msdos ext2 normal configfile search search_fs_uuid search_label linux test echo serial "
+    "terminal loadenv gzio ls cat reboot sleep regexp minicmd all_video"
 ).split()
 
 
@@ -156,9 +156,8 @@ submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'gnulinux-a
 
 
 def _boot_lines(version: str, root_uuid: str, command_line: str) -> str:
-    # linux16: with `linux`, GRUB moves the 54 MiB that a kernel unpacks into byte by byte, 5 s in an emulated processor
     return (
         f"    search --no-floppy --fs-uuid --set=root {root_uuid}\n"
-        f"    linux16 /boot/vmlinuz-{version} root=UUID={root_uuid} ro {command_line}\n"
-        f"    initrd16 /boot/initrd.img-{version}\n"
+        f"    linux /boot/vmlinuz-{version} root=UUID={root_uuid} ro {command_line}\n"
+        f"    initrd /boot/initrd.img-{version}\n"
     )

@@ -152,7 +152,7 @@ def _own_files(tree: Path, kernels: tuple[str, ...], root_uuid: str, grub: Path)
         "etc/fstab": f"UUID={root_uuid} / ext4 errors=remount-ro 0 1\n",
         "etc/machine-id": f"{root_uuid.replace('-', '')}\n",
         "var/www/html/index.html": PAGE,
-        "boot/grub/grub.cfg": grub_menu(kernels, root_uuid, "console=ttyS0 quiet mitigations=off cryptomgr.notests"),
+        "boot/grub/grub.cfg": grub_menu(kernels, root_uuid, "console=ttyS0 quiet mitigations=off"),
     }.items():
         (tree / path).unlink(missing_ok=True)
         (tree / path).write_text(text)
