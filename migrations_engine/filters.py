@@ -7,7 +7,7 @@ from migrations_engine.domain.states import RunState
 from migrations_engine.domain.waves import WaveState
 from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint, Wave, Webhook
 from migrations_engine.models.run import MODES
-from personas.filters import DepartmentChoice, Searchable, ordered_by
+from personas.filters import DepartmentChoice, EndedFilter, Searchable, ordered_by
 from personas.models import Persona
 from templates_app.models import MigrationTemplate
 
@@ -39,22 +39,13 @@ class MigratedVMFilter(Searchable):
     power_state = filters.ChoiceFilter(
         choices=[("on", "On"), ("off", "Off"), ("unknown", "Unknown")], label="Power"
     )
-    removed = filters.ChoiceFilter(
-        method="removed_is",
-        label="State",
-        choices=[("false", "There"), ("true", "Removed"), ("any", "There or removed")],
-        empty_label=None,
-        help_text="false: only what is there; true: only what was removed; any, or left out: both",
-    )
+    removed = EndedFilter(field_name="removed_at", before="There", after="Removed")
     department = DepartmentChoice()
     ordering = ordered_by("created_at", "name", "power_state", "run__persona__name")
 
     class Meta:
         model = MigratedVM
         fields = ["power_state", "removed", "department"]
-
-    def removed_is(self, queryset, name, value):
-        return queryset if value == "any" else queryset.filter(removed_at__isnull=value == "false")
 
 
 class TargetFilter(Searchable):

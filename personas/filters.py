@@ -58,17 +58,28 @@ class OwnedFilter(Searchable):
     ordering = ordered_by("name", "updated_at", "created_at", "department__name")
 
 
-class ArchivableFilter(OwnedFilter):
-    archived = filters.ChoiceFilter(
-        method="archived_is",
-        label="State",
-        choices=[("false", "In use"), ("true", "Archived"), ("any", "In use or archived")],
-        empty_label=None,
-        help_text="false: only what is in use; true: only what is archived; any, or left out: both",
-    )
+class EndedFilter(filters.ChoiceFilter):
+    """By a moment that is empty until the row has ended; `before` and `after` are what it is called until then and
+    since."""
 
-    def archived_is(self, queryset, name, value):
-        return queryset if value == "any" else queryset.filter(archived_at__isnull=value == "false")
+    def __init__(self, *, field_name: str, before: str, after: str):
+        only = f"false: only what is {before.lower()}; true: only what is {after.lower()}"
+        super().__init__(
+            field_name=field_name,
+            label="State",
+            choices=[("false", before), ("true", after), ("any", f"{before} or {after.lower()}")],
+            empty_label=None,
+            help_text=f"{only}; any, or left out: both",
+        )
+
+    def filter(self, qs, value):
+        if value not in ("false", "true"):
+            return qs
+        return qs.filter(**{f"{self.field_name}__isnull": value == "false"})
+
+
+class ArchivableFilter(OwnedFilter):
+    archived = EndedFilter(field_name="archived_at", before="In use", after="Archived")
 
 
 class PersonaFilter(ArchivableFilter):

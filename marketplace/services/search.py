@@ -33,13 +33,15 @@ def _found(rows: QuerySet[Listing], words: str, is_ordered: bool) -> QuerySet[Li
     """None when there is none."""
     holding = rows.filter(by_words(words))
     number = holding.order_by().values("pk")[: FEW + 1].count()
+    if not number:
+        return None
     if number > FEW:
         return holding
     if is_ordered:
         holding = rows.filter(_among(holding.order_by()))
     found = holding.order_by(_in_the_name(words).desc(), "name", "pk")
     found.known_number = number
-    return found if number else None
+    return found
 
 
 def _among(found: QuerySet[Listing]) -> Func:
