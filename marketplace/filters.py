@@ -57,7 +57,7 @@ class ListingFilter(Searchable):
         """PostgreSQL: by index, and forgiving (services/search.py). SQLite: each word."""
         if connection.vendor != "postgresql":
             return super().search_in(queryset, name, value)
-        return listings_searched(queryset, value, is_ordered=bool(self.form.cleaned_data["ordering"]))
+        return listings_searched(queryset, value)
 
     def price_is(self, queryset, name, value):
         priced = Price.objects.current().exclude(kind=PriceKind.FREE).values("listing")

@@ -1,6 +1,7 @@
 """What is offered: a listing, and its releases, which never change."""
 
 import uuid
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import models
@@ -45,13 +46,25 @@ class Category(models.TextChoices):
     OTHER = "other", "Other"
 
 
+class Known(NamedTuple):
+    """Which rows a queryset has, in its order, where whoever made it has looked: they are not counted again, nor is all
+    they hold sorted for a page. A queryset made from that one does not inherit it."""
+
+    ids: list[uuid.UUID]
+    among: "ListingQuerySet"  # in the same order, of more rows
+
+
 class ListingQuerySet(OwnedQuerySet):
     department_path = "publisher__department"
-    known_number: int | None = None
-    """How many there are, where whoever made the queryset has counted; what is made from it does not inherit it."""
+    known: Known | None = None
 
     def count(self):
-        return super().count() if self.known_number is None else self.known_number
+        return len(self.known.ids) if self.known else super().count()
+
+    def __getitem__(self, k):
+        if self.known and isinstance(k, slice):
+            return self.known.among.filter(pk__in=self.known.ids[k])
+        return super().__getitem__(k)
 
     def visible_to(self, user):
         """What is for the whole organisation or for everyone, and what one's own departments publish; of a publisher

@@ -56,6 +56,9 @@ def test_what_is_called_so_comes_before_what_mentions_it(found, release, alice):
     wanted = ["Tuned database", "Always first"]
     assert found(search="database") == (wanted if connection.vendor == "postgresql" else wanted[::-1])
     assert found(search="database", ordering="name") == wanted[::-1]
+    assert found(search="database", licence="") == found(search="database")
+    pages = [found(search="database", page=page, page_size=1) for page in (1, 2)]
+    assert pages == [[name] for name in found(search="database")]
 
 
 def test_what_a_stranger_may_not_see_does_not_help_to_guess(found, release):
