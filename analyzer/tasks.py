@@ -1,9 +1,11 @@
 """The legs: a message carries an id, the service does the work, the database knows the outcome."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from analyzer.services.discovery import discoveries_sweep, source_discover_queued
 from analyzer.services.drafts import drafts_refresh_all
+from analyzer.services.estate import estate_count
 from analyzer.services.fleet import fleet_rescore
 from analyzer.services.hypervisors import hypervisors_collect_usage, staging_sweep
 from analyzer.services.outcomes import drift_find, outcomes_teach
@@ -49,12 +51,13 @@ def rescan() -> None:
 @shared_task(name="analyzer.fleet")
 def fleet() -> None:
     """Learns what became of suggestions, reads names anew, scores what changed, sees who is no longer what they were,
-    then groups what fits nothing."""
+    then groups what fits nothing, and counts all for the map."""
     outcomes_teach()
     fingerprints_refresh()
     fleet_rescore()
     drift_find()
     drafts_refresh_all()
+    estate_count(now=timezone.now())
 
 
 @shared_task(name="analyzer.collect_usage")

@@ -1,4 +1,4 @@
-from analyzer.models.fleet import Fingerprint, PersonaDraft
+from analyzer.models.fleet import EstateCell, Fingerprint, PersonaDraft
 from analyzer.models.inventory import InventoryUpload
 from analyzer.models.learning import Recommender
 from analyzer.models.machine import Disk, Nic, VirtualMachine, VMPersona
@@ -14,6 +14,7 @@ from analyzer.models.usage import UsageCounters, UsageSeries
 
 __all__ = [
     "Disk",
+    "EstateCell",
     "Feedback",
     "Fingerprint",
     "InventoryUpload",

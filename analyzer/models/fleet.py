@@ -59,6 +59,26 @@ class Fingerprint(models.Model):
         return f"fingerprint of {self.vm}"
 
 
+class EstateCell(models.Model):
+    """Machines of one place on the map, as the clock counted them at `counted_at` (estate_count): all that a count of
+    100,000 machines is good for in one glance. Only the newest count is read."""
+
+    department = models.ForeignKey("personas.Department", models.CASCADE, null=True, related_name="+")
+    cell_x = models.PositiveSmallIntegerField()
+    cell_y = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=40, blank=True)
+    persona = models.ForeignKey("personas.Persona", models.SET_NULL, null=True, related_name="+")
+    count = models.PositiveIntegerField()
+    vcpus = models.PositiveBigIntegerField()
+    memory_mib = models.PositiveBigIntegerField()
+    counted_at = models.DateTimeField(db_index=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    def __str__(self):
+        return f"{self.count} machines at {self.cell_x}-{self.cell_y}"
+
+
 class DraftState(models.TextChoices):
     OPEN = "open", "Open"
     APPROVED = "approved", "Approved"

@@ -1,14 +1,17 @@
 """The map of the estate, and one persona for many machines at once."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Sum
+from django.db.models import Count, Max, Sum
 from django.db.models.functions import Coalesce
 
 from analyzer.domain.cost import UNKNOWN_MEMORY_MIB, UNKNOWN_VCPUS, cost
-from analyzer.models import Fingerprint, VirtualMachine
+from analyzer.models import EstateCell, Fingerprint, VirtualMachine
 from analyzer.services.recommendations import personas_usable
 from analyzer.services.vm_personas import vm_persona_assign
 from personas.errors import BadInput, NotAllowed
@@ -16,31 +19,71 @@ from personas.models import Persona, Role
 from personas.services.access import allows
 
 MOST_AT_ONCE = 500
+LARGE = 5_000
+"""Machines from which the count of the clock is shown: up to so many are counted at each look, in a few ms."""
+
+PLACE = ("cell_x", "cell_y", "kind", "persona")
 
 
-def estate_cells(user) -> list[dict[str, Any]]:
-    """[{"x", "y", "count", "cost", "persona": id or None, "name"}]: of each cell its machines, what they cost in vCPUs
-    (analyzer.domain.cost), and the persona that most of them carry, or are suggested where they carry none."""
-    rows = Fingerprint.objects.visible_to(user).filter(vm__missing_since__isnull=True)
+@dataclass(frozen=True)
+class Estate:
+    """`cells`: [{"x", "y", "count", "cost", "persona": id or None, "name"}], of each cell its machines, what they cost
+    in vCPUs (analyzer.domain.cost), and the persona that most of them carry, or are suggested where they carry none.
+    `kinds`: families of trades that machines here are for. `counted_at`: None where it is as of now."""
+
+    cells: list[dict[str, Any]]
+    kinds: set[str]
+    counted_at: datetime | None
+
+
+def estate_of(user) -> Estate:
+    grouped, counted_at = _counted(user)
+    cells: dict[tuple[int, int], dict] = {}
+    kinds = set()
+    for x, y, kind, persona, count, vcpus, memory_mib in grouped:
+        cell = cells.setdefault((x, y), {"x": x, "y": y, "count": 0, "cost": 0.0, "carried": Counter()})
+        cell["count"] += count
+        cell["cost"] += cost(vcpus, memory_mib)
+        cell["carried"][persona] += count
+        kinds.add(kind)
+    names = dict(Persona.objects.filter(pk__in={row[3] for row in grouped}).values_list("pk", "name"))
+    return Estate([_told(cell, names) for _, cell in sorted(cells.items())], kinds, counted_at)
+
+
+def _told(cell: dict[str, Any], names: dict) -> dict[str, Any]:
+    carried = cell.pop("carried")
+    persona = min(carried, key=lambda each: (-carried[each], str(each)))
+    return cell | {"cost": round(cell["cost"], 1), "persona": persona, "name": names.get(persona, "")}
+
+
+def _counted(user) -> tuple[list[tuple], datetime | None]:
+    ready = EstateCell.objects.visible_to(user)
+    ready = ready.filter(counted_at=EstateCell.objects.aggregate(at=Max("counted_at"))["at"])
+    known = ready.aggregate(count=Sum("count"), at=Max("counted_at"))
+    if (known["count"] or 0) < LARGE:
+        return _counted_now(Fingerprint.objects.visible_to(user)), None
+    sums = {name: Sum(name) for name in ("count", "vcpus", "memory_mib")}
+    return list(ready.order_by().values_list(*PLACE).annotate(**sums)), known["at"]
+
+
+def _counted_now(rows, *columns: str) -> list[tuple]:
     sums = {
         "count": Count("pk"),
         "vcpus": Sum(Coalesce("vm__vcpus", UNKNOWN_VCPUS)),
         "memory_mib": Sum(Coalesce("vm__memory_mib", UNKNOWN_MEMORY_MIB)),
     }
-    grouped = rows.values_list("cell_x", "cell_y", "persona").annotate(**sums).order_by()
-    cells: dict[tuple[int, int], dict] = {}
-    for x, y, persona, count, vcpus, memory_mib in sorted(grouped, key=lambda row: (-row[3], str(row[2]))):
-        cell = cells.setdefault((x, y), {"x": x, "y": y, "count": 0, "cost": 0.0, "persona": persona})
-        cell["count"] += count
-        cell["cost"] = round(cell["cost"] + cost(vcpus, memory_mib), 1)
-    names = dict(
-        Persona.objects.filter(pk__in={c["persona"] for c in cells.values()}).values_list("pk", "name")
-    )
-    return [cell | {"name": names.get(cell["persona"], "")} for _, cell in sorted(cells.items())]
+    rows = rows.filter(vm__missing_since__isnull=True).order_by()
+    return list(rows.values_list(*columns, *PLACE).annotate(**sums))
 
 
-def estate_kinds(user) -> set[str]:
-    return set(Fingerprint.objects.visible_to(user).order_by().values_list("kind", flat=True).distinct())
+def estate_count(*, now: datetime) -> None:
+    """Counts all departments' machines by place. Each count stands for itself: two at once do no harm."""
+    columns = ("department_id", "cell_x", "cell_y", "kind", "persona_id", "count", "vcpus", "memory_mib")
+    counted = _counted_now(Fingerprint.objects.all(), "vm__department")
+    cells = [EstateCell(**dict(zip(columns, row, strict=True)), counted_at=now) for row in counted]
+    with transaction.atomic():
+        EstateCell.objects.filter(counted_at__lt=now).delete()
+        EstateCell.objects.bulk_create(cells, batch_size=500)
 
 
 def machines_in(user, *, x: int, y: int):

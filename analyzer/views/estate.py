@@ -14,8 +14,7 @@ from analyzer.models import Fingerprint, VirtualMachine
 from analyzer.services.estate import (
     MOST_AT_ONCE,
     assign_preview,
-    estate_cells,
-    estate_kinds,
+    estate_of,
     machines_in,
     vms_assign,
 )
@@ -28,17 +27,18 @@ MOST_ROWS = 200  # of the table beside the map
 
 @login_required
 def estate(request):
-    drawn, legend = circles(estate_cells(request.user))
+    found = estate_of(request.user)
+    drawn, legend = circles(found.cells)
     largest = sorted(drawn, key=lambda each: -each.count)[:MOST_ROWS]
     width, height = size()
-    kinds = estate_kinds(request.user)
     context = {
         "circles": drawn,
         "legend": legend,
-        "places": places(kinds),
+        "places": places(found.kinds),
         "largest": largest,
         "width": width,
         "height": height,
+        "counted_at": found.counted_at,
     }
     return render(request, "analyzer/estate.html", context)
 

@@ -1,12 +1,17 @@
 """The pages and endpoints of the estate: map, bulk assignment, drafts, and the recommender of a department."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from analyzer.domain.cost import cost
 from analyzer.domain.map_picture import circles
 from analyzer.models import PersonaDraft, Recommendation, VMPersona
+from analyzer.services import estate
 from analyzer.services.drafts import drafts_refresh
+from analyzer.services.estate import estate_count, estate_of
 from analyzer.services.learning import model_of, recommender_of
 from analyzer.services.vm_personas import vm_persona_assign
 from personas.models import Persona
@@ -56,6 +61,25 @@ def test_the_map_shows_what_the_reader_may_see(client, team, boss):
     cells = client.get("/api/v1/estate/cells/").json()
     told = [(cell["count"], cell["cost"], cell["persona"], cell["name"]) for cell in cells]
     assert told == [(1, 6.0, str(web.pk), "WebDev")]
+
+
+def test_a_large_estate_is_shown_as_the_clock_counted_it(client, team, boss, monkeypatch):
+    make_persona("WebDev", department=team)
+    for name in ("nginx", "nginx", "stellarium"):
+        scanned(team, name, vcpus=4)
+    foreign = scanned(make_department("Strangers"), "redis-server")
+    as_of_now = estate_of(boss)
+    estate_count(now=timezone.now() - timedelta(minutes=15))
+    estate_count(now=timezone.now() - timedelta(minutes=5))
+    assert estate_of(boss) == as_of_now and as_of_now.counted_at is None  # not large
+    monkeypatch.setattr(estate, "LARGE", 3)
+    scanned(team, "postgresql-15")
+    counted = estate_of(boss)
+    assert (counted.cells, counted.kinds) == (as_of_now.cells, as_of_now.kinds)
+    page = client.get(reverse("analyzer:estate"))
+    assert "Counted" in page.text and link_to(foreign) not in page.text
+    estate_count(now=timezone.now())
+    assert sum(cell["count"] for cell in estate_of(boss).cells) == 4
 
 
 def test_the_most_common_persona_has_the_first_colour():

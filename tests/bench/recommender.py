@@ -84,7 +84,12 @@ def scoring(department) -> Iterator[Figure]:
 def page(by, rounds: int) -> Iterator[Figure]:
     from django.test import Client
     from django.urls import reverse
+    from django.utils import timezone
 
+    from analyzer.services.estate import estate_count
+
+    count = Side("count", lambda: estate_count(now=timezone.now()))
+    yield Figure("100,000 machines counted for the map, by the clock", count.round(), "s")
     client = Client()
     client.force_login(by)
     side = Side("page", lambda: client.get(reverse("analyzer:estate")))
