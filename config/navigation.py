@@ -58,7 +58,11 @@ GROUPS = [
         ],
     ),
 ]
-USER_LINKS = [("API tokens", "personas:token_list", "key"), ("API documentation", "api-docs", "api")]
+USER_LINKS = [
+    ("My reports", "marketplace:report_list", "flag"),
+    ("API tokens", "personas:token_list", "key"),
+    ("API documentation", "api-docs", "api"),
+]
 STAFF_ONLY = {"admin:index"}
 
 

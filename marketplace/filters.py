@@ -16,6 +16,7 @@ from marketplace.models import (
     Release,
     Submission,
     Subscription,
+    Takedown,
 )
 from marketplace.models.ledger import AccountKind
 from marketplace.models.listing import Category, Visibility
@@ -154,3 +155,16 @@ class ReportFilter(Searchable):
     class Meta:
         model = AbuseReport
         fields: list = []
+
+
+class TakedownFilter(filters.FilterSet):
+    appeal = filters.ChoiceFilter(
+        method="appeal_is", choices=[("open", "Open"), ("declined", "Declined")], empty_label="Any"
+    )
+
+    class Meta:
+        model = Takedown
+        fields: list = []
+
+    def appeal_is(self, queryset, name, value):
+        return queryset.appeal_open() if value == "open" else queryset.filter(declined_at__isnull=False)

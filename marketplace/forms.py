@@ -278,6 +278,10 @@ class TakedownForm(Refusable, forms.Form):
     reason = forms.CharField(max_length=300, help_text="Publisher and users read it.")
 
 
+class DeclineForm(Refusable, forms.Form):
+    reason = forms.CharField(max_length=300, help_text="Why it stays taken down; the publisher reads it.")
+
+
 class LiftForm(Refusable, forms.Form):
     reason = forms.CharField(max_length=300, help_text="The publisher reads it.")
 

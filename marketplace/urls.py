@@ -39,6 +39,7 @@ urlpatterns = [
     path("listings/<uuid:pk>/takedown/", moderation.TakedownCreate.as_view(), name="takedown_create"),
     path("listings/<uuid:pk>/report/", moderation.ReportCreate.as_view(), name="report_create"),
     path("takedowns/<uuid:pk>/appeal/", moderation.TakedownAppeal.as_view(), name="takedown_appeal"),
+    path("takedowns/<uuid:pk>/decline/", moderation.AppealDecline.as_view(), name="appeal_decline"),
     path("takedowns/<uuid:pk>/lift/", moderation.TakedownLift.as_view(), name="takedown_lift"),
     path("reports/", moderation.ReportList.as_view(), name="report_list"),
     path("reports/<uuid:pk>/decide/", moderation.ReportDecide.as_view(), name="report_decide"),

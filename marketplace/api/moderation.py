@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from marketplace.api.scoped import Scoped
 from marketplace.api.serializers import ReasonSerializer
+from marketplace.filters import TakedownFilter
 from marketplace.models import AbuseReport, Listing, Takedown
 from marketplace.services import moderation
 from personas.api.base import ScopedRelatedField
@@ -27,6 +28,8 @@ class TakedownSerializer(serializers.ModelSerializer):
             "taken_down_at",
             "appeal",
             "appealed_at",
+            "declined_at",
+            "decline_reason",
             "lifted_at",
             "lift_reason",
         ]
@@ -68,10 +71,11 @@ class WithModeration:
 
 
 class TakedownViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
-    """What was taken down, of one's own departments' listings."""
+    """What was taken down, of one's own departments' listings; a moderator's queue of appeals (`appeal=open`)."""
 
     queryset = Takedown.objects.select_related("listing__publisher__department")
     serializer_class = TakedownSerializer
+    filterset_class = TakedownFilter
 
     @extend_schema(request=AppealSerializer)
     @action(detail=True, methods=["post"])
@@ -80,6 +84,16 @@ class TakedownViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
         asked = AppealSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         row = moderation.takedown_appeal(takedown=takedown, by=request.user, **asked.validated_data)
+        return Response(self.get_serializer(row).data)
+
+    @extend_schema(request=ReasonSerializer)
+    @action(detail=True, methods=["post"])
+    def decline(self, request, pk=None):
+        """By a moderator: the appeal changes nothing; the publisher reads why."""
+        takedown = self.get_object()
+        asked = ReasonSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        row = moderation.takedown_appeal_decline(takedown=takedown, by=request.user, **asked.validated_data)
         return Response(self.get_serializer(row).data)
 
     @extend_schema(request=ReasonSerializer)

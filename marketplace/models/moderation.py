@@ -12,6 +12,10 @@ from personas.models.owned import OwnedQuerySet
 class TakedownQuerySet(OwnedQuerySet):
     department_path = "listing__publisher__department"
 
+    def appeal_open(self):
+        """Appealed against, and no moderator has said anything yet."""
+        return self.filter(appealed_at__isnull=False, declined_at__isnull=True, lifted_at__isnull=True)
+
 
 class Takedown(models.Model):
     """While it holds nobody installs the listing, and what is installed is not run. The publisher may appeal."""
@@ -28,6 +32,11 @@ class Takedown(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     appealed_at = models.DateTimeField(null=True, blank=True)
+    declined_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    declined_at = models.DateTimeField(null=True, blank=True)
+    decline_reason = models.CharField(max_length=300, blank=True)
     lifted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )

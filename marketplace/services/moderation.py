@@ -77,6 +77,24 @@ def takedown_appeal(*, takedown: Takedown, by, appeal: str) -> Takedown:
 
 
 @transaction.atomic
+def takedown_appeal_decline(*, takedown: Takedown, by, reason: str) -> Takedown:
+    """By a moderator: the takedown stays; the publisher reads why."""
+    _require_moderator(by)
+    takedown = locked(takedown)
+    if not takedown.appealed_at:
+        raise Refused("Nobody has appealed against it.")
+    if takedown.declined_at or takedown.lifted_at:
+        raise Refused("The appeal has been decided already.")
+    if not reason.strip():
+        raise BadInput({"reason": ["Say why it stays taken down: the publisher reads it."]})
+    takedown.declined_at, takedown.declined_by = timezone.now(), by
+    takedown.decline_reason = reason.strip()[:300]
+    checked_save(takedown)
+    record(by=by, action="takedown.appeal_decline", obj=takedown, after={"reason": takedown.decline_reason})
+    return takedown
+
+
+@transaction.atomic
 def takedown_lift(*, takedown: Takedown, by, reason: str) -> Takedown:
     """Restores the listing; what is installed runs again."""
     _require_moderator(by)

@@ -11,8 +11,9 @@ from django.views.generic import DetailView, TemplateView
 from marketplace.domain.money import EXPONENTS, money_words
 from marketplace.domain.orders import OrderState, months_later
 from marketplace.filters import AccountFilter
-from marketplace.models import Account, Budget, Order, Payout
+from marketplace.models import AbuseReport, Account, Budget, Order, Payout, Takedown
 from marketplace.models.ledger import AccountKind, PayoutState
+from marketplace.models.moderation import ReportState
 from marketplace.selling_forms import (
     BudgetForm,
     FeeForm,
@@ -220,6 +221,8 @@ class Desk(OrganisationOnly, TemplateView):
             refunds=orders.filter(state=OrderState.REFUNDING),
             payouts=Payout.objects.filter(state=PayoutState.REQUESTED).select_related("department"),
             budgets=Budget.objects.select_related("department"),
+            open_reports=AbuseReport.objects.filter(state=ReportState.OPEN).count(),
+            open_appeals=Takedown.objects.appeal_open().count(),
             **context,
         )
 

@@ -1,7 +1,17 @@
 """Deprecating, taking down, appealing; reports of abuse and what became of them."""
 
+from django.urls import reverse
+
 from marketplace.filters import ReportFilter
-from marketplace.forms import AppealForm, DeprecateForm, LiftForm, ReportDecideForm, ReportForm, TakedownForm
+from marketplace.forms import (
+    AppealForm,
+    DeclineForm,
+    DeprecateForm,
+    LiftForm,
+    ReportDecideForm,
+    ReportForm,
+    TakedownForm,
+)
 from marketplace.models import AbuseReport, Listing, Takedown
 from marketplace.services import moderation
 from marketplace.views.listings import Market
@@ -67,6 +77,23 @@ class TakedownAppeal(Takedowns, OwnRowForm):
         return "A moderator reads your appeal."
 
 
+class AppealDecline(Takedowns, ModeratorForm):
+    form_class = DeclineForm
+    question = "Decline the appeal for “{row.listing}”?"
+    submit_label = "Decline"
+
+    def back(self):
+        return reverse("marketplace:report_list")
+
+    def save(self, form):
+        return moderation.takedown_appeal_decline(
+            takedown=self.row, by=self.request.user, **form.cleaned_data
+        )
+
+    def success_message(self, row):
+        return f"Declined: “{row.listing}” stays taken down, and its publisher reads why."
+
+
 class TakedownLift(Takedowns, ModeratorForm):
     form_class = LiftForm
     question = "Restore “{row.listing}”?"
@@ -88,7 +115,7 @@ class ReportCreate(Listings, RowForm):
         return moderation.report_create(listing=self.row, by=self.request.user, **form.cleaned_data)
 
     def success_message(self, row):
-        return "Thank you: a moderator looks at it, and you find the outcome under Reports."
+        return "Thank you: a moderator looks at it, and you find the outcome under My reports."
 
 
 class ReportList(Market, ListPage):
@@ -98,6 +125,11 @@ class ReportList(Market, ListPage):
 
     def get_queryset(self):
         return super().get_queryset().select_related("listing__publisher", "reporter", "decided_by")
+
+    def get_context_data(self, **context):
+        appeals = Takedown.objects.visible_to(self.request.user).appeal_open()
+        told = appeals.select_related("listing__publisher", "appealed_by").order_by("appealed_at")
+        return super().get_context_data(appeals=told, **context)
 
 
 class ReportDecide(ModeratorForm):

@@ -22,6 +22,7 @@ MARKETPLACE: dict[str, Rule] = {
     "marketplace:takedown_create": ask("listing", NOBODY),
     "marketplace:report_create": ask("listing", "viewer"),
     "marketplace:takedown_appeal": ask("takedown"),
+    "marketplace:appeal_decline": ask("takedown", NOBODY),
     "marketplace:takedown_lift": ask("takedown", NOBODY),
     "marketplace:report_list": read(""),
     "marketplace:report_decide": ask("abusereport", NOBODY, own=True),
@@ -73,6 +74,7 @@ MARKETPLACE: dict[str, Rule] = {
         list=read(""),
         detail=read("takedown"),
         appeal=act("takedown", body={"appeal": "mended"}),
+        decline=act("takedown", NOBODY, body={"reason": "not mended"}),
         lift=act("takedown", NOBODY, body={"reason": "mended"}),
     ),
     **resource(

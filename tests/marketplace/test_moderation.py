@@ -9,6 +9,7 @@ from marketplace.services.moderation import (
     report_create,
     report_decide,
     takedown_appeal,
+    takedown_appeal_decline,
     takedown_create,
     takedown_lift,
 )
@@ -115,6 +116,62 @@ def test_the_pages_of_it(client, listing, installed, alice, bob, root):
     assert "Deprecated: Old" in client.get(page).content.decode()
     client.force_login(bob)
     assert "is deprecated: Old" in client.get(f"/personas/{installed.persona_id}/").content.decode()
+
+
+def test_an_appeal_is_declined_with_a_reason_that_the_publisher_reads(client, listing, alice, bob, root):
+    takedown = takedown_create(listing=listing, by=root, reason="It opens a back door")
+    with pytest.raises(Refused, match="Nobody has appealed"):
+        takedown_appeal_decline(takedown=takedown, by=root, reason="?")
+    takedown = takedown_appeal(takedown=takedown, by=alice, appeal="It is mended")
+    with pytest.raises(NotAllowed):
+        takedown_appeal_decline(takedown=takedown, by=alice, reason="?")
+    with pytest.raises(BadInput):
+        takedown_appeal_decline(takedown=takedown, by=root, reason=" ")
+    url = f"/api/v1/takedowns/{takedown.pk}/"
+    waiting = client_of(root).get("/api/v1/takedowns/", {"appeal": "open"}).json()["results"]
+    assert [row["id"] for row in waiting] == [str(takedown.pk)]
+    assert client_of(bob).post(f"{url}decline/", {"reason": "no"}).status_code == 404
+    assert client_of(alice).post(f"{url}decline/", {"reason": "no"}).status_code == 403
+    told = client_of(root).post(f"{url}decline/", {"reason": "The door is still there"})
+    assert (told.status_code, told.json()["decline_reason"]) == (200, "The door is still there")
+    assert client_of(root).post(f"{url}decline/", {"reason": "again"}).status_code == 409
+    assert client_of(root).get("/api/v1/takedowns/", {"appeal": "open"}).json()["count"] == 0
+    assert client_of(alice).get("/api/v1/takedowns/", {"appeal": "declined"}).json()["count"] == 1
+    entry = AuditEntry.objects.get(action="takedown.appeal_decline")
+    assert entry.after == {"reason": "The door is still there"}
+    client.force_login(alice)
+    assert "Declined: The door is still there" in client.get(listing.get_absolute_url()).content.decode()
+    takedown_lift(takedown=takedown, by=root, reason="Mended after all")
+
+
+def test_appeals_wait_where_reports_do(client, listing, alice, bob, root):
+    takedown = takedown_create(listing=listing, by=root, reason="It opens a back door")
+    takedown_appeal(takedown=takedown, by=alice, appeal="It is mended")
+    decline = f"/marketplace/takedowns/{takedown.pk}/decline/"
+    client.force_login(bob)
+    assert "It is mended" not in client.get("/marketplace/reports/").content.decode()
+    assert client.post(decline, {"reason": "no"}).status_code == 404
+    client.force_login(alice)
+    page = client.get("/marketplace/reports/").content.decode()
+    assert "It is mended" in page and decline not in page
+    assert client.post(decline, {"reason": "no"}).status_code == 403
+    client.force_login(root)
+    page = client.get("/marketplace/reports/").content.decode()
+    assert "It is mended" in page and decline in page
+    assert "1 appeal" in client.get("/marketplace/desk/").content.decode()
+    assert "reason" in client.post(decline, {"reason": ""}).context["form"].errors
+    assert client.post(decline, {"reason": "Still there"}).url == "/marketplace/reports/"
+    assert "It is mended" not in client.get("/marketplace/reports/").content.decode()
+
+
+def test_reports_are_linked_where_one_looks(client, listing, bob, root):
+    report_create(listing=listing, by=bob, kind="harmful", text="Odd")
+    client.force_login(bob)
+    page = client.get("/marketplace/").content.decode()
+    assert page.count('href="/marketplace/reports/"') == 2 and "My reports" in page  # head and account menu
+    client.force_login(root)
+    desk = client.get("/marketplace/desk/").content.decode()
+    assert "1 report" in desk and 'href="/marketplace/reports/"' in desk
 
 
 def test_keys_by_page(client, release, alice, bob):
