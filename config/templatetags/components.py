@@ -13,7 +13,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from config import quantities
 from config.states import look_of
+from personas.domain.drivers import driver_words
 from personas.domain.scripts import entry_words
+from personas.domain.security_groups import group_words
 
 register = template.Library()
 
@@ -105,8 +107,13 @@ def _chips(words) -> SafeString:
 
 
 def _word(value: Any) -> str:
-    """One item of a list: a script by its name, a check by its kind and where it looks."""
+    """One item of a list: a script by its name, a check by its kind and where it looks, a driver and a security group
+    with what they hold."""
     if isinstance(value, dict):
+        if "rules" in value:
+            return group_words(value)
+        if "kernel_modules" in value:
+            return driver_words(value)
         if "name" in value:
             return entry_words(value)
         return " ".join(str(each) for each in value.values())

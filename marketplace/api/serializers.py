@@ -77,6 +77,11 @@ class PermissionSerializer(serializers.Serializer):
     is_grave = serializers.BooleanField()
 
 
+class DeltaSerializer(serializers.Serializer):
+    gained = PermissionSerializer(many=True)
+    dropped = PermissionSerializer(many=True)
+
+
 class ReleaseSerializer(serializers.ModelSerializer):
     listing = serializers.PrimaryKeyRelatedField(read_only=True)
     changelog = ReleaseChangeSerializer(many=True, required=False)
@@ -218,14 +223,58 @@ class InstallationUpdateSerializer(serializers.Serializer):
     )
 
 
+class PreviewAskedSerializer(serializers.Serializer):
+    release = ScopedRelatedField(
+        queryset=Release.objects.all(), required=False, help_text="Of the same listing; left out: the newest."
+    )
+
+
+class BeforeAfterSerializer(serializers.Serializer):
+    before = serializers.CharField()
+    after = serializers.CharField()
+
+
+class VersionChangesSerializer(serializers.Serializer):
+    version = serializers.CharField()
+    changes = ReleaseChangeSerializer(many=True, source="changelog")
+
+
+class SettingChangeSerializer(serializers.Serializer):
+    path = serializers.CharField()
+    before = serializers.JSONField(allow_null=True, help_text="null where it is not said.")
+    after = serializers.JSONField(allow_null=True, help_text="null where it is not said.")
+
+
+class UpdatePreviewSerializer(serializers.Serializer):
+    before = serializers.CharField(source="before.version", help_text="The version that is installed.")
+    version = serializers.CharField(source="after.version")
+    release = serializers.UUIDField(source="after.pk")
+    changelog = VersionChangesSerializer(
+        many=True, source="releases", help_text="Of all releases on the way, the newest first."
+    )
+    licence = BeforeAfterSerializer(allow_null=True, help_text="null where it stays.")
+    permissions = DeltaSerializer(source="delta", help_text="Without values where it has not been bought.")
+    settings = SettingChangeSerializer(
+        many=True, allow_null=True, help_text="null where it has not been bought."
+    )
+    script_sha256 = serializers.CharField(help_text="What the update has to approve; empty without.")
+
+
+class SidesSerializer(serializers.Serializer):
+    path = serializers.CharField()
+    base = serializers.JSONField(allow_null=True, help_text="As the release that is installed has it.")
+    ours = serializers.JSONField(allow_null=True)
+    theirs = serializers.JSONField(allow_null=True)
+
+
 class MergePreviewSerializer(serializers.Serializer):
     taken = serializers.ListField(child=serializers.CharField(), help_text="Paths taken over from upstream.")
     kept = serializers.ListField(
         child=serializers.CharField(), help_text="Paths that the department changed."
     )
-    conflicts = serializers.ListField(
-        child=serializers.DictField(), help_text="Changed by both: path, base, ours, theirs."
-    )
+    taken_values = SidesSerializer(many=True)
+    kept_values = SidesSerializer(many=True)
+    conflicts = SidesSerializer(many=True, help_text="Changed by both.")
 
 
 class InstallationSerializer(serializers.ModelSerializer):

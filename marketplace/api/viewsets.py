@@ -15,7 +15,7 @@ from marketplace.api.proof import WithProof
 from marketplace.api.scoped import Scoped
 from marketplace.filters import InstallationFilter, ListingFilter, SubmissionFilter
 from marketplace.models import Installation, Listing, Publisher, Release, Submission
-from marketplace.services import forks, installing, publishing, submissions
+from marketplace.services import forks, installing, previews, publishing, submissions
 from marketplace.services.catalogue import listings_told
 from marketplace.services.entitlements import require_readable
 
@@ -194,9 +194,21 @@ class InstallationViewSet(
         release = asked.validated_data["release"]
         require_readable(listing=release.listing, user=request.user)
         merge = forks.fork_merge(installation=installation, release=release)
-        told = {
-            "taken": merge.taken,
-            "kept": merge.kept,
-            "conflicts": [each._asdict() for each in merge.conflicts],
-        }
-        return Response(told)
+        return Response(serializers.MergePreviewSerializer(merge).data)
+
+    @extend_schema(
+        parameters=[serializers.PreviewAskedSerializer],
+        responses=serializers.UpdatePreviewSerializer,
+        filters=False,
+    )
+    @action(detail=True, methods=["get"])
+    def preview(self, request, pk=None):
+        """What an update would change; nothing is written. Of a fork see `merge/` too."""
+        installation = self.get_object()
+        asked = serializers.PreviewAskedSerializer(
+            data=request.query_params, context=self.get_serializer_context()
+        )
+        asked.is_valid(raise_exception=True)
+        release = asked.validated_data.get("release") or installation.listing.newest or installation.release
+        preview = previews.installation_preview(installation=installation, release=release, by=request.user)
+        return Response(serializers.UpdatePreviewSerializer(preview).data)

@@ -80,6 +80,12 @@ def delta(before: Bundle, after: Bundle) -> Delta:
     return Delta([each for each in new if each not in kept], [each for each in old if each not in new])
 
 
+def delta_hidden(before: Bundle, after: Bundle) -> Delta:
+    """The kinds that are new or gone, without a value: for who has not bought it."""
+    old, new = manifest_hidden(before), manifest_hidden(after)
+    return Delta([each for each in new if each not in old], [each for each in old if each not in new])
+
+
 def _network(bundle: Bundle) -> list[Permission]:
     """One for each group and port, with everyone whom it lets in."""
     groups = bundle.network_profile.security_groups if bundle.network_profile else []

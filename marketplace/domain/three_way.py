@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 ABSENT: Any = object()
 
 
-class Conflict(NamedTuple):
-    """Both have changed it, and not to the same; None where one does not say it."""
+class Change(NamedTuple):
+    """What each side says of a path; None where one does not say it."""
 
     path: str
     base: Any
@@ -18,13 +18,22 @@ class Conflict(NamedTuple):
 
 @dataclass(frozen=True)
 class Merge:
-    """`taken` from upstream, `kept` of ours, by path; `open` are the conflicts that nobody has decided."""
+    """`taken` from upstream, `kept` of ours, by path; in `conflicts` both have changed it, and not to the same; `open`
+    are those that nobody has decided."""
 
     merged: dict[str, Any]
-    taken: list[str]
-    kept: list[str]
-    conflicts: list[Conflict]
+    taken_values: list[Change]
+    kept_values: list[Change]
+    conflicts: list[Change]
     open: list[str]
+
+    @property
+    def taken(self) -> list[str]:
+        return [each.path for each in self.taken_values]
+
+    @property
+    def kept(self) -> list[str]:
+        return [each.path for each in self.kept_values]
 
 
 def three_way(
@@ -41,14 +50,15 @@ def three_way(
     for path in sorted({*old, *own, *new}):
         before, mine, upstream = (leaves.get(path, ABSENT) for leaves in (old, own, new))
         name = "/".join(path)
+        change = Change(name, *(_told(each) for each in (before, mine, upstream)))
         value = mine
         if mine == before and upstream != before:
             value = upstream
-            taken.append(name)
+            taken.append(change)
         elif mine != before and upstream in (before, mine):
-            kept.append(name)
+            kept.append(change)
         elif mine != before:
-            conflicts.append(Conflict(name, *(_told(each) for each in (before, mine, upstream))))
+            conflicts.append(change)
             value = upstream if choices.get(name) == "theirs" else mine
             if choices.get(name) not in ("ours", "theirs"):
                 undecided.append(name)

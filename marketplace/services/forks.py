@@ -39,7 +39,7 @@ def fork_merge(
     *, installation: Installation, release: Release, choices: Mapping[str, str] | None = None
 ) -> Merge:
     """What the update to `release` comes to: nothing is written."""
-    base, theirs = (_of_bundle(bundle_in(each)) for each in (installation.release, release))
+    base, theirs = (content_of(bundle_in(each)) for each in (installation.release, release))
     persona = Persona.objects.get(pk=installation.persona_id)
     return three_way(base, _of_persona(persona, base), theirs, choices)
 
@@ -74,7 +74,8 @@ def fork_update(
     )
 
 
-def _of_bundle(bundle: Bundle) -> dict[str, Any]:
+def content_of(bundle: Bundle) -> dict[str, Any]:
+    """{"persona": …, "driver_set": …}: what it brings, without the names."""
     said = bundle.model_dump(mode="json", exclude_none=True)
     return {part: _without_names(said[part]) for part in CONTENT if part in said}
 
@@ -90,7 +91,7 @@ def _of_persona(persona: Persona, base: dict[str, Any]) -> dict[str, Any]:
             **persona_content(persona),
         }
     )
-    said = _of_bundle(content)
+    said = content_of(content)
     settings, upstream = said["persona"]["settings"], base["persona"]["settings"]
     if "driver_set" in said and "driver_set" in base:
         settings["driver_set"] = upstream["driver_set"]

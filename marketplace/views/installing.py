@@ -1,11 +1,12 @@
 """Installing a release into a department, and taking it out again."""
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from marketplace.domain.manifest import delta, manifest
+from marketplace.domain.manifest import manifest
 from marketplace.filters import InstallationFilter
 from marketplace.forms import InstallForm, UpdateForm
 from marketplace.models import Installation, Release
@@ -16,8 +17,8 @@ from marketplace.services.installing import (
     installation_remove,
     installation_update,
 )
+from marketplace.services.previews import installation_preview
 from marketplace.views.listings import Market
-from personas.services.revisions import difference
 from personas.views.base import ConfirmPage, FormPage, ListPage, require_here
 
 
@@ -74,7 +75,8 @@ class InstallationList(Market, ListPage):
 
 
 class Update(Market, FormPage):
-    """From what is installed to the newest release: what would change, then the question."""
+    """From what is installed to the newest release, or to the one that `?release=` names: what would change, then the
+    question."""
 
     model, entity = Installation, "installation"
     form_class = UpdateForm
@@ -87,30 +89,46 @@ class Update(Market, FormPage):
             require_here(request.user, self.installation)
             if self.installation.is_fork != self.of_forks:
                 page = "installation_update" if self.of_forks else "fork_update"
-                return redirect(f"marketplace:{page}", pk=self.installation.pk)
-            self.release = self.installation.listing.newest
+                query = f"?{request.GET.urlencode()}" if request.GET else ""
+                return redirect(reverse(f"marketplace:{page}", args=[self.installation.pk]) + query)
+            self.release = self.asked()
             if self.release is None or self.release == self.installation.release:
-                messages.info(request, f"{self.installation.release} is the newest version.")
+                what = "installed already" if "release" in request.GET else "the newest version"
+                messages.info(request, f"{self.installation.release} is {what}.")
                 return redirect(self.installation.get_absolute_url())
             if not may_read(listing=self.release.listing, user=request.user):
                 return to_the_till(request, self.release.listing)
             self.bundle = bundle_in(self.release)
         return super().dispatch(request, *args, **kwargs)
 
+    def asked(self) -> Release | None:
+        listing = self.installation.listing
+        if "release" not in self.request.GET:
+            return listing.newest
+        rows = Release.objects.visible_to(self.request.user).filter(listing=listing)
+        try:
+            return get_object_or_404(rows, pk=self.request.GET["release"])
+        except ValidationError:  # no id at all
+            raise Http404("No such release.") from None
+
     def get_form_kwargs(self):
         known = self.installation.approved_script_sha256
         return {**super().get_form_kwargs(), "bundle": self.bundle, "known_script_sha256": known}
 
     def get_context_data(self, **context):
-        before = bundle_in(self.installation.release)
+        preview = installation_preview(
+            installation=self.installation, release=self.release, by=self.request.user
+        )
+        verb = "Go back" if preview.is_back else "Update"
         return super().get_context_data(
             installation=self.installation,
             release=self.release,
             bundle=self.bundle,
-            changes=difference(before.persona.settings, self.bundle.persona.settings),
-            delta=delta(before, self.bundle),
+            preview=preview,
+            changes=preview.settings,
+            delta=preview.delta,
             cancel_url=self.installation.get_absolute_url(),
-            submit_label=f"Update to {self.release.version}",
+            submit_label=f"{verb} to {self.release.version}",
             **context,
         )
 
@@ -123,7 +141,7 @@ class Update(Market, FormPage):
         )
 
     def success_message(self, row):
-        return f"Updated “{row.persona}” to {row.release}."
+        return f"“{row.persona}” is now {row.release}."
 
     def success_url_of(self, row):
         return reverse("personas:persona_detail", args=[row.persona_id])

@@ -1,5 +1,6 @@
 """The drivers of a DriverSet, and what a set resolves to."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -31,6 +32,14 @@ class Driver(Part):
 
 
 DRIVERS = TypeAdapter(list[Driver])
+
+
+def driver_words(driver: Mapping[str, Any]) -> str:
+    """`net (virtio_net, virtio-net-pci)`: what it loads, asks for and drives."""
+    said = [driver.get("version"), *driver["kernel_modules"], *(driver.get("packages") or ())]
+    said += (driver.get("devices") or {}).values()
+    told = ", ".join(str(word) for word in said if word)
+    return f"{driver['name']} ({told})" if told else str(driver["name"])
 
 
 def parse_drivers(drivers: Any) -> list[Driver]:

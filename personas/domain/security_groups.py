@@ -8,6 +8,7 @@ icmp from 10.0.0.0/8
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
@@ -121,6 +122,11 @@ def rule_text(rule: dict[str, Any]) -> str:
     first, last = rule.get("port_from"), rule.get("port_to")
     ports = "" if first is None else f" {first}" if first == last else f" {first}-{last}"
     return f"{rule['protocol']}{ports} from {rule.get('cidr', '0.0.0.0/0')}"
+
+
+def group_words(group: Mapping[str, Any]) -> str:
+    """`web: tcp 443 from 0.0.0.0/0, icmp from 10.0.0.0/8`."""
+    return f"{group['name']}: {', '.join(map(rule_text, group['rules'])) or 'nothing'}"
 
 
 def rules_by_name(

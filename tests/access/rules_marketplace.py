@@ -110,5 +110,11 @@ MARKETPLACE: dict[str, Rule] = {
     "release-file": read("release"),
     "release-import-": act("", NOBODY, media="application/octet-stream"),
     "release-yank": act("release", body={"reason": "broken"}),
-    **resource("installation", "installation", update=act("installation"), merge=act("installation")),
+    **resource(
+        "installation",
+        "installation",
+        update=act("installation"),
+        merge=act("installation"),
+        preview=read("installation"),
+    ),
 }

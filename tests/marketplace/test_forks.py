@@ -10,6 +10,7 @@ from marketplace.services.installing import installation_update
 from marketplace.services.publishing import release_publish
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Persona
+from personas.services.parts import part_update
 from personas.services.personas import persona_update
 from personas.services.scripts import script_update
 from tests.marketplace.test_sharing import APPROVED
@@ -135,3 +136,28 @@ def test_forking_and_merging_by_page_and_by_api(client, release, publish, bob, b
     assert [each["path"] for each in told["conflicts"]] == ["persona/settings/packages"]
     assert client.post(f"{page}merge/", {"conflict_0": "theirs"}).status_code == 302
     assert own(fork).packages == ["theirs"]
+
+
+def test_the_page_of_a_forks_update_tells_what_is_new_what_it_does_and_each_value(
+    client, fork, listing, persona, alice, bob
+):
+    groups = [
+        {"name": "ssh", "rules": [{"protocol": "tcp", "port_from": 22, "port_to": 22, "cidr": "0.0.0.0/0"}]}
+    ]
+    part_update(part=persona.network_profile, by=alice, security_groups=groups)
+    persona_update(persona=Persona.objects.get(pk=persona.pk), by=alice, machine="q35")
+    persona_update(persona=own(fork), by=bob, packages=["our-tool"])
+    changes = [{"kind": "changed", "text": "Opens ssh"}]
+    fresh = Listing.objects.get(pk=listing.pk)
+    newer = release_publish(listing=fresh, by=alice, version="1.1.0", licence="MIT", changelog=changes)
+    client.force_login(bob)
+    page = client.get(f"/marketplace/installed/{fork.pk}/merge/").content.decode()
+    assert "Opens ssh" in page and "lets in tcp 22 from everyone (ssh)" in page and "Apache-2.0 → MIT" in page
+    for value in ("q35", "our-tool", "postgresql-15", "tcp 22 from 0.0.0.0/0"):
+        assert value in page
+    told = client_of(bob).post(f"/api/v1/installations/{fork.pk}/merge/", {"release": str(newer.pk)}).json()
+    assert told["taken"][:2] == ["network_profile/security_groups", "persona/settings/machine"]
+    assert (told["taken_values"][1]["ours"], told["taken_values"][1]["theirs"]) == (None, "q35")
+    assert told["kept_values"][0] | {"path": ""} == {
+        "path": "", "base": ["postgresql-15"], "ours": ["our-tool"], "theirs": ["postgresql-15"]
+    }  # fmt: skip

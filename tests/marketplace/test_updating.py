@@ -9,14 +9,16 @@ from rest_framework.test import APIClient
 from marketplace.domain.manifest import delta
 from marketplace.models import Listing
 from marketplace.services.installing import bundle_in, installation_create, installation_update
-from marketplace.services.publishing import release_publish, release_yank
+from marketplace.services.publishing import listing_create, release_publish, release_yank
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import DriverSet, Persona, Script
 from personas.services.parts import part_update
 from personas.services.personas import persona_update
 from personas.services.scripts import script_update
 from tests.factories import make_member, make_persona
-from tests.marketplace.conftest import SCRIPT
+from tests.marketplace.conftest import SCRIPT, WORDS
+from tests.marketplace.shop import make_price
+from tests.personas.test_api import client_of
 
 pytestmark = pytest.mark.django_db
 APPROVED = hashlib.sha256(SCRIPT.encode()).hexdigest()
@@ -147,3 +149,101 @@ def test_update_by_api(installed, publish, alice, bob):
         client.post(f"/api/v1/installations/{installed.pk}/update/", {"release": str(newer.pk)}).status_code
         == 404
     )
+
+
+@pytest.fixture
+def two_releases(listing, release, persona, alice):
+    """1.1.0 with another network and script, 1.2.0 under another licence."""
+    groups = [
+        {"name": "ssh", "rules": [{"protocol": "tcp", "port_from": 22, "port_to": 22, "cidr": "0.0.0.0/0"}]}
+    ]
+    part_update(part=persona.network_profile, by=alice, security_groups=groups)
+    made = []
+    for version, licence, text in (("1.1.0", "Apache-2.0", "Opens ssh"), ("1.2.0", "MIT", "Newer packages")):
+        persona_update(
+            persona=Persona.objects.get(pk=persona.pk), by=alice, packages=[f"postgresql-{version[2]}"]
+        )
+        changes = [{"kind": "changed", "text": text}]
+        fresh = Listing.objects.get(pk=listing.pk)
+        made.append(
+            release_publish(listing=fresh, by=alice, version=version, licence=licence, changelog=changes)
+        )
+    return made
+
+
+def test_the_preview_tells_all_releases_in_between_and_the_licence(client, installed, two_releases, bob):
+    client.force_login(bob)
+    page = client.get(reverse("marketplace:installation_update", args=[installed.pk])).content.decode()
+    assert page.index("1.2.0</") < page.index("Newer packages") < page.index("Opens ssh")
+    assert "First release" not in page
+    assert "Apache-2.0 → MIT" in page
+    assert "lets in tcp 22 from everyone (ssh)" in page and "network_profile.security_groups" in page
+
+
+def test_the_preview_by_api(installed, two_releases, alice, bob, buyer):
+    newest = two_releases[1]
+    url = f"/api/v1/installations/{installed.pk}/preview/"
+    told = client_of(bob).get(url).json()
+    assert told == client_of(bob).get(url, {"release": str(newest.pk)}).json()
+    assert (told["before"], told["version"], told["release"]) == ("1.0.0", "1.2.0", str(newest.pk))
+    assert [each["version"] for each in told["changelog"]] == ["1.2.0", "1.1.0"]
+    assert told["changelog"][1]["changes"] == [{"kind": "changed", "text": "Opens ssh"}]
+    assert told["licence"] == {"before": "Apache-2.0", "after": "MIT"}
+    settings = {each.pop("path"): each for each in told["settings"]}
+    assert settings["packages"] == {"before": ["postgresql-15"], "after": ["postgresql-2"]}
+    assert settings["network_profile.security_groups"]["after"][0]["rules"][0]["cidr"] == "0.0.0.0/0"
+    gained = [each["text"] for each in told["permissions"]["gained"]]
+    assert "lets in tcp 22 from everyone (ssh)" in gained
+    assert told["script_sha256"] == APPROVED
+    assert client_of(make_member(buyer, "viewer")).get(url).status_code == 200
+    assert client_of(alice).get(url).status_code == 404
+
+
+def test_the_preview_hides_what_has_not_been_bought(installed, two_releases, listing, alice, bob):
+    make_price(listing, alice)
+    told = client_of(bob).get(f"/api/v1/installations/{installed.pk}/preview/").json()
+    assert (told["settings"], told["script_sha256"]) == (None, "")
+    assert [each["version"] for each in told["changelog"]] == ["1.2.0", "1.1.0"]
+    assert told["licence"]["after"] == "MIT"
+    kinds = {each["kind"]: each["text"] for each in told["permissions"]["gained"]}
+    assert set(kinds.values()) <= {"lets in connections from elsewhere", "asks for packages"}
+
+
+def test_the_preview_wants_a_release_of_this_listing(installed, alice, bob, seller):
+    publisher = installed.listing.publisher
+    own = make_persona(department=seller, packages=["x"])
+    other = listing_create(by=alice, publisher=publisher, persona=own, **WORDS)
+    theirs = release_publish(listing=other, by=alice, version="1.0.0", licence="MIT")
+    url = f"/api/v1/installations/{installed.pk}/preview/"
+    for wrong in (str(theirs.pk), "junk"):
+        refused = client_of(bob).get(url, {"release": wrong})
+        assert refused.status_code == 400
+        assert refused.json()["errors"][0]["pointer"] == "#/release"
+    assert client_of(bob).get(url, {"release": str(installed.release_id)}).json()["changelog"] == []
+
+
+def test_another_than_the_newest_by_page(client, installed, two_releases, buyer, bob):
+    middle, newest = two_releases
+    client.force_login(bob)
+    page = client.get(installed.get_absolute_url()).content.decode()
+    update = reverse("marketplace:installation_update", args=[installed.pk])
+    assert f"{update}?release={middle.pk}" in page and f"{update}?release={newest.pk}" in page
+    assert f"{update}?release={installed.release_id}" not in page
+    assert client.get(update, {"release": "junk"}).status_code == 404
+    shown = client.get(update, {"release": middle.pk}).content.decode()
+    assert "Update to 1.1.0" in shown and "Newer packages" not in shown
+    assert client.post(f"{update}?release={middle.pk}").status_code == 302
+    installed.refresh_from_db()
+    assert installed.release == middle
+    back = client.get(update, {"release": two_releases[0].listing.releases.get(version="1.0.0").pk})
+    assert "Go back to 1.0.0" in back.content.decode() and "Opens ssh" in back.content.decode()
+
+
+def test_each_version_that_can_be_installed_offers_it(client, release, publish, listing, alice, bob, seller):
+    newer = publish("1.1.0", packages=["x"])
+    client.force_login(bob)
+    links = [reverse("marketplace:release_install", args=[each.pk]) for each in (release, newer)]
+    page = client.get(listing.get_absolute_url()).content.decode()
+    assert page.count(links[0]) == 1 and page.count(links[1]) == 2  # the head offers the newest
+    release_yank(release=release, by=alice, reason="broken")
+    assert links[0] not in client.get(listing.get_absolute_url()).content.decode()

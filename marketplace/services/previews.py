@@ -1,0 +1,76 @@
+"""What an installed persona would become as another release, before anybody says yes. Nothing is written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from marketplace.domain.bundle import Bundle
+from marketplace.domain.manifest import Delta, delta, delta_hidden
+from marketplace.models import Installation, Release
+from marketplace.services.entitlements import may_read
+from marketplace.services.forks import content_of
+from marketplace.services.installing import bundle_in
+from personas.errors import BadInput
+from personas.services.revisions import difference
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`settings` are [{"path", "before", "after"}], None for who has not bought it; `delta` then has no values.
+    `releases` are those whose changelogs say what is new, the newest first; on the way back, what goes again."""
+
+    before: Release
+    after: Release
+    releases: list[Release]
+    settings: list[dict[str, Any]] | None
+    delta: Delta
+    script_sha256: str
+
+    @property
+    def is_back(self) -> bool:
+        return self.after.key < self.before.key
+
+    @property
+    def licence(self) -> dict[str, str] | None:
+        """{"before", "after"} where it is another."""
+        if self.before.licence == self.after.licence:
+            return None
+        return {"before": self.before.licence, "after": self.after.licence}
+
+
+def installation_preview(*, installation: Installation, release: Release, by) -> Preview:
+    """Raises BadInput for a release of another listing."""
+    if release.listing_id != installation.listing_id:
+        raise BadInput({"release": ["It is a release of another listing."]})
+    readable = may_read(listing=release.listing, user=by)
+    before, after = bundle_in(installation.release), bundle_in(release)
+    return Preview(
+        before=installation.release,
+        after=release,
+        releases=_between(installation.release, release),
+        settings=_changed(before, after) if readable else None,
+        delta=delta(before, after) if readable else delta_hidden(before, after),
+        script_sha256=after.script.sha256 if after.script and readable else "",
+    )
+
+
+def _between(before: Release, after: Release) -> list[Release]:
+    """What is yanked by now counts too: its changes are in what came after it."""
+    low, high = sorted([before.key, after.key])
+    found = before.listing.releases.defer("bundle")
+    return sorted((each for each in found if low < each.key <= high), key=lambda each: each.key, reverse=True)
+
+
+def _changed(before: Bundle, after: Bundle) -> list[dict[str, Any]]:
+    """The persona's settings by their own paths, then its parts'. Of a script the hash: its text is read as a whole."""
+    return [
+        *difference(before.persona.settings, after.persona.settings),
+        *difference(_parts(before), _parts(after)),
+    ]
+
+
+def _parts(bundle: Bundle) -> dict[str, Any]:
+    said = content_of(bundle)
+    said |= {"hints": said.pop("persona").get("hints", [])}
+    if bundle.script:
+        said["script"] = {"interpreter": bundle.script.interpreter, "sha256": bundle.script.sha256}
+    return said
