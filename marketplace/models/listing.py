@@ -156,10 +156,11 @@ class Listing(models.Model):
     @property
     def newest(self) -> "Release | None":
         """The highest version that can be installed."""
-        if self.takedown:
-            return None
-        usable = [release for release in self.releases.all() if not release.yanked_at]
-        return max(usable, key=lambda release: release.key, default=None)
+        return max(self.installable, key=lambda release: release.key, default=None)
+
+    @property
+    def installable(self) -> "list[Release]":
+        return [] if self.takedown else [each for each in self.releases.all() if not each.yanked_at]
 
 
 class Immutable(TypeError):

@@ -76,6 +76,7 @@ class ListingDetail(Market, DetailView):
 
     def get_context_data(self, **context):
         listing, user = self.object, self.request.user
+        mine = Department.objects.administered_by(user)
         newest = listing.newest
         bundle = bundle_in(newest) if newest else None
         readable = may_read(listing=listing, user=user)
@@ -94,7 +95,9 @@ class ListingDetail(Market, DetailView):
             releases=listing.releases.select_related("published_by"),
             installations=self._installations(),
             may_publish=allows(by=user, department=listing.department, role=Role.ADMIN),
-            may_install=Department.objects.administered_by(user).exists(),
+            installable=listing.installable,
+            may_install=mine.exists(),
+            may_install_more=mine.exclude(installations__listing=listing).exists(),
             **context,
         )
 
