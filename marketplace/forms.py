@@ -100,6 +100,11 @@ class PublishForm(ReleaseForm):
         label="Name of the new publisher",
         help_text="Seen by all; taken once and for all.",
     )
+    needs_second_person = forms.BooleanField(
+        required=False,
+        label="Four eyes",
+        help_text="The new publisher's releases, this one first, are approved by somebody other than their author.",
+    )
     summary = forms.CharField(max_length=200, help_text="One sentence: for whom, and what it does.")
     readme = forms.CharField(
         widget=forms.Textarea,
@@ -130,6 +135,10 @@ class PublishForm(ReleaseForm):
         said = super().clean()
         if not said.get("publisher") and not said.get("publisher_name"):
             self.add_error("publisher_name", "Choose a publisher, or name a new one.")
+        publisher = said.get("publisher")
+        if publisher and said.get("needs_second_person") and not publisher.needs_second_person:
+            told = f"{publisher} is there already: ask for four eyes on its own page, then publish."
+            self.add_error("needs_second_person", told)
         return said
 
     def listing(self) -> dict:

@@ -6,7 +6,7 @@ from rest_framework import serializers
 from marketplace.domain.bundle import CHANGE_KINDS
 from marketplace.domain.manifest import manifest, manifest_hidden
 from marketplace.models import Installation, Listing, Publisher, Release, Submission
-from marketplace.services import forks, installing, publishing
+from marketplace.services import forks, installing, publishing, submissions
 from marketplace.services.entitlements import may_read
 from personas.api.base import DepartmentField, ScopedRelatedField
 from personas.api.fields import department_for
@@ -205,6 +205,46 @@ class ListingSerializer(serializers.ModelSerializer):
     def _seen(self, listings) -> set:
         rows = Persona.objects.visible_to(self.context["request"].user)
         return set(rows.filter(pk__in={each.persona_id for each in listings}).values_list("pk", flat=True))
+
+
+class SubmissionDetailSerializer(SubmissionSerializer):
+    """With all that its page shows: who approves it here reads it here."""
+
+    licence = serializers.CharField(source="told.bundle.licence", read_only=True)
+    changelog = ReleaseChangeSerializer(many=True, source="told.bundle.changelog", read_only=True)
+    bundle = serializers.SerializerMethodField(
+        help_text="What is approved: the content of the bytes of `sha256`."
+    )
+    permissions = PermissionSerializer(many=True, source="told.permissions", read_only=True)
+    compared_with = serializers.CharField(
+        source="told.before.version",
+        read_only=True,
+        default=None,
+        allow_null=True,
+        help_text="The version that `delta` begins at; null for a first release.",
+    )
+    delta = DeltaSerializer(source="told.delta", read_only=True, allow_null=True)
+    findings = FindingSerializer(many=True, source="told.findings", read_only=True)
+
+    class Meta(SubmissionSerializer.Meta):
+        fields = [
+            *SubmissionSerializer.Meta.fields,
+            "licence",
+            "changelog",
+            "bundle",
+            "permissions",
+            "compared_with",
+            "delta",
+            "findings",
+        ]
+        read_only_fields = fields
+
+    def to_representation(self, submission):
+        submission.told = submissions.submission_told(submission)
+        return super().to_representation(submission)
+
+    def get_bundle(self, submission) -> dict:
+        return submission.told.bundle.model_dump(mode="json", exclude_none=True)
 
 
 class YankSerializer(serializers.Serializer):

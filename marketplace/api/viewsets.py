@@ -102,6 +102,10 @@ class SubmissionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
     serializer_class = serializers.SubmissionSerializer
     filterset_class = SubmissionFilter
 
+    def get_serializer_class(self):
+        is_detail = self.action == "retrieve"
+        return serializers.SubmissionDetailSerializer if is_detail else serializers.SubmissionSerializer
+
     @extend_schema(request=None, responses=serializers.ReleaseSerializer)
     @action(detail=True, methods=["post"])
     def approve(self, request, pk=None):

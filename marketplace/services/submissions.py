@@ -1,17 +1,48 @@
 """Four eyes: who writes a release hands it in, somebody else of the department approves the very bytes."""
 
+import json
+from typing import NamedTuple
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from marketplace.domain.bundle import digest
+from marketplace.domain.bundle import Bundle, bundle_of, digest
+from marketplace.domain.finding import Finding
+from marketplace.domain.lint import findings
+from marketplace.domain.manifest import Delta, Permission, delta, manifest
 from marketplace.models import Listing, Release, Submission
 from marketplace.models.submission import SubmissionState
+from marketplace.services.installing import bundle_in
 from marketplace.services.publishing import release_content, release_write, same_release
+from marketplace.services.shellcheck import script_findings
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Role
 from personas.services.access import allows, require
 from personas.services.audit import record
 from personas.services.revisions import revision_ensure
+
+
+class Told(NamedTuple):
+    """What who approves reads; `delta` beside the newest release that is there, None where there is none."""
+
+    bundle: Bundle
+    permissions: list[Permission]
+    before: Release | None
+    delta: Delta | None
+    findings: list[Finding]
+
+
+def submission_told(submission: Submission) -> Told:
+    bundle = bundle_of(json.loads(bytes(submission.bundle)))
+    others = [each for each in submission.listing.installable if each.version != submission.version]
+    before = max(others, key=lambda release: release.key, default=None)
+    return Told(
+        bundle=bundle,
+        permissions=manifest(bundle),
+        before=before,
+        delta=delta(bundle_in(before), bundle) if before else None,
+        findings=[*findings(bundle), *script_findings(bundle.script)],
+    )
 
 
 def may_decide(*, submission: Submission, by) -> bool:

@@ -51,7 +51,10 @@ class Publish(Market, FormPage):
     def save(self, form):
         user, said = self.request.user, form.cleaned_data
         publisher = said["publisher"] or publisher_create(
-            by=user, department=said["persona"].department, name=said["publisher_name"]
+            by=user,
+            department=said["persona"].department,
+            name=said["publisher_name"],
+            needs_second_person=said["needs_second_person"],
         )
         listing = listing_create(by=user, publisher=publisher, persona=said["persona"], **form.listing())
         released(listing, form, user)

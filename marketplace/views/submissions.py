@@ -1,20 +1,18 @@
 """Releases that wait for a second person."""
 
-import json
-
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect
 from django.views.generic import DetailView
 
-from marketplace.domain.bundle import bundle_of
-from marketplace.domain.lint import findings
-from marketplace.domain.manifest import delta, manifest
 from marketplace.filters import SubmissionFilter
 from marketplace.forms import ReasonForm
 from marketplace.models import Submission
-from marketplace.services.installing import bundle_in
-from marketplace.services.shellcheck import script_findings
-from marketplace.services.submissions import may_decide, submission_approve, submission_refuse
+from marketplace.services.submissions import (
+    may_decide,
+    submission_approve,
+    submission_refuse,
+    submission_told,
+)
 from marketplace.views.listings import Market
 from personas.domain.labels import grouped
 from personas.views.base import ActPage, FormPage, ListPage, require_here
@@ -38,15 +36,10 @@ class SubmissionDetail(Submissions, DetailView):
 
     def get_context_data(self, **context):
         submission = self.object
-        bundle = bundle_of(json.loads(bytes(submission.bundle)))
-        before = submission.listing.newest
+        told = submission_told(submission)
         return super().get_context_data(
-            bundle=bundle,
-            permissions=manifest(bundle),
-            delta=delta(bundle_in(before), bundle) if before else None,
-            before=before,
-            findings=[*findings(bundle), *script_findings(bundle.script)],
-            groups=grouped(bundle.persona.settings),
+            **told._asdict(),
+            groups=grouped(told.bundle.persona.settings),
             may_decide=may_decide(submission=submission, by=self.request.user),
             **context,
         )

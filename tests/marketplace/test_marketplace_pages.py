@@ -51,6 +51,23 @@ def test_publish_makes_publisher_listing_and_release_at_once(sells, persona):
     assert "runs “Tune” as root" in page and "postgresql-15" in page and "New version" in page
 
 
+def test_the_first_release_of_a_new_publisher_may_ask_for_four_eyes(sells, persona):
+    asked = {**PUBLISH, "persona": persona.pk, "needs_second_person": "on"}
+    told = sells.post(url("publish"), asked, follow=True).content.decode()
+    assert "a second person approves it" in told
+    assert Publisher.objects.get().needs_second_person
+    assert not Release.objects.exists()
+    assert Listing.objects.get().submissions.get().version == "1.0.0"
+
+
+def test_four_eyes_of_a_publisher_that_is_there_are_not_changed_on_the_way(sells, release, alice, persona):
+    publisher = release.listing.publisher
+    asked = {**PUBLISH, "persona": persona.pk, "publisher": publisher.pk, "needs_second_person": "on"}
+    form = sells.post(url("publish"), asked).context["form"]
+    assert "needs_second_person" in form.errors
+    assert not Publisher.objects.get().needs_second_person
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [

@@ -6,8 +6,10 @@ from marketplace.models import Listing, Release
 from marketplace.services.publishing import publisher_update, release_publish
 from marketplace.services.submissions import submission_approve, submission_create, submission_refuse
 from personas.errors import NotAllowed, Refused
+from personas.models import Persona
 from personas.services.personas import persona_update
 from tests.factories import make_member
+from tests.marketplace.conftest import SCRIPT
 from tests.personas.test_api import client_of
 
 pytestmark = pytest.mark.django_db
@@ -84,3 +86,26 @@ def test_four_eyes_by_page(client, ask, alice, anna):
     assert "reason" in refuse.context["form"].errors
     client.post(f"{submission.get_absolute_url()}approve/")
     assert Release.objects.get().approved_by == anna
+
+
+def test_who_approves_by_api_reads_what_is_approved(ask, alice, anna, bob, persona):
+    before = submission_approve(submission=submission_create(**ask), by=anna)
+    persona_update(persona=Persona.objects.get(pk=persona.pk), by=alice, packages=["mariadb-server"])
+    fresh = Listing.objects.get(pk=ask["listing"].pk)
+    submission = submission_create(**{**ask, "listing": fresh, "version": "1.1.0", "licence": "Apache-2.0"})
+    url = f"/api/v1/submissions/{submission.pk}/"
+    told = client_of(anna).get(url).json()
+    assert (told["sha256"], told["licence"]) == (submission.sha256, "Apache-2.0")
+    assert told["bundle"]["persona"]["settings"]["packages"] == ["mariadb-server"]
+    assert told["bundle"]["script"]["body"] == SCRIPT
+    assert told["permissions"][0]["text"] == "runs “Tune” as root in the guest (2 lines)"
+    assert told["compared_with"] == before.version
+    assert [each["text"] for each in told["delta"]["gained"]] == ["asks for the packages mariadb-server"]
+    assert [each["level"] for each in told["findings"] if each["place"] == "changelog"] == ["warning"]
+    assert "bundle" not in client_of(anna).get("/api/v1/submissions/").json()["results"][0]
+    assert client_of(bob).get(url).status_code == 404
+
+
+def test_a_first_release_by_api_has_nothing_to_compare_with(ask, anna):
+    told = client_of(anna).get(f"/api/v1/submissions/{submission_create(**ask).pk}/").json()
+    assert (told["compared_with"], told["delta"]) == (None, None)
