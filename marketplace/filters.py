@@ -1,7 +1,11 @@
 """How the catalogue is searched, narrowed and sorted; the same by page and API."""
 
+from functools import cached_property, partial
+
 import django_filters as filters
+from django import forms
 from django.db import connection
+from django.utils.functional import SimpleLazyObject
 
 from marketplace.domain.orders import PriceKind
 from marketplace.models import (
@@ -24,9 +28,17 @@ from marketplace.models.moderation import ReportState
 from marketplace.models.order import ORDER_STATES
 from marketplace.models.submission import SubmissionState
 from marketplace.models.subscription import SUBSCRIPTION_STATES
+from marketplace.services.catalogue import Facets, facets_of
 from marketplace.services.search import listings_searched
 from personas.filters import DepartmentChoice, Searchable, ordered_by
 from personas.models import Department
+
+
+class Facet(filters.CharFilter):
+    """A page offers what there is, with counts (asked when it is shown); any text is understood."""
+
+    def __init__(self, **kwargs):
+        super().__init__(widget=forms.Select, **kwargs)
 
 
 class ListingFilter(Searchable):
@@ -34,8 +46,8 @@ class ListingFilter(Searchable):
     category = filters.ChoiceFilter(choices=Category, empty_label="Any")
     publisher = filters.ModelChoiceFilter(queryset=Publisher.objects.none(), empty_label="Any")
     visibility = filters.ChoiceFilter(choices=Visibility, empty_label="Any")
-    distribution = filters.CharFilter(lookup_expr="iexact", help_text="os-release ID, as in debian.")
-    licence = filters.CharFilter(lookup_expr="icontains", help_text="Part of an SPDX expression.")
+    distribution = Facet(lookup_expr="iexact", help_text="os-release ID, as in debian.")
+    licence = Facet(lookup_expr="icontains", help_text="An SPDX expression, or a part of one.")
     price = filters.ChoiceFilter(
         method="price_is", choices=[("free", "Free"), ("priced", "To be bought")], empty_label="Any"
     )
@@ -53,6 +65,20 @@ class ListingFilter(Searchable):
         super().__init__(*args, **kwargs)
         listed = self.queryset.order_by().values("publisher")
         self.filters["publisher"].queryset = Publisher.objects.filter(pk__in=listed)
+        for name in Facets._fields:
+            choices = SimpleLazyObject(partial(self.choices_of, name))
+            self.filters[name].field.widget.choices = choices
+
+    @cached_property
+    def facets(self) -> Facets:
+        rows = Listing.objects.visible_to(self.request.user) if self.request else Listing.objects.none()
+        return facets_of(rows)
+
+    def choices_of(self, name: str) -> list[tuple[str, str]]:
+        """With what was typed by whoever wrote the address by hand."""
+        counts, asked = getattr(self.facets, name), self.data.get(name)
+        typed = [(asked, asked)] if asked and asked not in counts else []
+        return [("", "Any"), *typed, *((value, f"{value} ({n})") for value, n in counts.items())]
 
     def search_in(self, queryset, name, value):
         """PostgreSQL: by index, and forgiving (services/search.py). SQLite: each word."""

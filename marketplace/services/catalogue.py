@@ -1,5 +1,8 @@
 """Reading the catalogue: figures beside the listings, and what the search looks in."""
 
+from collections import Counter
+from typing import NamedTuple
+
 from django.db.models import Count, IntegerField, Max, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
@@ -30,6 +33,31 @@ def listings_told(rows: QuerySet[Listing]) -> QuerySet[Listing]:
         )
         .defer("search_text")
         .order_by("name", "pk")
+    )
+
+
+class Facets(NamedTuple):
+    """{value: listings that choosing it shows}, by name."""
+
+    licence: dict[str, int]
+    distribution: dict[str, int]
+
+
+def facets_of(rows: QuerySet[Listing]) -> Facets:
+    """Of both one question, which the index listings_seen answers. A licence counts wherever it stands in an
+    expression, because so it is found."""
+    counted = rows.order_by().values_list("licence", "distribution").annotate(n=Count("*"))
+    licences: Counter[str] = Counter()
+    distributions: Counter[str] = Counter()
+    for licence, distribution, n in counted:
+        licences[licence] += n
+        distributions[distribution] += n
+    return Facets(
+        {
+            value: sum(n for other, n in licences.items() if value.lower() in other.lower())
+            for value in sorted(filter(None, licences))
+        },
+        {value: distributions[value] for value in sorted(filter(None, distributions))},
     )
 
 

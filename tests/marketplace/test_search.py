@@ -1,5 +1,7 @@
 """The catalogue is searched by words and narrowed by facets, on both databases."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -93,6 +95,41 @@ def test_the_api_asks_no_more_for_a_longer_page(release, bob, alice, django_asse
     assert [row["persona"] for row in rows] == [None] * 4
     own = client_of(alice).get("/api/v1/listings/").json()["results"]
     assert {row["persona"] for row in own} == {str(persona.pk), str(release.listing.persona_id)}
+
+
+def options(page, name) -> dict[str, str]:
+    """{value: words} of a facet, as its box offers them."""
+    control = re.search(rf'<select name="{name}".*?</select>', page, re.DOTALL).group()
+    return dict(re.findall(r'<option value="([^"]*)"[^>]*>\s*([^<]*?)\s*</option>', control))
+
+
+def test_facets_offer_what_there_is_with_counts(client, release, alice, bob):
+    said = [("MIT", "debian"), ("MIT OR Apache-2.0", "debian"), ("", ""), ("LicenseRef-Ours", "rocky")]
+    persona = make_persona(department=release.department)
+    for n, (licence, distribution) in enumerate(said):
+        row = listing_create(by=alice, publisher=release.listing.publisher, persona=persona, slug=f"l-{n}")
+        Listing.objects.filter(pk=row.pk).update(licence=licence, distribution=distribution)
+    Listing.objects.filter(slug="l-3").update(visibility="department")
+    client.force_login(bob)
+    page = client.get("/marketplace/").content.decode()
+    assert options(page, "distribution") == {"": "Any", "debian": "debian (2)"}
+    offered = options(page, "licence")
+    # as many as the choice will show: a licence is found wherever it stands in the expression
+    assert offered == {
+        "": "Any", "Apache-2.0": "Apache-2.0 (2)", "MIT": "MIT (2)", "MIT OR Apache-2.0": "MIT OR Apache-2.0 (1)"
+    }  # fmt: skip
+    for licence in ("Apache-2.0", "MIT", "MIT OR Apache-2.0"):
+        count = client.get("/marketplace/", {"licence": licence}).context["page_obj"].paginator.count
+        assert offered[licence] == f"{licence} ({count})"
+    typed = client.get("/marketplace/", {"licence": "apache"})
+    assert typed.context["page_obj"].paginator.count == 2
+    assert 'value="apache" selected' in typed.content.decode()
+    client.force_login(alice)
+    assert "rocky (1)" in client.get("/marketplace/").content.decode()
+    with CaptureQueriesContext(connection) as asked:
+        client.get("/marketplace/")
+    counted = [each for each in asked if each["sql"].startswith('SELECT "marketplace_listing"."licence"')]
+    assert len(counted) == 1
 
 
 def test_facets(found, release):
