@@ -290,6 +290,7 @@ STRIPE_API_BASE = os.environ.get("STRIPE_API_BASE", "")  # empty: Stripe itself;
 
 LOGGING = logging_settings(level=os.environ.get("LOG_LEVEL", "INFO"))
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIdMiddleware has let through or drawn it
 
 # --- the marketplace: other instances ---------------------------------------------------------------------------------
 

@@ -1,0 +1,51 @@
+"""What holds for every request: its id, its headers, and who answers when Django itself refuses it."""
+
+import json
+
+import pytest
+from django.test import Client
+
+from personas.models import AuditEntry
+from tests.factories import make_department, make_member
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def anna():
+    return make_member(make_department("Finance"), "admin", "anna")
+
+
+@pytest.fixture
+def client(anna):
+    client = Client(raise_request_exception=False)
+    client.force_login(anna)
+    return client
+
+
+def ids_in(log) -> set[str]:
+    """The request ids of the structured lines."""
+    return {record.msg.get("request_id") for record in log.records if isinstance(record.msg, dict)}
+
+
+@pytest.mark.parametrize("sent", [{}, {"x-request-id": "abc-1"}, {"x-request-id": "x" * 65}])
+def test_answer_audit_row_and_log_name_the_same_request(client, anna, caplog, sent):
+    department = str(anna.memberships.get().department_id)
+    body = json.dumps({"name": "Fresh", "department": department})
+    with caplog.at_level("INFO"):
+        answer = client.post("/api/v1/personas/", body, "application/json", headers=sent)
+    assert answer.status_code == 201, answer.content
+    entry = AuditEntry.objects.get(action="persona.create")
+    assert {answer["X-Request-ID"]} == {entry.request_id} == ids_in(caplog)
+    assert (answer["X-Request-ID"] == "abc-1") is (sent == {"x-request-id": "abc-1"})
+
+
+def test_an_internal_error_is_in_the_log_under_the_id_it_names(client, caplog, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr("personas.api.viewsets.PersonaViewSet.list", broken)
+    told = client.get("/api/v1/personas/", headers={"x-request-id": "abc-2"})
+    assert (told.status_code, told.json()["request_id"]) == (500, "abc-2")
+    (line,) = [r for r in caplog.records if isinstance(r.msg, dict) and r.msg["event"] == "api_error"]
+    assert line.msg["request_id"] == "abc-2"
