@@ -5,6 +5,8 @@ import re
 import uuid
 
 import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.http import Http404
 from django.shortcuts import render
 
@@ -50,15 +52,26 @@ class ApiProblemMiddleware:
         return response
 
     def process_exception(self, request, error):
-        if request.path.startswith("/api/") and not isinstance(error, Http404):
-            log.exception("api_error", path=request.path)
-            told = "Something unforeseen; it is in the log under this request's id."
-            return problem_response(500, told, request_id=request.META[REQUEST_ID])
-        return None
+        if not request.path.startswith("/api/") or isinstance(error, Http404):
+            return None
+        if isinstance(error, SuspiciousOperation):
+            return problem_response(*_refusal(error))
+        log.exception("api_error", path=request.path)
+        told = "Something unforeseen; it is in the log under this request's id."
+        return problem_response(500, told, request_id=request.META[REQUEST_ID])
 
     @staticmethod
     def _is_foreign_error(request, response):
         return request.path.startswith("/api/") and response.status_code >= 400 and not _is_problem(response)
+
+
+def _refusal(error: SuspiciousOperation) -> tuple[int, str]:
+    """Status and detail. Django's own words name settings and paths, so of those only the kind is told."""
+    if isinstance(error, RequestDataTooBig):
+        return 413, f"The body may hold {settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20} MiB."
+    if isinstance(error, TooManyFieldsSent):
+        return 400, f"A request may hold {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} parameters."
+    return 400, TITLES[400]
 
 
 def _is_problem(response) -> bool:

@@ -49,3 +49,16 @@ def test_an_internal_error_is_in_the_log_under_the_id_it_names(client, caplog, m
     assert (told.status_code, told.json()["request_id"]) == (500, "abc-2")
     (line,) = [r for r in caplog.records if isinstance(r.msg, dict) and r.msg["event"] == "api_error"]
     assert line.msg["request_id"] == "abc-2"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/personas/", "/api/v1/merge/"])
+def test_a_body_that_is_too_large_is_told_so(client, path):
+    answer = client.post(path, json.dumps({"name": "x" * 6 * 2**20}), "application/json")
+    assert (answer.status_code, answer["Content-Type"]) == (413, "application/problem+json")
+    assert "The body may hold" in answer.json()["detail"]
+
+
+def test_too_many_parameters_are_told_so(client):
+    answer = client.get("/api/v1/personas/?" + "&".join(f"a{n}=1" for n in range(1001)))
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert answer.json()["detail"] == "A request may hold 1000 parameters."
