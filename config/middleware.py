@@ -42,13 +42,10 @@ class ApiProblemMiddleware:
     def __call__(self, request):
         response = self.get_response(request)
         if self._is_foreign_error(request, response):
-            told = problem_response(
-                response.status_code, TITLES.get(response.status_code, response.reason_phrase)
-            )
-            for header in ("Allow", "Retry-After", "WWW-Authenticate"):
-                if header in response:
-                    told[header] = response[header]
-            return told
+            title = TITLES.get(response.status_code, response.reason_phrase)
+            response.content = problem_response(response.status_code, title).content
+            response["Content-Type"] = CONTENT_TYPE
+            response["Content-Length"] = str(len(response.content))
         return response
 
     def process_exception(self, request, error):

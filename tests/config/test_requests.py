@@ -62,3 +62,27 @@ def test_too_many_parameters_are_told_so(client):
     answer = client.get("/api/v1/personas/?" + "&".join(f"a{n}=1" for n in range(1001)))
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
     assert answer.json()["detail"] == "A request may hold 1000 parameters."
+
+
+def test_an_unknown_host_is_a_problem_below_api_and_a_page_elsewhere(client):
+    told = client.get("/api/v1/personas/", headers={"host": "evil.example"})
+    assert (told.status_code, told["Content-Type"], told.json()["status"]) == (400, "application/problem+json", 400)
+    assert client.get("/", headers={"host": "evil.example"})["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/personas/", "/api/v1/nothing-here/"])
+def test_every_answer_has_the_strict_policy(client, path):
+    answer = client.get(path)
+    directives = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
+    assert directives == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "font-src": "'self'",
+        "connect-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert (answer["X-Content-Type-Options"], answer["X-Frame-Options"]) == ("nosniff", "DENY")
