@@ -134,7 +134,7 @@ def _value(tokens: list[str], at: int) -> tuple[object, int]:
 def _plain(word: str) -> str | int:
     if word.startswith('"'):
         return word[1:-1]
-    return int(word) if word.isdigit() and len(word) < 20 else word
+    return int(word) if word.isdecimal() and len(word) < 20 else word
 
 
 def _group(document: dict) -> Group:

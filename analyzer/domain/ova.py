@@ -124,7 +124,7 @@ def _drive_order(ovf: str) -> dict[str, int]:
         if _value(item, "ResourceType") == _DISK_DRIVE and host:
             parent, address = _value(item, "Parent"), _value(item, "AddressOnParent")
             place = controllers.index(parent) if parent in controllers else len(controllers)
-            drives.append((place, int(address) if address.isdigit() else 0, host[1]))
+            drives.append((place, int(address) if address.isdecimal() else 0, host[1]))
     return {disk: number for number, (_, _, disk) in enumerate(sorted(drives, key=lambda each: each[:2]))}
 
 
@@ -142,6 +142,6 @@ def _hardware(ovf: str) -> tuple[int | None, int | None]:
     amounts = {}
     for item in _items(ovf):
         kind, amount = _value(item, "ResourceType"), _value(item, "VirtualQuantity")
-        if amount.isdigit() and len(amount) < 10:
+        if amount.isdecimal() and len(amount) < 10:
             amounts.setdefault(kind, int(amount))
     return amounts.get("3"), amounts.get("4")

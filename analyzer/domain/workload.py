@@ -74,7 +74,7 @@ def _end_of_life(facts: Facts, today: date) -> Iterable[Concern]:
 def natural(version: str) -> list:
     """Sorts 6.1.0-9 before 6.1.0-41."""
     return [
-        (1, int(part), "") if part.isdigit() else (0, 0, part)
+        (1, int(part), "") if part.isdecimal() else (0, 0, part)
         for part in re.findall(r"\d+|\D+", version[:256])
     ]
 

@@ -164,7 +164,10 @@ def choose_persona(request, chosen):
 
 
 def _number(text) -> int:
-    return int(text) if text and text.lstrip("-").isdigit() else 0
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
 
 
 def suggestions(chosen) -> list[dict]:

@@ -3,6 +3,8 @@
 `COLUMNS` ties every leaf of the vocabulary to the column that stores it; a test compares it with `LEAVES`.
 """
 
+import re
+
 from django.core.exceptions import ValidationError
 from django.db import models
 
@@ -65,9 +67,12 @@ def errors_by_column(error: InvalidSettings) -> dict[str, list[str]]:
     return told
 
 
+ITEM = re.compile(r"[0-9]{1,6}")  # a place in a list; a tag's key may be any text
+
+
 def _words(path: str) -> str:
     """`0.port` → `item 1, port: `."""
-    return ", ".join(f"item {int(part) + 1}" if part.isdigit() else part for part in path.split(".")) + ": "
+    return ", ".join(f"item {int(part) + 1}" if ITEM.fullmatch(part) else part for part in path.split(".")) + ": "
 
 
 class SettingsColumns(models.Model):

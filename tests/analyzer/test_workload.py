@@ -15,7 +15,7 @@ from analyzer.domain.facts import (
     OperatingSystem,
     Running,
 )
-from analyzer.domain.workload import days_until_full, workload_concerns
+from analyzer.domain.workload import days_until_full, natural, workload_concerns
 from analyzer.models import Scan
 from analyzer.services import scans
 from analyzer.services.scans import facts_of, scan_now
@@ -123,3 +123,7 @@ def test_a_scan_keeps_them_with_its_facts(tmp_path, monkeypatch):
     told = {each.code: each.text for each in facts_of(scan_now(vm=vm)).concerns}
     assert set(told) == {"kernel_outdated", "disk_filling"}
     assert "6.1.0-44-amd64" in told["kernel_outdated"] and "10 days" in told["disk_filling"]
+
+
+def test_versions_sort_whatever_stands_in_them():
+    assert sorted(["6.1.0²", "6.1.0-41", "6.1.0-9"], key=natural) == ["6.1.0-9", "6.1.0-41", "6.1.0²"]

@@ -86,3 +86,12 @@ def test_every_answer_has_the_strict_policy(client, path):
         "frame-ancestors": "'none'",
     }
     assert (answer["X-Content-Type-Options"], answer["X-Frame-Options"]) == ("nosniff", "DENY")
+
+
+@pytest.mark.parametrize("key", ["²", "٣", "1" * 5_000])
+def test_a_tag_that_looks_like_a_number_is_no_internal_error(client, anna, key):
+    department = str(anna.memberships.get().department_id)
+    body = {"name": "Fresh", "department": department, "monitoring_tags": {key: {"a": 1}}}
+    answer = client.post("/api/v1/personas/", json.dumps(body), "application/json")
+    assert answer.status_code == 400
+    assert "monitoring_tags" in answer.json()["detail"]

@@ -377,3 +377,9 @@ def test_retry_of_a_run_that_did_not_fail_has_no_button(alice, done):
     shown = text(alice.get(page("run_retry", done.pk)))
     assert "Nothing of this run has failed" in shown
     assert "Try again</button>" not in shown
+
+
+@pytest.mark.parametrize("typed", ["--5", "²", "1" * 5_000, "first"])
+def test_wizard_takes_an_order_that_is_no_number_as_none(alice, estate, typed):
+    query = {"vm": estate.vm.pk, "pick": [estate.persona.pk], f"order-{estate.persona.pk}": typed}
+    assert str(estate.persona.pk) in alice.get(page("run_create"), query)["Location"]

@@ -128,6 +128,6 @@ def _concern(kernels: list[dict], notes: Notes) -> None:
 
 def _natural(version: str) -> list:
     return [
-        (1, int(part), "") if part.isdigit() else (0, 0, part)
+        (1, int(part), "") if part.isdecimal() else (0, 0, part)
         for part in re.findall(r"\d+|\D+", version[:256])
     ]
