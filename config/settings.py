@@ -233,6 +233,8 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True  # no collectstatic needed for the embedded default
 
+FILTERS_EMPTY_CHOICE_LABEL = "Any"
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "personas.authentication.TokenAuthentication",

@@ -383,3 +383,10 @@ def test_retry_of_a_run_that_did_not_fail_has_no_button(alice, done):
 def test_wizard_takes_an_order_that_is_no_number_as_none(alice, estate, typed):
     query = {"vm": estate.vm.pk, "pick": [estate.persona.pk], f"order-{estate.persona.pk}": typed}
     assert str(estate.persona.pk) in alice.get(page("run_create"), query)["Location"]
+
+
+@pytest.mark.parametrize(("name", "choices"), [("run_list", 2), ("migratedvm_list", 1), ("wave_list", 1)])
+def test_a_filter_that_narrows_nothing_says_any(alice, estate, name, choices):
+    shown = text(alice.get(page(name)))
+    assert "---------" not in shown
+    assert shown.count(">Any</option>") >= choices
