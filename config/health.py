@@ -1,12 +1,14 @@
-"""`/livez`: the process answers. `/readyz`: it can do its work — database, broker, no step left unswept."""
+"""`/livez`: the process answers. `/readyz`: it can do its work — database, broker, no step or scan left unswept."""
 
 from datetime import timedelta
 
 from django.db import DatabaseError, connection
+from django.db.models import Min
 from django.http import JsonResponse
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
+from analyzer.models import Scan
 from config.celery import app
 from migrations_engine.domain.states import StepState
 from migrations_engine.models import StepRun
@@ -48,8 +50,10 @@ def _broker() -> str:
 
 
 def _sweeper() -> str:
-    late = StepRun.objects.filter(state=StepState.RUNNING, lease_until__lt=timezone.now() - UNSWEPT)
-    oldest = late.order_by("lease_until").values_list("lease_until", flat=True).first()
+    since = timezone.now() - UNSWEPT
+    late = (StepRun.objects.filter(state=StepState.RUNNING, lease_until__lt=since), Scan.objects.overdue(since))
+    leases = [rows.aggregate(oldest=Min("lease_until"))["oldest"] for rows in late]
+    oldest = min(filter(None, leases), default=None)
     return (
         "ok"
         if oldest is None
