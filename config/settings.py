@@ -13,15 +13,11 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from kombu import Queue
 
+from config.bootstrap.progress import private_dir
 from config.logging import logging_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("MIGRATION_PERSONAS_VAR", BASE_DIR / "var"))
-
-
-def private_dir(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
 
 
 def secret(name: str) -> str:

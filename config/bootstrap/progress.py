@@ -3,10 +3,12 @@
 On stderr, because stdout belongs to the command that was asked for (`manage.py merge ... | jq`).
 """
 
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +22,10 @@ def say(text: str) -> None:
 def private_dir(path: Path) -> Path:
     """The folder, made where it is missing, for its owner only: keys and disks live in `var/`."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        with suppress(PermissionError):  # a volume of another owner: who may see it was their choice
+            path.chmod(mode & ~0o077)
     return path
 
 

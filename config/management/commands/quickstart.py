@@ -12,12 +12,12 @@ from django.db.migrations.executor import MigrationExecutor
 from rich.console import Console
 
 from config.bootstrap import debian
+from config.bootstrap.progress import private_dir
 from config.quickstart import demo
 from config.quickstart.children import ChildFailed, Children, free_port
 from config.quickstart.company import admin_ensure, company_ensure
 from config.quickstart.instance import AlreadyRunning, only_instance
 from config.quickstart.machines import power_off_machines, power_on_machines
-from config.settings import private_dir
 
 # SIGINT too: a shell that started us in the background has made us ignore it
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
