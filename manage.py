@@ -29,6 +29,13 @@ def main(arguments):
 
         sys.exit(bench.main(arguments[1:]))
 
+    if command == "merge":  # files in, JSON out: no settings, so that no `var/` is made for it
+        from django.conf import settings
+        from django.core.management import load_command_class
+
+        settings.configure()
+        return load_command_class("templates_app", "merge").run_from_argv(sys.argv)
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
     from django.db.utils import OperationalError, ProgrammingError

@@ -157,6 +157,7 @@ def test_command_runs_where_there_is_no_database(write, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["merged"]["machine"] == "q35"
+    assert not (tmp_path / "var").exists()
 
 
 @pytest.mark.django_db
