@@ -492,3 +492,12 @@ def test_run_keeps_the_text_of_the_script_that_it_was_launched_with(scripted, wo
     for name in STEPS:
         runner.execute(run_id=run.pk, name=name)
     assert run.steps.get(name="post_script").result["scripts"][0]["stdout"] == "the old text"
+
+
+def test_every_log_line_of_a_run_names_it(estate, caplog):
+    run = begin(estate)
+    with caplog.at_level("INFO", logger="migrations_engine"):
+        runner.execute(run_id=run.pk, name=StepName.ANALYZE)
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    assert "step_claimed" in [line["event"] for line in lines]
+    assert {line.get("run_id") for line in lines} == {str(run.pk)}

@@ -212,3 +212,22 @@ def test_the_audit_trail_tells_a_relation_by_name_and_by_id():
     persona_update(persona=persona, by=admin, default_driver_set=drivers)
     entry = AuditEntry.objects.get(action="persona.update")
     assert entry.after == {"default_driver_set": "Virtio", "default_driver_set_id": str(drivers.pk)}
+
+
+def test_a_token_remembers_when_it_was_used(client):
+    token, secret = token_create(by=make_member(), name="ci", scopes=["read"])
+    assert token.last_used_at is None
+    assert client.get("/api/v1/personas/", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+    token.refresh_from_db()
+    assert timezone.now() - token.last_used_at < timedelta(minutes=1)
+
+
+def test_a_password_is_kept_as_argon2(client, settings):
+    from config import settings as product
+
+    settings.PASSWORD_HASHERS = product.PASSWORD_HASHERS
+    user = make_user("lea")
+    user.set_password("correct-horse-battery")
+    user.save()
+    assert user.password.startswith("argon2$argon2id$")
+    assert client.login(username="lea", password="correct-horse-battery")
