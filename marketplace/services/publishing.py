@@ -42,6 +42,7 @@ def publisher_update(*, publisher: Publisher, by, **fields: Any) -> Publisher:
     require_ours(publisher)
     if fields.get("name", publisher.name) != publisher.name:
         raise BadInput({"name": ["A publisher keeps its name: others know it by it."]})
+    _require_same_slug(publisher, fields, "the addresses, keys and bundles of all it publishes say it")
     if publisher.needs_second_person and not fields.get("needs_second_person", True) and not by.is_superuser:
         raise NotAllowed("Only a superuser gives up four eyes.")
     return row_update(row=publisher, by=by, values=fields)
@@ -67,8 +68,9 @@ def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any)
 
 @transaction.atomic
 def listing_update(*, listing: Listing, by, **fields: Any) -> Listing:
-    """Words, category, visibility; releases stay what they are."""
+    """Words, category, visibility; the address and the releases stay what they are."""
     require_ours(listing.publisher)
+    _require_same_slug(listing, fields, "its address and its bundles say it; change its name instead")
     row = row_update(row=listing, by=by, values=fields)
     listing_reindex(row)
     return row
@@ -165,6 +167,11 @@ def release_yank(*, release: Release, by, reason: str) -> Release:
     if rows.update(yanked_at=timezone.now(), yank_reason=reason.strip()[:200]):
         record(by=by, action="release.yank", obj=release, after={"reason": reason.strip()[:200]})
     return Release.objects.get(pk=release.pk)
+
+
+def _require_same_slug(row: Publisher | Listing, fields: dict[str, Any], why: str) -> None:
+    if fields.get("slug", row.slug) != row.slug:
+        raise BadInput({"slug": [f"It stays “{row.slug}”: {why}."]})
 
 
 def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict]) -> Bundle:

@@ -58,6 +58,19 @@ def test_a_look_alike_is_held_until_a_moderator_has_looked(release, bob, buyer, 
     assert Listing.objects.visible_to(alice).filter(publisher=held).exists()
 
 
+def test_an_address_stays_what_others_have_written_down(release, alice):
+    listing, client = release.listing, client_of(alice)
+    for url, slug in (
+        (f"publishers/{listing.publisher_id}", "dba-team"),
+        (f"listings/{listing.pk}", listing.slug),
+    ):
+        refused = client.patch(f"/api/v1/{url}/", {"slug": "another"})
+        (told,) = refused.json()["errors"]
+        assert (refused.status_code, told["pointer"]) == (400, "#/slug") and slug in told["detail"]
+        assert client.patch(f"/api/v1/{url}/", {"slug": slug}).status_code == 200
+    assert client.get(f"/api/v1/publishers/{listing.publisher_id}/keys/").status_code == 200
+
+
 @pytest.fixture
 def proving(listing, alice):
     return proof.proof_begin(publisher=listing.publisher, domain="dba.example", by=alice)
