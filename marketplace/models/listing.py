@@ -68,13 +68,14 @@ class ListingQuerySet(OwnedQuerySet):
 
     def visible_to(self, user):
         """What is for the whole organisation or for everyone, and what one's own departments publish; of a publisher
-        that is held for review only the latter."""
+        that is held for review only the latter, and of one from elsewhere nothing."""
         if not user.is_authenticated or user.is_superuser:
             return super().visible_to(user)
         # publisher.py imports this file
         publishers = self.model._meta.get_field("publisher").related_model.objects.all()
-        ours = publishers.filter(department__in=Department.objects.visible_to(user))
         held = publishers.exclude(held_reason="")
+        ours = publishers.filter(department__in=Department.objects.visible_to(user))
+        ours = ours.exclude(pk__in=held.filter(catalogue__isnull=False))
         shown = ~models.Q(visibility=Visibility.DEPARTMENT) & ~models.Q(publisher__in=held)
         # not by way of a join: two sets of ids beside the index listings_seen count a large catalogue in a few ms
         return self.filter(models.Q(publisher__in=ours) | shown)

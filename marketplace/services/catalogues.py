@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from marketplace.domain.bundle import MOST_BYTES, UnreadableBundle, digest, unpack, version_key
@@ -31,6 +32,7 @@ from marketplace.models.listing import Category, Icon, Visibility
 from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import FEED, chain_from, chain_lines, chain_of
 from marketplace.services.moderation import deprecation_tell, takedown_follow
+from marketplace.services.proof import hold_reason
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, Refused
 from personas.models import Department, Role
@@ -172,14 +174,26 @@ def _publisher_taken(catalogue: Catalogue, told: ToldPublisher, by) -> tuple[Pub
     if not publisher.slug:
         name = f"{catalogue.name}-{told.slug}"
         publisher.slug = free_slug(model=Publisher, department=catalogue.department, name=name)
+    is_renamed = publisher.name != told.name
     publisher.name, publisher.description = told.name, told.description
+    if is_renamed:
+        publisher.held_reason = hold_reason(publisher, others=_others(catalogue, first_statement=chain[0]))
     checked_save(publisher)
+    if is_renamed and publisher.held_reason:
+        held = {"name": publisher.name, "reason": publisher.held_reason}
+        record(by=by, action="publisher.hold", obj=publisher, after=held)
     for number, content in list(enumerate(chain))[len(known) :]:
         KeyStatement.objects.create(publisher=publisher, number=number, sealed=content)
     if len(chain) > len(known):
         told_keys = {"current": ring.current, "revoked": sorted(ring.revoked)}
         record(by=by, action="publisher.keys_follow", obj=publisher, after=told_keys)
     return publisher, ring
+
+
+def _others(catalogue: Catalogue, *, first_statement: bytes) -> QuerySet:
+    """Whom a publisher must not be taken for. Whose keys begin with the same statement is itself, told elsewhere."""
+    others = Publisher.objects.exclude(catalogue=catalogue)
+    return others.exclude(key_statements__sealed=first_statement)
 
 
 def _listing_taken(

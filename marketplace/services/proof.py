@@ -1,4 +1,6 @@
-"""Proof that a publisher controls a domain: a file on its web server, or a TXT record; or a superuser's word."""
+"""Proof that a publisher controls a domain: a file on its web server, or a TXT record; or a superuser's word. Who could
+be taken for another one is held until a moderator has looked.
+"""
 
 import re
 import secrets
@@ -6,8 +8,10 @@ import secrets
 import dns.exception
 import dns.resolver
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from marketplace.domain.look_alike import looks_like
 from marketplace.models import Publisher
 from marketplace.models.publisher import Proof
 from marketplace.services.keys import require_ours
@@ -66,6 +70,17 @@ def proof_by_admin(*, publisher: Publisher, by) -> Publisher:
         raise NotAllowed("Only a superuser vouches for a publisher.")
     require_ours(publisher)
     return _proven(publisher, Proof.ADMIN, by)
+
+
+def hold_reason(publisher: Publisher, *, others: QuerySet) -> str:
+    """Why a moderator has to look first: its name or its address could be taken for one of the others'. Empty: no
+    reason."""
+    known = others.values_list("name", "slug", "remote_slug")
+    theirs = [word for row in known for word in row if word]
+    for what, word in (("name", publisher.name), ("address", publisher.name_in_bundles)):
+        if word and (like := looks_like(word, theirs)):
+            return f"its {what} “{word}” could be taken for “{like}”"
+    return ""
 
 
 @transaction.atomic

@@ -9,10 +9,10 @@ from django.utils import timezone
 from marketplace.domain.bundle import Bundle, bundle_of, digest, pack
 from marketplace.domain.finding import Finding, errors_by_place
 from marketplace.domain.lint import findings
-from marketplace.domain.look_alike import looks_like
 from marketplace.models import Listing, Publisher, Release
 from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import key_ensure, release_sign, require_ours
+from marketplace.services.proof import hold_reason
 from marketplace.services.shellcheck import script_findings
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, NotAllowed, Refused
@@ -27,12 +27,11 @@ ABOUT = ("name", "summary", "readme", "category", "icon")
 
 
 def publisher_create(*, by, department: Department | None, **fields: Any) -> Publisher:
-    """A name that could be taken for another publisher's is held until a moderator has looked. Raises NotAllowed,
+    """Held until a moderator has looked where it could be taken for another publisher. Raises NotAllowed,
     ValidationError when the namespace is taken."""
     publisher = Publisher(department=department, **fields)
     others = Publisher.objects.exclude(department=department) if department else Publisher.objects.none()
-    if like := looks_like(publisher.name, others.values_list("name", flat=True)):
-        publisher.held_reason = f"its name could be taken for “{like}”"
+    publisher.held_reason = hold_reason(publisher, others=others)
     return row_create(row=publisher, by=by)
 
 

@@ -1,20 +1,25 @@
 """What a subscriber takes over from a feed, and when it does not any more. Here both sides are one instance; two real
 ones talk in tests/real/test_two_marketplaces.py."""
 
+import base64
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 from pydantic import ValidationError
 
-from marketplace.domain.feed import VALID_FOR, record_told
-from marketplace.models import Catalogue, Listing
+from marketplace.domain.envelope import public_key
+from marketplace.domain.feed import VALID_FOR, ToldPublisher, record_told
+from marketplace.domain.key_log import KeyRing, stated
+from marketplace.models import Catalogue, Listing, Publisher
 from marketplace.models.listing import Visibility
 from marketplace.services import catalogues
 from marketplace.services.catalogues import catalogue_create, catalogue_refresh
 from marketplace.services.feed import bundle_for_others, feed_now
 from marketplace.services.keys import chain_lines, chain_of
 from personas.errors import Refused
+from personas.models import AuditEntry
 from tests.marketplace.shop import install, run_ended, superuser
 
 FEED = "https://sister.example/marketplace/feed"
@@ -126,3 +131,71 @@ def test_the_interval_is_worked_out_here_whatever_the_other_side_says():
     told = record_told({"runs": 5, "success": {"count": 1, "n": 5, "low": 0.99, "high": 1.0}})
     assert told.success.low < 0.2
     assert record_told({"success": {"count": 4, "n": 4}}).success is None
+
+
+# --- who it comes from -----------------------------------------------------------------------------------------------
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"\1" * 32)
+
+
+def told_publisher(name, slug):
+    ring = KeyRing(owner=slug)
+    begun = stated(ring, act="begin", key=public_key(KEY), at="2026-01-01T00:00:00Z", signer=KEY, owner=slug)
+    since = timezone.now()
+    return ToldPublisher(slug=slug, name=name, since=since, keys=[base64.b64encode(begun).decode()])
+
+
+@pytest.fixture
+def asked(monkeypatch, wire, subscribed):
+    """Refreshes with a feed in which that publisher has taken the place of the one that is there."""
+
+    def ask(name, slug="globex", catalogue=subscribed):
+        real = catalogues.feed_of
+
+        def feed_of(*args, **kwargs):
+            feed = real(*args, **kwargs)
+            listings = [each.model_copy(update={"publisher": slug, "releases": []}) for each in feed.listings]
+            return feed.model_copy(update={"publishers": [told_publisher(name, slug)], "listings": listings})
+
+        with monkeypatch.context() as there:
+            there.setattr(catalogues, "feed_of", feed_of)
+            catalogue_refresh(catalogue=catalogue, by=superuser())
+        return Publisher.objects.get(catalogue=catalogue, remote_slug=slug)
+
+    return ask
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "slug"), [("DBA tearn", "globex"), ("Globex", "dba-team")])
+def test_a_remote_publisher_that_could_be_taken_for_ours_waits_for_a_moderator(
+    client, asked, bob, name, slug
+):
+    held = asked(name, slug)
+    assert "could be taken for “DBA team”" in held.held_reason
+    assert not Listing.objects.visible_to(bob).filter(publisher=held).exists()
+    client.force_login(superuser())
+    assert "Let through" in client.get(held.get_absolute_url()).content.decode()
+    client.post(f"{held.get_absolute_url()}let-through/")
+    assert asked(name, slug).held_reason == ""  # the same name is not asked about twice
+    assert Listing.objects.visible_to(bob).filter(publisher=held).exists()
+
+
+@pytest.mark.django_db
+def test_a_remote_publisher_that_renames_itself_is_looked_at_again(asked):
+    assert asked("Globex").held_reason == ""
+    assert "DBA team" in asked("DBA tearn").held_reason
+    assert AuditEntry.objects.get(action="publisher.hold").after["name"] == "DBA tearn"
+    assert asked("Globex").held_reason == ""
+
+
+@pytest.mark.django_db
+def test_what_is_held_of_a_departments_own_catalogue_is_not_offered_there_either(asked, wire, buyer, bob):
+    own = catalogue_create(by=bob, name="Ours", url=FEED, department=buyer)
+    held = asked("DBA tearn", catalogue=own)
+    assert held in Publisher.objects.visible_to(bob)
+    assert not Listing.objects.visible_to(bob).filter(publisher=held).exists()
+
+
+@pytest.mark.django_db
+def test_a_publisher_of_the_same_keys_is_no_look_alike(subscribed):
+    assert refreshed(subscribed).publisher.held_reason == ""

@@ -58,6 +58,12 @@ def test_a_look_alike_is_held_until_a_moderator_has_looked(release, bob, buyer, 
     assert Listing.objects.visible_to(alice).filter(publisher=held).exists()
 
 
+def test_an_address_that_could_be_taken_for_anothers_is_held_too(release, bob, buyer):
+    held = publisher_create(by=bob, department=buyer, name="Something else", slug="dba-tearn")
+    assert "“dba-tearn” could be taken for “DBA team”" in held.held_reason
+    assert publisher_create(by=bob, department=buyer, name="Web shop").held_reason == ""
+
+
 def test_an_address_stays_what_others_have_written_down(release, alice):
     listing, client = release.listing, client_of(alice)
     for url, slug in (
