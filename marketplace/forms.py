@@ -265,6 +265,12 @@ class BundleImportForm(Refusable, forms.Form):
     key_name = forms.CharField(
         max_length=80, required=False, label="Whose key it is", help_text="And how you know."
     )
+    publisher = forms.CharField(
+        max_length=63,
+        required=False,
+        label="Publisher that it signs for",
+        help_text="The first half of its listings' address: it lets in nobody else's files. Empty: this file's.",
+    )
 
     def clean(self):
         said = super().clean()

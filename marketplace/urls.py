@@ -62,6 +62,7 @@ urlpatterns = [
     path("catalogues/<uuid:pk>/refresh/", catalogues.CatalogueRefresh.as_view(), name="catalogue_refresh"),
     path("catalogues/<uuid:pk>/delete/", catalogues.CatalogueDelete.as_view(), name="catalogue_delete"),
     path("import/", catalogues.BundleImport.as_view(), name="bundle_import"),
+    path("import/keys/<uuid:pk>/remove/", catalogues.TrustedKeyRemove.as_view(), name="trusted_key_remove"),
     path("releases/<uuid:pk>/file/", catalogues.ReleaseFile.as_view(), name="release_file"),
     path("feed", feed.Feed.as_view(), name="feed"),
     path("feed/keys", feed.FeedKeys.as_view(), name="feed_keys"),

@@ -106,7 +106,7 @@ class WithFiles:
 class TrustedKeySerializer(serializers.ModelSerializer):
     class Meta:
         model = TrustedKey
-        fields = ["id", "public_key", "name", "added_at"]
+        fields = ["id", "public_key", "name", "publisher", "added_at"]
 
     def create(self, validated):
         return importing.trusted_key_create(by=self.context["request"].user, **validated)

@@ -89,11 +89,17 @@ class TrustedKeyQuerySet(models.QuerySet):
 
 
 class TrustedKey(models.Model):
-    """A key whose bundles may be imported from files, although no catalogue vouches for it."""
+    """A key whose bundles may be imported from files, although no catalogue vouches for it. It speaks for one
+    publisher, who may have several, as after a rotation."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     public_key = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=80, help_text="Whose it is, and how you know.")
+    publisher = models.SlugField(
+        max_length=63,
+        blank=True,
+        help_text="Whose bundles it signs, by the first half of their address; empty: that of its first file.",
+    )
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
 

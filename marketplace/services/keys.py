@@ -108,9 +108,11 @@ def signed_by(release: Release) -> Signed | None:
 
 
 def trusted_of(publisher: Publisher) -> frozenset[str]:
-    """The keys whose signatures of its releases hold: of what came as a file, those that a superuser has let in."""
+    """The keys whose signatures of its releases hold: of what came as a file, those that a superuser has let in
+    for it."""
     if publisher.catalogue and publisher.catalogue.is_files:
-        return frozenset(TrustedKey.objects.values_list("public_key", flat=True))
+        keys = TrustedKey.objects.filter(publisher=publisher.remote_slug)
+        return frozenset(keys.values_list("public_key", flat=True))
     return ring_of(publisher).trusted
 
 

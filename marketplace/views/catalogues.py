@@ -1,8 +1,10 @@
 """Catalogues of other instances, and bundles that come as files."""
 
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.generic import DetailView, View
 
 from marketplace.filters import CatalogueFilter
@@ -10,7 +12,7 @@ from marketplace.forms import BundleImportForm, CatalogueForm
 from marketplace.models import Catalogue, Listing, Release, TrustedKey
 from marketplace.services import catalogues
 from marketplace.services.entitlements import require_readable
-from marketplace.services.importing import bundle_import, trusted_key_create
+from marketplace.services.importing import bundle_import, trusted_key_create, trusted_key_remove
 from marketplace.services.keys import release_file
 from marketplace.views.listings import Market
 from personas.models import Role
@@ -75,24 +77,31 @@ class CatalogueDelete(Catalogues, ConfirmPage):
         catalogues.catalogue_remove(catalogue=self.object, by=self.request.user)
 
 
-class BundleImport(Market, FormPage):
-    model, entity = Listing, "listing"
-    form_class = BundleImportForm
-    template_name = "marketplace/bundle_import.html"
+class Files(Market):
+    """For superusers."""
 
     def dispatch(self, request, *args, **kwargs):
         if request.user.is_authenticated and not request.user.is_superuser:
             raise PermissionDenied("Only a superuser lets files into the organisation's catalogue.")
         return super().dispatch(request, *args, **kwargs)
 
+
+class BundleImport(Files, FormPage):
+    model, entity = Listing, "listing"
+    form_class = BundleImportForm
+    template_name = "marketplace/bundle_import.html"
+
     def get_context_data(self, **context):
         told = {"cancel_url": self.url("list"), "submit_label": "Import"}
         return super().get_context_data(trusted=TrustedKey.objects.all(), **told, **context)
 
+    @transaction.atomic
     def save(self, form):
+        """A key that was typed with a file that is refused is not trusted by it."""
         said = form.cleaned_data
         if said["public_key"]:
-            trusted_key_create(public_key=said["public_key"], name=said["key_name"], by=self.request.user)
+            told = {"public_key": said["public_key"], "publisher": said["publisher"]}
+            trusted_key_create(name=said["key_name"], by=self.request.user, **told)
         return bundle_import(content=said["file"].read(), by=self.request.user)
 
     def success_message(self, row):
@@ -100,6 +109,23 @@ class BundleImport(Market, FormPage):
 
     def success_url_of(self, row):
         return self.url("detail", row.listing)
+
+
+class TrustedKeyRemove(Files, ConfirmPage):
+    model = TrustedKey
+    question = "Trust the key “{row}” no longer?"
+    submit_label = "Remove"
+    done = "Removed “{row}”: what only it has signed is not installed any more; what is installed goes on."
+    tells_users = False
+
+    def check(self):
+        pass  # superusers only, who need no department
+
+    def url(self, page, row=None):
+        return reverse("marketplace:bundle_import")
+
+    def act(self):
+        trusted_key_remove(public_key=self.object.public_key, by=self.request.user)
 
 
 class ReleaseFile(Market, View):

@@ -1,5 +1,7 @@
 """What the routes of sharing ask for."""
 
+from uuid import UUID
+
 from tests.access.rule import NOBODY, Rule, act, ask, read, resource
 
 MARKETPLACE: dict[str, Rule] = {
@@ -43,6 +45,7 @@ MARKETPLACE: dict[str, Rule] = {
     "marketplace:catalogue_refresh": act("catalogue"),
     "marketplace:catalogue_delete": ask("catalogue"),
     "marketplace:bundle_import": ask("", NOBODY),
+    "marketplace:trusted_key_remove": ask("", NOBODY, kwargs={"pk": UUID(int=0)}),
     "marketplace:release_file": read("release"),
     "marketplace:feed": Rule(public=True),
     "marketplace:feed_keys": Rule(public=True),

@@ -1,12 +1,17 @@
 """Signed files and chains of keys: what is not exactly what a trusted key has signed is refused before it is parsed."""
 
+import html
+from importlib import import_module
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from marketplace.domain.bundle import bundle_of, pack
 from marketplace.domain.envelope import Unverified, header_of, opened, public_key, seal
 from marketplace.domain.key_log import BrokenLog, KeyRing, continued, replay, stated
-from marketplace.models import Release, SigningKey
+from marketplace.models import Release, SigningKey, TrustedKey
 from marketplace.services.importing import bundle_import, trusted_key_create, trusted_key_remove
 from marketplace.services.installing import installation_create
 from marketplace.services.keys import chain_of, key_revoke, key_rotate, release_file, ring_of, signed_by
@@ -14,6 +19,7 @@ from personas.errors import NotAllowed, Refused
 from personas.models import AuditEntry
 from tests.factories import make_department, make_user
 from tests.marketplace.test_sharing import APPROVED
+from tests.personas.test_api import client_of
 
 A, B, C = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
 KEY_A, KEY_B, KEY_C = map(public_key, (A, B, C))
@@ -178,3 +184,95 @@ def test_a_file_of_a_key_that_was_let_in_is_imported_and_installed(bob, buyer):
     release = Release.objects.get(pk=release.pk)
     with pytest.raises(Refused, match="no key that is trusted"):
         installation_create(release=release, department=make_department(), by=root)
+
+
+def file_of(publisher, *, signer, version="1.0.0"):
+    told = {"publisher": publisher, "listing": "tool", "version": version, "licence": "MIT"}
+    persona = {"slug": "tool", "name": "Tool", "settings": {"schema_version": 1, "packages": ["nano"]}}
+    return seal("bundle", pack(bundle_of({**told, "persona": persona})), signer)
+
+
+@pytest.fixture
+def root(db):
+    return make_user("root", superuser=True)
+
+
+@pytest.mark.parametrize("globex", ["globex", ""])
+def test_a_trusted_key_speaks_for_one_publisher(root, globex):
+    trusted_key_create(public_key=KEY_A, name="Acme, by telephone", publisher="acme", by=root)
+    trusted_key_create(public_key=KEY_B, name="Globex, by letter", publisher=globex, by=root)
+    release = bundle_import(content=file_of("acme", signer=A), by=root)
+    with pytest.raises(Refused, match="trust it for acme"):
+        bundle_import(content=file_of("acme", signer=B, version="2.0.0"), by=root)
+    assert release.listing.newest == release
+    assert bundle_import(content=file_of("globex", signer=B), by=root).listing.publisher.name == "globex"
+    with pytest.raises(Refused, match="trusted for globex only"):
+        bundle_import(content=file_of("initech", signer=B), by=root)
+
+
+def test_a_key_that_is_trusted_for_nobody_by_name_is_pinned_by_its_first_file(root):
+    key = trusted_key_create(public_key=KEY_A, name="Sister", by=root)
+    bundle_import(content=file_of("sister", signer=A), by=root)
+    key.refresh_from_db()
+    assert key.publisher == "sister"
+    assert AuditEntry.objects.get(action="trusted_key.pin").after["publisher"] == "sister"
+    assert client_of(root).get("/api/v1/trusted-keys/").json()["results"][0]["publisher"] == "sister"
+
+
+def test_keys_of_before_speak_for_whom_their_first_file_was_of(root):
+    migration = import_module("marketplace.migrations.0012_trusted_keys_speak_for_one")
+    used, unused = (trusted_key_create(public_key=key, name=key[:3], by=root) for key in (KEY_A, KEY_B))
+    bundle_import(content=file_of("acme", signer=A), by=root)
+    TrustedKey.objects.update(publisher="")
+    migration.pin(apps, None)
+    assert [TrustedKey.objects.get(pk=key.pk).publisher for key in (used, unused)] == ["acme", ""]
+
+
+def test_a_publisher_of_files_rotates_and_loses_keys(root):
+    trusted_key_create(public_key=KEY_A, name="Acme", publisher="Acme ", by=root)
+    first = bundle_import(content=file_of("acme", signer=A), by=root)
+    trusted_key_create(public_key=KEY_B, name="Acme's next", publisher="acme", by=root)
+    second = bundle_import(content=file_of("acme", signer=B, version="2.0.0"), by=root)
+    assert signed_by(first).key == KEY_A and second.listing == first.listing
+    trusted_key_remove(public_key=KEY_A, by=root)
+    assert signed_by(first) is None and signed_by(second).key == KEY_B
+    bundle_import(content=file_of("acme", signer=B), by=root)
+    assert signed_by(first).key == KEY_B
+
+
+def test_a_file_whose_publisher_could_be_taken_for_ours_waits_for_a_moderator(release, root):
+    trusted_key_create(public_key=KEY_A, name="Somebody", by=root)
+    theirs = bundle_import(content=file_of("dba-tearn", signer=A), by=root)
+    assert "DBA team" in theirs.listing.publisher.held_reason
+
+
+def test_whom_a_key_speaks_for_is_asked_on_the_page(client, root):
+    client.force_login(root)
+    asked = {"public_key": KEY_A, "key_name": "Acme", "publisher": "acme"}
+    url = "/marketplace/import/"
+    refused = client.post(url, {**asked, "file": SimpleUploadedFile("a", file_of("globex", signer=A))})
+    assert "is trusted for acme only" in html.unescape(refused.content.decode())
+    assert not TrustedKey.objects.exists()
+    wrong = client.post(
+        url, {**asked, "publisher": "a/b", "file": SimpleUploadedFile("a", file_of("acme", signer=A))}
+    )
+    assert wrong.context["form"].errors.keys() == {"publisher"}
+    assert (
+        client.post(url, {**asked, "file": SimpleUploadedFile("a", file_of("acme", signer=A))}).status_code
+        == 302
+    )
+    assert "for acme" in client.get(url).content.decode()
+
+
+def test_a_trusted_key_is_removed_on_the_page(client, root, bob):
+    key = trusted_key_create(public_key=KEY_A, name="Acme, by telephone", publisher="acme", by=root)
+    client.force_login(root)
+    link = f"/marketplace/import/keys/{key.pk}/remove/"
+    assert link in client.get("/marketplace/import/").content.decode()
+    asked = html.unescape(client.get(link).content.decode())
+    assert "Acme, by telephone" in asked and "/marketplace/import/" in asked
+    client.force_login(bob)
+    assert client.post(link).status_code == 403 and TrustedKey.objects.exists()
+    client.force_login(root)
+    assert client.post(link).url == "/marketplace/import/"
+    assert not TrustedKey.objects.exists() and AuditEntry.objects.filter(action="trusted_key.remove").exists()
