@@ -7,10 +7,12 @@ from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.parsers import BaseParser
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from marketplace.api.scoped import Scoped
 from marketplace.api.serializers import ReasonSerializer, ReleaseSerializer
 from marketplace.models import TrustedKey
+from marketplace.permissions import SuperuserWrites
 from marketplace.services import catalogues, importing, keys
 from marketplace.services.entitlements import require_readable
 
@@ -66,6 +68,38 @@ class WithKeys:
         asked.is_valid(raise_exception=True)
         keys.key_revoke(publisher=publisher, by=request.user, **asked.validated_data)
         return Response(ring_told(publisher))
+
+
+class FeedKeys(APIView):
+    """The keys that sign our own feed; a superuser's to change."""
+
+    permission_classes = [SuperuserWrites]
+
+    @extend_schema(responses=KeyRingSerializer)
+    def get(self, request):
+        return Response(ring_told(None))
+
+
+class FeedKeyRotate(APIView):
+    permission_classes = [SuperuserWrites]
+
+    @extend_schema(request=None, responses=KeyRingSerializer)
+    def post(self, request):
+        """A new key for the feed, for which the one before signs; who subscribes follows by itself."""
+        keys.key_rotate(publisher=None, by=request.user)
+        return Response(ring_told(None))
+
+
+class FeedKeyRevoke(APIView):
+    permission_classes = [SuperuserWrites]
+
+    @extend_schema(request=KeyRevokeSerializer, responses=KeyRingSerializer)
+    def post(self, request):
+        """No feed that the key has signed is taken any more. The current key is rotated first."""
+        asked = KeyRevokeSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        keys.key_revoke(publisher=None, by=request.user, **asked.validated_data)
+        return Response(ring_told(None))
 
 
 class SignedFileParser(BaseParser):

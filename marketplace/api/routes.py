@@ -26,5 +26,8 @@ PATHS: list = [
     path("payments/<slug:provider>/events/", selling.PaymentEvents.as_view(), name="payment-events"),
     path("credit-transfers/", selling.CreditTransfer.as_view(), name="credit-transfer"),
     path("grants/", selling.Grant.as_view(), name="grant"),
+    path("feed-keys/", keys.FeedKeys.as_view(), name="feed-keys"),
+    path("feed-keys/rotate/", keys.FeedKeyRotate.as_view(), name="feed-keys-rotate"),
+    path("feed-keys/revoke/", keys.FeedKeyRevoke.as_view(), name="feed-keys-revoke"),
     path("fee/", selling.Fee.as_view(), name="fee"),
 ]

@@ -13,7 +13,7 @@ from marketplace.models import Catalogue, Listing, Release, TrustedKey
 from marketplace.services import catalogues
 from marketplace.services.entitlements import require_readable
 from marketplace.services.importing import bundle_import, trusted_key_create, trusted_key_remove
-from marketplace.services.keys import release_file
+from marketplace.services.keys import release_file, ring_of
 from marketplace.views.listings import Market
 from personas.models import Role
 from personas.services.access import allows
@@ -30,6 +30,10 @@ class Catalogues(Market):
 class CatalogueList(Catalogues, ListPage):
     filterset_class = CatalogueFilter
     template_name = "marketplace/catalogue_list.html"
+
+    def get_context_data(self, **context):
+        feed = self.request.build_absolute_uri(reverse("marketplace:feed"))
+        return super().get_context_data(feed=feed, ring=ring_of(None), **context)
 
 
 class CatalogueCreate(Catalogues, AskPage):

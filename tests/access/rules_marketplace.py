@@ -47,6 +47,7 @@ MARKETPLACE: dict[str, Rule] = {
     "marketplace:bundle_import": ask("", NOBODY),
     "marketplace:trusted_key_remove": ask("", NOBODY, kwargs={"pk": UUID(int=0)}),
     "marketplace:release_file": read("release"),
+    **{f"marketplace:{page}": ask("", NOBODY) for page in ("feed_key_rotate", "feed_key_revoke")},
     "marketplace:feed": Rule(public=True),
     "marketplace:feed_keys": Rule(public=True),
     "marketplace:feed_bundle": Rule("release", public=True),
@@ -62,6 +63,9 @@ MARKETPLACE: dict[str, Rule] = {
         revoke=act("publisher", body={"key": "0", "reason": "stolen"}),
     ),
     **resource("catalogue", "catalogue", detail=Rule("catalogue"), refresh=act("catalogue")),
+    "feed-keys": Rule(write=None),
+    "feed-keys-rotate": act("", NOBODY),
+    "feed-keys-revoke": act("", NOBODY, body={"key": "0", "reason": "stolen"}),
     "trustedkey-list": Rule(write=NOBODY),
     "trustedkey-remove": act("", NOBODY, body={"public_key": "0"}),
     **resource(

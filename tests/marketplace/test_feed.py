@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 from pydantic import ValidationError
 
-from marketplace.domain.envelope import public_key
+from marketplace.domain.envelope import header_of, public_key
 from marketplace.domain.feed import VALID_FOR, ToldPublisher, record_told
 from marketplace.domain.key_log import KeyRing, stated
 from marketplace.models import Catalogue, Listing, Publisher
@@ -17,10 +17,11 @@ from marketplace.models.listing import Visibility
 from marketplace.services import catalogues
 from marketplace.services.catalogues import catalogue_create, catalogue_refresh
 from marketplace.services.feed import bundle_for_others, feed_now
-from marketplace.services.keys import chain_lines, chain_of
+from marketplace.services.keys import chain_lines, chain_of, ring_of
 from personas.errors import Refused
 from personas.models import AuditEntry
 from tests.marketplace.shop import install, run_ended, superuser
+from tests.personas.test_api import client_of
 
 FEED = "https://sister.example/marketplace/feed"
 
@@ -199,3 +200,46 @@ def test_what_is_held_of_a_departments_own_catalogue_is_not_offered_there_either
 @pytest.mark.django_db
 def test_a_publisher_of_the_same_keys_is_no_look_alike(subscribed):
     assert refreshed(subscribed).publisher.held_reason == ""
+
+
+# --- the feed's own key ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_subscriber_follows_the_feeds_key(wire, subscribed):
+    refreshed(subscribed)
+    old, client = feed_now(), client_of(superuser())
+    first = client.get("/api/v1/feed-keys/").json()["current"]
+    rotated = client.post("/api/v1/feed-keys/rotate/").json()
+    assert rotated["current"] != first and header_of(feed_now()).key == rotated["current"]
+    refreshed(subscribed)
+    assert Catalogue.objects.get(pk=subscribed.pk).first_key == first
+    asked = {"key": first, "reason": "The laptop was stolen"}
+    assert client.post("/api/v1/feed-keys/revoke/", asked).json()["revoked"] == {
+        first: "The laptop was stolen"
+    }
+    refreshed(subscribed)
+    wire[FEED] = old
+    with pytest.raises(Refused, match="The laptop was stolen"):
+        catalogue_refresh(catalogue=subscribed, by=superuser())
+
+
+@pytest.mark.django_db
+def test_the_feeds_key_is_a_superusers_on_the_page_and_by_api(client, wire, bob):
+    feed_now()
+    first = ring_of(None).current
+    client.force_login(superuser())
+    page = client.get("/marketplace/catalogues/").content.decode()
+    assert first in page and "http://testserver/marketplace/feed<" in page
+    assert "/marketplace/feed/rotate/" in page and "/marketplace/feed/revoke/" in page
+    assert client.get("/marketplace/feed/rotate/").status_code == 200
+    assert client.post("/marketplace/feed/rotate/").url == "/marketplace/catalogues/"
+    assert ring_of(None).current != first
+    refused = client.post("/marketplace/feed/revoke/", {"key": first, "reason": " "})
+    assert refused.context["form"].errors.keys() == {"reason"}
+    client.post("/marketplace/feed/revoke/", {"key": first, "reason": "stolen"})
+    assert ring_of(None).revoked == {first: "stolen"}
+    client.force_login(bob)
+    assert "Our own feed" not in client.get("/marketplace/catalogues/").content.decode()
+    assert client.post("/marketplace/feed/rotate/").status_code == 403
+    assert client_of(bob).post("/api/v1/feed-keys/rotate/").status_code == 403
