@@ -15,7 +15,7 @@ def pin(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('marketplace', '0011_listings_seen'),
+        ('marketplace', "0013_facets_by_index"),
     ]
 
     operations = [
