@@ -133,7 +133,8 @@ def tell_persona(*, listing: Listing, persona: Persona, by) -> None:
 
 
 def personas_of(listing: Listing):
-    return Persona.objects.filter(installation__listing=listing)
+    """What was installed from it, and every clone of that, by its origin."""
+    return Persona.objects.filter(origin__in=[str(pk) for pk in listing.releases.values_list("pk", flat=True)])
 
 
 @transaction.atomic

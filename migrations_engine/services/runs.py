@@ -211,6 +211,22 @@ def _count(run: MigrationRun) -> None:
     runs_spend(personas=personas, run_id=run.pk, machine_id=run.vm_id, now=timezone.now())
 
 
+def _require_runnable(run: MigrationRun) -> None:
+    """Its snapshot may be older than what is said of its personas now; of one that is gone nothing can be said."""
+    named = {uuid.UUID(each["id"]): each["name"] for each in run.plan["personas"]}
+    there = Persona.objects.filter(pk__in=named).prefetch_related("notices")
+    gone = named.keys() - {persona.pk for persona in there}
+    told = [f"{named[id]} is gone: start a new run with another persona." for id in named if id in gone]
+    told += [
+        f"{persona}: {notice.text} {notice.action}".strip()
+        for persona in there
+        for notice in persona.notices.all()
+        if notice.blocks
+    ]
+    if told:
+        raise Refused(" ".join(told))
+
+
 def run_cancel(*, run: MigrationRun, by) -> MigrationRun:
     """Asks a run to stop, or gives up a failed one; what it made is then removed. Asked twice: the same answer."""
     require(by=by, department=run.department, role=Role.OPERATOR)
@@ -232,7 +248,8 @@ def run_cancel(*, run: MigrationRun, by) -> MigrationRun:
 
 
 def run_retry(*, run: MigrationRun, by) -> MigrationRun:
-    """Queues the failed step again, on the same snapshot. Raises Refused where nothing has failed."""
+    """Queues the failed step again, on the same snapshot. Raises Refused where nothing has failed, and where one of its
+    personas is blocked by now or gone."""
     require(by=by, department=run.department, role=Role.OPERATOR)
     with transaction.atomic():
         run = MigrationRun.objects.select_for_update().get(pk=run.pk)
@@ -244,6 +261,7 @@ def run_retry(*, run: MigrationRun, by) -> MigrationRun:
         if cutover.begin_again(run):
             step.result = None
         _require_free(run.vm)
+        _require_runnable(run)
         _count(run)
         step.state, step.attempt, step.retries, step.error = StepState.WAITING, 0, step.retries + 1, ""
         step.percent, step.message, step.started_at, step.finished_at = 0, "", None, None

@@ -15,7 +15,8 @@ from marketplace.services.moderation import (
 )
 from marketplace.services.publishing import listing_create
 from personas.errors import BadInput, NotAllowed, Refused
-from personas.models import AuditEntry
+from personas.models import AuditEntry, PersonaNotice
+from personas.services.personas import persona_clone, persona_update
 from tests.factories import make_persona, make_user
 from tests.marketplace.conftest import WORDS
 from tests.marketplace.test_sharing import APPROVED
@@ -193,3 +194,22 @@ def test_keys_by_page(client, release, alice, bob):
     seen = client.get(page).content.decode()
     assert "Signs now" in seen and "Rotate" not in seen
     assert client.post(f"{page}rotate/").status_code == 403
+
+
+def test_a_clone_is_no_way_around_a_takedown(installed, listing, bob, buyer, root):
+    early = persona_clone(persona=installed.persona, by=bob, department=buyer)
+    takedown = takedown_create(listing=listing, by=root, reason="It opens a back door")
+    late = persona_clone(persona=early, by=bob, department=buyer)
+    for clone in (early, late):
+        assert clone.notices.get(source="marketplace.takedown").blocks
+    takedown_lift(takedown=takedown, by=root, reason="Mended")
+    assert not PersonaNotice.objects.exists()
+
+
+def test_a_clone_knows_whether_it_was_changed_before(installed, bob, buyer):
+    persona = installed.persona
+    as_it_came = persona_clone(persona=persona, by=bob, department=buyer)
+    assert (as_it_came.origin, as_it_came.origin_revision) == (persona.origin, as_it_came.revision)
+    changed = persona_update(persona=persona, by=bob, packages=["ours"])
+    clone = persona_clone(persona=changed, by=bob, department=buyer)
+    assert (clone.origin, clone.origin_revision) == (persona.origin, None)

@@ -2,12 +2,16 @@
 
 import pytest
 
+from migrations_engine.models import MigrationRun
 from migrations_engine.pipeline import run_cancel, run_retry, run_start
 from migrations_engine.services.plan import plan_make
 from migrations_engine.services.runs import Blocked
 from migrations_engine.targets.base import TargetError
+from personas.errors import Refused
 from personas.models import Persona, RunAllowance, RunOutcome
 from personas.services.allowances import NotAllowedToRun, allowance_ensure
+from tests import factories
+from tests.personas.test_api import client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +70,19 @@ def test_a_failure_that_is_given_up_was_rolled_back(estate, run_all, world):
     run = run_all(run_cancel, run=run, by=estate.operator)
     assert (run.state, left()) == ("cancelled", 1)
     assert RunOutcome.objects.get(run_id=run.pk).rolled_back
+
+
+def test_what_is_blocked_or_gone_since_is_not_tried_again(estate, run_all, world):
+    world.on["create"] = no_room
+    also = factories.make_persona("Monitoring", department=estate.department)
+    run = run_all(run_start, **estate.launch(personas=[also, estate.persona]))
+    world.on.clear()
+    also.notices.create(source="marketplace.takedown", blocks=True, text="It has been taken down: a back door")
+    client = client_of(estate.operator)
+    answer = client.post(f"/api/v1/migrations/{run.pk}/retry/")
+    assert answer.status_code == 409 and "Monitoring: It has been taken down: a back door" in answer.json()["detail"]
+    also.notices.update(blocks=False)
+    also.delete()
+    with pytest.raises(Refused, match="Monitoring is gone"):
+        run_retry(run=run, by=estate.operator)
+    assert MigrationRun.objects.get().state == "failed"
