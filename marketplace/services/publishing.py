@@ -12,6 +12,7 @@ from marketplace.domain.lint import findings
 from marketplace.models import Listing, Publisher, Release
 from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import key_ensure, release_sign, require_ours
+from marketplace.services.origins import require_publishable
 from marketplace.services.proof import hold_reason
 from marketplace.services.shellcheck import script_findings
 from personas.domain.settings import InvalidSettings
@@ -56,6 +57,7 @@ def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any)
         raise BadInput({"persona": ["A department publishes its own personas; clone it into yours first."]})
     if persona.allowance_id:
         raise BadInput({"persona": ["It was bought: what is in it is not yours to publish."]})
+    require_publishable(persona)
     listing = Listing(
         publisher=publisher, persona=persona, **{"name": persona.name, "slug": persona.slug, **fields}
     )
@@ -176,6 +178,7 @@ def _require_same_slug(row: Publisher | Listing, fields: dict[str, Any], why: st
 def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict]) -> Bundle:
     if listing.persona is None:
         raise Refused("The persona that this listing was made from is gone.")
+    require_publishable(listing.persona)
     try:
         return bundle_of(
             {

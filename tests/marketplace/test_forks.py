@@ -7,12 +7,14 @@ from marketplace.domain.three_way import three_way
 from marketplace.models import Listing
 from marketplace.services.forks import fork_create, fork_merge, fork_update
 from marketplace.services.installing import installation_update
-from marketplace.services.publishing import release_publish
+from marketplace.services.publishing import listing_create, publisher_create, release_publish
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Persona
 from personas.services.parts import part_update
-from personas.services.personas import persona_update
+from personas.services.personas import persona_clone, persona_update
 from personas.services.scripts import script_update
+from tests.factories import make_persona
+from tests.marketplace.shop import install
 from tests.marketplace.test_sharing import APPROVED
 from tests.personas.test_api import client_of
 
@@ -161,3 +163,49 @@ def test_the_page_of_a_forks_update_tells_what_is_new_what_it_does_and_each_valu
     assert told["kept_values"][0] | {"path": ""} == {
         "path": "", "base": ["postgresql-15"], "ours": ["our-tool"], "theirs": ["postgresql-15"]
     }  # fmt: skip
+
+
+@pytest.fixture
+def forbidden(listing, alice, bob, buyer):
+    """What was installed of a licence that forbids derivatives, changed there."""
+    release = release_publish(listing=listing, by=alice, version="1.0.0", licence="CC-BY-ND-4.0")
+    persona = install(release, buyer, bob).persona
+    return persona_update(persona=persona, by=bob, packages=["ours"])
+
+
+def test_what_may_not_be_changed_is_not_published_again(client, forbidden, bob, buyer):
+    publisher = publisher_create(by=bob, department=buyer, name="Web shop")
+    clone = persona_clone(persona=forbidden, by=bob, department=buyer)
+    why = "comes from Tuned database 1.0.0, whose licence CC-BY-ND-4.0 does not let it be published again"
+    for persona in (forbidden, clone):
+        asked = {"publisher": str(publisher.pk), "persona": str(persona.pk), "summary": "Ours"}
+        answer = client_of(bob).post("/api/v1/listings/", asked)
+        assert answer.status_code == 400 and why in str(answer.json()["errors"])
+        client.force_login(bob)
+        said = {"category": "other", "icon": "package", "visibility": "organisation", "tests": ""}
+        asked = {**said, **asked, "version": "1.0.0", "licence": "MIT"}
+        page = client.post("/marketplace/publish/", asked)
+        assert why in page.context["form"].errors["persona"][0]
+    assert not publisher.listings.exists()
+
+
+def test_a_listing_of_it_from_before_gets_no_release(forbidden, bob, buyer):
+    publisher = publisher_create(by=bob, department=buyer, name="Web shop")
+    listing = Listing.objects.create(publisher=publisher, persona=forbidden, slug="ours", name="Ours")
+    with pytest.raises(BadInput, match="CC-BY-ND-4"):
+        release_publish(listing=listing, by=bob, version="1.0.0", licence="MIT")
+
+
+def test_what_comes_from_a_catalogue_that_is_gone_is_not_published_again(buyer, bob):
+    persona = make_persona("Lost", department=buyer, origin="8f9d9d7e-8a58-4d0e-a3c6-5f3a26c7a6f0")
+    publisher = publisher_create(by=bob, department=buyer, name="Web shop")
+    with pytest.raises(BadInput, match="not known here any more"):
+        listing_create(by=bob, publisher=publisher, persona=persona)
+
+
+def test_a_fork_may_be_published_and_so_may_ones_own_work(fork, bob, buyer, listing, alice, seller):
+    publisher = publisher_create(by=bob, department=buyer, name="Web shop")
+    assert listing_create(by=bob, publisher=publisher, persona=own(fork), summary="Ours")
+    closed = release_publish(listing=listing, by=alice, version="2.0.0", licence="CC-BY-ND-4.0")
+    mine = install(closed, seller, alice).persona
+    assert listing_create(by=alice, publisher=listing.publisher, persona=mine, summary="Mine")

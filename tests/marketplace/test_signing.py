@@ -220,7 +220,7 @@ def test_a_key_that_is_trusted_for_nobody_by_name_is_pinned_by_its_first_file(ro
 
 
 def test_keys_of_before_speak_for_whom_their_first_file_was_of(root):
-    migration = import_module("marketplace.migrations.0012_trusted_keys_speak_for_one")
+    migration = import_module("marketplace.migrations.0014_trusted_keys_speak_for_one")
     used, unused = (trusted_key_create(public_key=key, name=key[:3], by=root) for key in (KEY_A, KEY_B))
     bundle_import(content=file_of("acme", signer=A), by=root)
     TrustedKey.objects.update(publisher="")
