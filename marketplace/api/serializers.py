@@ -251,6 +251,11 @@ class YankSerializer(serializers.Serializer):
     reason = serializers.CharField(max_length=200)
 
 
+class UninstalledSerializer(serializers.Serializer):
+    persona = serializers.UUIDField(source="pk", help_text="Archived: the runs that are behind it keep it.")
+    archived_at = serializers.DateTimeField()
+
+
 class InstallationUpdateSerializer(serializers.Serializer):
     release = ScopedRelatedField(queryset=Release.objects.all())
     choices = serializers.DictField(

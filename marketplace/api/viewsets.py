@@ -162,8 +162,13 @@ class InstallationViewSet(
     serializer_class = serializers.InstallationSerializer
     filterset_class = InstallationFilter
 
-    def perform_destroy(self, installation):
-        installing.installation_remove(installation=installation, by=self.request.user)
+    @extend_schema(responses={200: serializers.UninstalledSerializer, 204: None})
+    def destroy(self, request, *args, **kwargs):
+        """Takes it out with its persona (204); one that runs of before name is archived, and told (200)."""
+        kept = installing.installation_remove(installation=self.get_object(), by=request.user)
+        if kept is None:
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(serializers.UninstalledSerializer(kept).data)
 
     @extend_schema(
         request=serializers.InstallationUpdateSerializer, responses=serializers.InstallationSerializer

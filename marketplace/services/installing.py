@@ -18,7 +18,7 @@ from personas.services.access import require
 from personas.services.approvals import script_approve
 from personas.services.audit import record
 from personas.services.personas import persona_create, persona_update
-from personas.services.rows import checked_save, free_slug, locked, row_delete
+from personas.services.rows import checked_save, free_slug, locked, row_delete, row_retire
 
 
 def bundle_in(release: Release) -> Bundle:
@@ -113,17 +113,19 @@ def installation_move(
 
 
 @transaction.atomic
-def installation_remove(*, installation: Installation, by) -> None:
-    """Removes the persona and the parts that came with it; a part that something else uses by now stays. Raises InUse,
-    listing the users, while something needs the persona."""
+def installation_remove(*, installation: Installation, by) -> Persona | None:
+    """Removes the persona and the parts that came with it; a part that something else uses by now stays. A persona that
+    runs of before name is archived with its parts, and answered. Raises InUse, listing the users, while something needs
+    the persona."""
     require(by=by, department=installation.department, role=Role.ADMIN)
     installation = locked(installation)
     persona, parts = installation.persona, _parts_there(installation)
     record(by=by, action="installation.remove", obj=installation, before=_told(installation))
     installation.delete()
-    row_delete(row=persona, by=by)
+    kept = row_retire(row=persona, by=by)
     for part in parts.values():
         _delete_unless_used(part, by)
+    return kept
 
 
 def _require_usable(release: Release, by) -> None:

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from marketplace.models import AbuseReport, Listing, Takedown
 from marketplace.models.moderation import ReportState
+from marketplace.services.origins import origins_of
 from personas.errors import BadInput, Missing, NotAllowed, Refused
 from personas.models import Persona, Role
 from personas.services.access import require
@@ -134,7 +135,7 @@ def tell_persona(*, listing: Listing, persona: Persona, by) -> None:
 
 def personas_of(listing: Listing):
     """What was installed from it, and every clone of that, by its origin."""
-    return Persona.objects.filter(origin__in=[str(pk) for pk in listing.releases.values_list("pk", flat=True)])
+    return Persona.objects.filter(origin__in=origins_of(listing))
 
 
 @transaction.atomic

@@ -3,7 +3,7 @@
 import uuid
 
 from marketplace.domain.licences import allows_derivatives
-from marketplace.models import Release
+from marketplace.models import Listing, Release
 from personas.errors import BadInput
 from personas.models import Persona
 
@@ -14,6 +14,11 @@ def origin_of(persona: Persona) -> Release | None:
         return None
     releases = Release.objects.select_related("listing__publisher__catalogue")
     return releases.filter(pk=uuid.UUID(persona.origin)).first()
+
+
+def origins_of(listing: Listing) -> list[str]:
+    """How personas and outcomes name what they come from."""
+    return [str(pk) for pk in listing.releases.values_list("pk", flat=True)]
 
 
 def require_publishable(persona: Persona) -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from marketplace.domain.money import fee_of
@@ -14,6 +15,7 @@ from marketplace.payments.registry import provider_of
 from marketplace.services.entitlements import entitlement_revoke
 from marketplace.services.ledger import movement_book
 from marketplace.services.orders import accounts_of, order_capture, order_locked, state_set
+from marketplace.services.origins import origins_of
 from marketplace.services.subscriptions import subscription_refunded
 from personas.errors import NotAllowed, Refused
 from personas.models import Role, RunOutcome
@@ -169,9 +171,11 @@ def _broken(order: Order, reason: str) -> Order:
 
 
 def _ended(order: Order) -> list[bool]:
-    outcomes = RunOutcome.objects.filter(
-        persona__allowance=order.entitlement.allowance_id, ended_at__gte=order.paid_at
-    ).exclude(outcome=Outcome.CANCELLED)
+    bought = Q(persona__allowance=order.entitlement.allowance_id)
+    gone = Q(persona=None, department=order.department, origin__in=origins_of(order.listing))
+    outcomes = RunOutcome.objects.filter(bought | gone, ended_at__gte=order.paid_at).exclude(
+        outcome=Outcome.CANCELLED
+    )
     first = outcomes.order_by("ended_at", "pk").values_list("outcome", flat=True)[: order.promised_runs]
     return [outcome == Outcome.SUCCEEDED for outcome in first]
 

@@ -159,4 +159,5 @@ class Uninstall(Market, ConfirmPage):
         return super().url(page, row)
 
     def act(self):
-        installation_remove(installation=self.object, by=self.request.user)
+        if installation_remove(installation=self.object, by=self.request.user):
+            self.done = "Uninstalled {row}. Its persona is archived: the runs that are behind it keep it."

@@ -25,6 +25,9 @@ class MigrationRunQuerySet(OwnedQuerySet):
     def alive(self):
         return self.filter(state__in=[s.value for s in RUN_ALIVE])
 
+    def in_use(self):
+        return self.alive()
+
     def unattended(self, now):
         """Runs for which there is something to do and on which no living worker works."""
         running = StepRun.objects.filter(run=models.OuterRef("pk"), state=StepState.RUNNING)

@@ -12,7 +12,13 @@ from migrations_engine.models.run import COMMITS, MODES, ON_ROLLBACK
 from personas.models.owned import OwnedQuerySet
 
 WAVE_STATES = [(s.value, s.value) for s in WaveState]
+WAVE_OVER = (WaveState.FINISHED, WaveState.CANCELLED)
 MEMBER_STATES = [(s.value, s.value) for s in MemberState]
+
+
+class WaveQuerySet(OwnedQuerySet):
+    def in_use(self):
+        return self.exclude(state__in=WAVE_OVER)
 
 
 class Wave(models.Model):
@@ -78,7 +84,7 @@ class Wave(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
-    objects = OwnedQuerySet.as_manager()
+    objects = WaveQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -106,6 +112,9 @@ class Wave(models.Model):
 
 class WaveMemberQuerySet(OwnedQuerySet):
     department_path = "wave__department"
+
+    def in_use(self):
+        return self.exclude(wave__state__in=WAVE_OVER)
 
 
 class WaveMember(models.Model):

@@ -21,6 +21,10 @@ class OwnedQuerySet(models.QuerySet):
         ours = models.Q(**{f"{self.department_path}__in": Department.objects.visible_to(user)})
         return self.filter(ours | models.Q(**{f"{self.department_path}__isnull": True}))
 
+    def in_use(self):
+        """Of the rows that point to another: those that have still to do with it. The others are history."""
+        return self
+
     def operable_by(self, user):
         return self._in(user, Department.objects.operable_by(user))
 

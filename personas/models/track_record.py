@@ -10,10 +10,11 @@ class Outcome(models.TextChoices):
 
 
 class RunOutcome(models.Model):
-    """`origin` is the persona's at the time of the launch, so that figures stay with the release that was run."""
+    """`origin` is the persona's at the time of the launch, so that figures stay with the release that was run, also
+    when the persona is gone."""
 
     run_id = models.UUIDField()
-    persona = models.ForeignKey("personas.Persona", models.CASCADE, related_name="outcomes")
+    persona = models.ForeignKey("personas.Persona", models.SET_NULL, null=True, related_name="outcomes")
     department = models.ForeignKey("personas.Department", models.PROTECT, related_name="+")
     machine_id = models.UUIDField(db_index=True)
     origin = models.CharField(max_length=64, blank=True, db_index=True)
@@ -36,4 +37,4 @@ class RunOutcome(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.persona}: {self.outcome}"
+        return f"{self.persona or 'gone'}: {self.outcome}"

@@ -127,8 +127,19 @@ def row_delete(*, row: models.Model, by, expected: str | None = None, role: Role
     fresh.delete()
 
 
-def refuse_in_use(row: models.Model, *, by) -> None:
-    users, hidden = used_by(row, by=by)
+@transaction.atomic
+def row_retire(*, row: models.Model, by) -> models.Model | None:
+    """Archives what is needed by history alone and answers it; what nothing needs is deleted (None). Raises InUse."""
+    fresh = locked(row)
+    require(by=by, department=fresh.department, role=Role.ADMIN)
+    refuse_in_use(fresh, by=by, with_history=False)
+    if any(rows.exists() for rows in _needing(fresh)):
+        return row_archive(row=fresh, by=by)
+    return row_delete(row=fresh, by=by)
+
+
+def refuse_in_use(row: models.Model, *, by, with_history: bool = True) -> None:
+    users, hidden = used_by(row, by=by, with_history=with_history)
     if users or hidden:
         names = [user["name"] for user in users[:5]] + [f"{hidden} of other departments"] * bool(hidden)
         raise InUse(
@@ -136,7 +147,9 @@ def refuse_in_use(row: models.Model, *, by) -> None:
         )
 
 
-def used_by(row: models.Model, *, by, limit: int = 100) -> tuple[list[dict[str, str]], int]:
+def used_by(
+    row: models.Model, *, by, limit: int = 100, with_history: bool = True
+) -> tuple[list[dict[str, str]], int]:
     """([{"type", "id", "name", "url"}] of the rows that need it and that `by` may see, the number of those he may not).
 
     Found from the foreign keys that protect the row and from what names it, so the apps above need not be known here.
@@ -144,6 +157,8 @@ def used_by(row: models.Model, *, by, limit: int = 100) -> tuple[list[dict[str, 
     users: list[dict[str, str]] = []
     hidden = 0
     for rows in _needing(row):
+        if not with_history and hasattr(rows, "in_use"):
+            rows = rows.in_use()
         seen = rows.visible_to(by) if hasattr(rows, "visible_to") else rows.none()
         hidden += rows.count() - seen.count()
         users.extend(_told(user) for user in seen[:limit])

@@ -442,6 +442,15 @@ def test_what_is_promised_is_earned_with_the_first_success(promised, seller):
     assert settled(order).state == "paid"
 
 
+def test_a_promise_is_settled_after_an_uninstall_too(promised):
+    order, own = promised
+    for outcome in ("succeeded", "succeeded", "failed", "succeeded"):
+        run_ended(own, outcome)
+    assert installation_remove(installation=own.installation, by=order.ordered_by) is None
+    order = settled(order)
+    assert (order.state, escrow_of(order), bool(order.promise_settled_at)) == ("paid", 0, True)
+
+
 def test_a_broken_promise_gives_the_money_back_by_itself(promised, buyer, seller):
     order, own = promised
     run_ended(own)
