@@ -58,8 +58,9 @@ def secrets_of(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), start=1):
         shapes = [what for what, shape in SHAPES.items() if shape.search(line)]
         yield from ((number, what) for what in shapes)
-        if not shapes and (found := ASSIGNED.search(line)) and _is_random(found["value"]):
-            yield number, f"a secret assigned to {found['name']}"
+        if not shapes:
+            found = [each for each in ASSIGNED.finditer(line) if _is_random(each["value"])]
+            yield from ((number, f"a secret assigned to {each['name']}") for each in found)
 
 
 def _is_random(value: str) -> bool:
@@ -69,9 +70,14 @@ def _is_random(value: str) -> bool:
 
 def _texts(bundle: Bundle) -> dict[str, str]:
     rest = bundle.model_dump(mode="json", exclude={"script": {"body"}, "about": {"readme"}})
-    pieces = {part: canonical_json(value) for part, value in rest.items() if isinstance(value, (dict, list))}
+    pieces = {part: _plain(value) for part, value in rest.items() if isinstance(value, (dict, list))}
     if bundle.script:
         pieces["script"] = bundle.script.body
     if bundle.about:
         pieces["readme"] = bundle.about.readme
     return pieces
+
+
+def _plain(value: dict | list) -> str:
+    """Its JSON with quotes and line ends as they were written: a value is found in a command too."""
+    return canonical_json(value).replace(r"\n", "\n").replace(r"\"", '"')

@@ -9,6 +9,7 @@ from marketplace.models import Listing, Release
 from marketplace.services.publishing import listing_update, release_findings, release_publish
 from marketplace.services.shellcheck import script_findings
 from personas.errors import BadInput, NotAllowed
+from personas.services.personas import persona_update
 from personas.services.scripts import script_update
 from tests.personas.test_api import client_of
 
@@ -22,6 +23,8 @@ from tests.personas.test_api import client_of
         "psql postgres://app:hunter2@db/app",
         "DB_PASSWORD='x8Kq02mzPw'",
         "api_key: 8f3kd92jfk39fk2",
+        "PASSWORD=changeme TOKEN=h8Kd93jf02Lq",
+        "TOKEN=h8Kd93jf02Lq TOKEN=changeme",
     ],
 )
 def test_a_secret_is_seen_and_its_line_told(line):
@@ -116,6 +119,19 @@ def test_the_personas_own_tests_are_kept_in_the_bundle(ask, listing, alice):
     ask |= {"listing": listing_update(listing=ask["listing"], by=alice, tests=tests), "version": "1.1.0"}
     with pytest.raises(BadInput, match="no hint names its software"):
         release_publish(**ask)
+
+
+def test_a_secret_in_a_persona_is_seen_wherever_it_stands(ask, alice, persona):
+    command = "PGPASSWORD=\"x8Kq02mzPw\"\npsql -c 'select 1'"
+    checks = [{"kind": "command", "command": command}]
+    tags = {"db-password": "changeme", "zz-token": "h8Kd93jf02Lq"}
+    persona_update(persona=persona, by=alice, monitoring_tags=tags, acceptance_checks=checks)
+    ask["listing"] = Listing.objects.get(pk=ask["listing"].pk)
+    told = [each.text for each in release_findings(**ask) if each.check == "secrets"]
+    assert told == [
+        "This looks like a secret assigned to PGPASSWORD.",
+        "This looks like a secret assigned to zz-token.",
+    ]
 
 
 def test_a_check_by_api_writes_nothing(ask, listing, alice):
