@@ -5,7 +5,7 @@ import re
 from django import forms
 from pydantic import ValidationError as PydanticError
 
-from marketplace.domain.bundle import CHANGE_KINDS, PersonaTest
+from marketplace.domain.bundle import CHANGE_KINDS, Bundle, PersonaTest
 from marketplace.models import AbuseReport, Listing, Publisher
 from personas.domain.yaml_text import UnreadableYaml, dump_yaml, load_yaml
 from personas.forms.fields import TextOf
@@ -165,46 +165,57 @@ class ReasonForm(Refusable, forms.Form):
     reason = forms.CharField(max_length=400, widget=forms.Textarea)
 
 
+class RootField(forms.BooleanField):
+    """Cleans to the hash of what the page shows."""
+
+    def clean(self, value):
+        return self.sha256 if super().clean(value) else ""
+
+
+def ask_root(form: forms.Form, bundle: Bundle, known: str | None = None) -> None:
+    """Asks whether what runs as root has been read, unless there is none or it is known. `known`: of what the
+    department has let in; None where nothing is installed."""
+    field = form.fields["approved_script_sha256"]
+    if bundle.root_sha256 in ("", known):
+        del form.fields["approved_script_sha256"]
+        return
+    what = bundle.root_words
+    field.sha256 = bundle.root_sha256
+    changed = "changed " if known is not None else ""
+    field.label = f"I have read the {changed}{what}, to be run as root in our machines"
+    field.error_messages["required"] = f"Read the {what} below, then let it in."
+
+
 class InstallForm(Refusable, forms.Form):
     department = forms.ModelChoiceField(
         Department.objects.none(), empty_label=None, help_text="Where it will belong."
     )
     name = forms.CharField(max_length=80, help_text="Of the persona in your department.")
-    approved_script_sha256 = forms.BooleanField(
-        label="I have read the script, and it may run as root in our machines",
-        error_messages={"required": "Read the script below, then let it in."},
-    )
+    approved_script_sha256 = RootField()
 
     def __init__(self, *args, user, bundle, **kwargs):
         super().__init__(*args, **kwargs)
-        self.script = bundle.script
         self.fields["department"].queryset = Department.objects.administered_by(user)
         self.initial |= {"name": bundle.persona.name}
-        if self.script is None:
-            del self.fields["approved_script_sha256"]
+        ask_root(self, bundle)
 
     def installation(self) -> dict:
         """The box approves the text that this very page shows: its hash."""
-        said = {name: self.cleaned_data[name] for name in ("department", "name")}
-        return {**said, "approved_script_sha256": self.script.sha256 if self.script else ""}
+        told = ("department", "name", "approved_script_sha256")
+        return {name: self.cleaned_data[name] for name in told if name in self.fields}
 
 
 class UpdateForm(Refusable, forms.Form):
-    """Only a script whose text has changed is asked about."""
+    """Only what has changed of that which runs as root is asked about."""
 
-    approved_script_sha256 = forms.BooleanField(
-        label="I have read the changed script, and it may run as root in our machines",
-        error_messages={"required": "Read the script below, then let it in."},
-    )
+    approved_script_sha256 = RootField()
 
     def __init__(self, *args, bundle, known_script_sha256: str, **kwargs):
         super().__init__(*args, **kwargs)
-        self.script = bundle.script
-        if self.script is None or self.script.sha256 == known_script_sha256:
-            del self.fields["approved_script_sha256"]
+        ask_root(self, bundle, known=known_script_sha256)
 
     def approval(self) -> str:
-        return self.script.sha256 if self.script else ""
+        return self.cleaned_data.get("approved_script_sha256", "")
 
 
 class YankForm(Refusable, forms.Form):

@@ -89,7 +89,8 @@ class ReleaseSerializer(serializers.ModelSerializer):
     approved_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
     permissions = serializers.SerializerMethodField()
     script_sha256 = serializers.SerializerMethodField(
-        help_text="What an installation has to approve; empty without."
+        help_text="What an installation has to approve: of the script, with the commands of its checks if it has any; "
+        "empty without."
     )
 
     class Meta:
@@ -118,8 +119,7 @@ class ReleaseSerializer(serializers.ModelSerializer):
         return PermissionSerializer(permissions, many=True).data
 
     def get_script_sha256(self, release) -> str:
-        script = installing.bundle_in(release).script
-        return script.sha256 if script and self._is_readable(release) else ""
+        return installing.bundle_in(release).root_sha256 if self._is_readable(release) else ""
 
     def _is_readable(self, release) -> bool:
         known = self.context.setdefault("readable", {})
@@ -264,7 +264,7 @@ class InstallationUpdateSerializer(serializers.Serializer):
         help_text="Of a fork: whose value holds where both changed it, by path.",
     )
     approved_script_sha256 = serializers.CharField(
-        required=False, allow_blank=True, max_length=64, help_text="Needed when the script's text is another."
+        required=False, allow_blank=True, max_length=64, help_text="Needed when what runs as root is another."
     )
 
 
@@ -330,10 +330,7 @@ class InstallationSerializer(serializers.ModelSerializer):
         write_only=True, required=False, max_length=80, help_text="Of the persona that is made."
     )
     approved_script_sha256 = serializers.CharField(
-        required=False,
-        allow_blank=True,
-        max_length=64,
-        help_text="Of the script that you read (`script_sha256`).",
+        required=False, allow_blank=True, max_length=64, help_text="Of what you read (`script_sha256`)."
     )
 
     is_fork = serializers.BooleanField(

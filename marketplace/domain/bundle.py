@@ -125,6 +125,33 @@ class Bundle(Part):
     network_profile: BundledNetwork | None = None
     script: BundledScript | None = None
 
+    @property
+    def commands(self) -> list[str]:
+        return commands_of(self.persona.settings)
+
+    @property
+    def script_sha256(self) -> str:
+        return self.script.sha256 if self.script else ""
+
+    @property
+    def root_words(self) -> str:
+        """What it runs as root: `script`, `commands`, `script and commands`, or empty."""
+        return " and ".join([*(["script"] if self.script else []), *(["commands"] if self.commands else [])])
+
+    @property
+    def root_sha256(self) -> str:
+        """Of all that it runs as root: the script's own where that is all, empty where it runs nothing."""
+        if not self.commands:
+            return self.script_sha256
+        told = {"commands": self.commands, "script": self.script_sha256}
+        return digest(canonical_json(told).encode())
+
+
+def commands_of(settings: dict[str, Any]) -> list[str]:
+    """What the acceptance checks run as root in the guest, each once."""
+    checks = settings.get("acceptance_checks") or []
+    return list(dict.fromkeys(check["command"] for check in checks if check["kind"] == "command"))
+
 
 class UnreadableBundle(ValueError):
     """The bytes are no bundle: too large, no JSON, nested too deeply, or not what they were."""

@@ -25,6 +25,10 @@ def manifest(bundle: Bundle) -> list[Permission]:
         found.append(
             Permission("script", f"runs “{bundle.script.name}” as root in the guest ({lines} lines)", True)
         )
+    found += [
+        Permission("command", f"runs “{command}” as root in the guest, to check it", True)
+        for command in bundle.commands
+    ]
     found += _network(bundle)
     if (settings.get("kernel") or {}).get("intent") == "install":
         found.append(
@@ -49,6 +53,7 @@ def manifest(bundle: Bundle) -> list[Permission]:
 
 HIDDEN = {
     "script": "runs a script as root in the guest",
+    "command": "runs commands as root in the guest, to check it",
     "port": "lets in connections from elsewhere",
     "kernel": "installs a kernel",
     "packages": "asks for packages",

@@ -10,8 +10,8 @@ from personas.models.owned import OwnedQuerySet
 
 
 class Installation(models.Model):
-    """`approved_script_sha256`: the exact script that somebody of the department has read and let in; empty when the
-    release has none."""
+    """`approved_script_sha256`: of what runs as root (script, commands of checks) and somebody of the department has
+    read and let in; empty when the release has none."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     department = models.ForeignKey("personas.Department", models.PROTECT, related_name="installations")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-from marketplace.domain.bundle import Bundle, bundle_of
+from marketplace.domain.bundle import Bundle, bundle_of, commands_of
 from marketplace.domain.licences import allows_derivatives
 from marketplace.domain.three_way import Merge, three_way
 from marketplace.models import Installation, Release
@@ -62,16 +62,21 @@ def fork_update(
     if merge.open:
         raise BadInput({"choices": [f"{path}: choose ours or theirs." for path in merge.open]})
     bundle = _bundle(release, merge.merged)
-    script = installation.persona.post_migration_script
-    known = script.latest.sha256 if script else ""
-    is_known = bundle.script is not None and bundle.script.sha256 == known
     return installation_move(
         installation=installation,
         release=release,
         bundle=bundle,
         by=by,
-        approved_script_sha256=known if is_known else approved_script_sha256,
+        is_known=_is_known(bundle, installation.persona),
+        approved_script_sha256=approved_script_sha256,
     )
+
+
+def _is_known(bundle: Bundle, persona: Persona) -> bool:
+    """Whether the persona runs all of it as root already: what is merged has the rest from the release."""
+    script = persona.post_migration_script
+    same_script = bundle.script is None or bool(script and script.latest.sha256 == bundle.script.sha256)
+    return same_script and set(bundle.commands) <= set(commands_of(persona.document()))
 
 
 def content_of(bundle: Bundle) -> dict[str, Any]:

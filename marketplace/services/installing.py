@@ -33,7 +33,8 @@ def bundle_in(release: Release) -> Bundle:
 def installation_create(
     *, release: Release, department: Department, by, approved_script_sha256: str = "", name: str = ""
 ) -> Installation:
-    """Makes the persona and its parts in `department`. A script comes in only with the hash of the text that was read.
+    """Makes the persona and its parts in `department`. What runs as root comes in only with the hash of what was
+    read.
 
     Raises NotAllowed, Missing (not the caller's to see), PaymentRequired, BadInput, Refused (yanked, there already).
     """
@@ -47,7 +48,7 @@ def installation_create(
     allowance = entitled(listing=release.listing, department=department)
     bundle = bundle_in(release)
     _require_trusted(release)
-    _require_approved(bundle, approved_script_sha256)
+    _require_approved(bundle, approved_script_sha256, release, by)
     parts = parts_made(bundle, department=department, by=by, author=release.published_by)
     persona = persona_create(
         by=by,
@@ -71,8 +72,8 @@ def installation_update(
     *, installation: Installation, release: Release, by, approved_script_sha256: str = ""
 ) -> Installation:
     """The same persona, now as `release` (newer or older) has it; what the department changed in it is replaced, its
-    name and slug stay. A script that has not been let in before needs its hash. Runs that are under way keep what they
-    started with. Raises as `installation_create`."""
+    name and slug stay. What runs as root and has not been let in before needs its hash. Runs that are under way keep
+    what they started with. Raises as `installation_create`."""
     installation = locked(installation)
     if installation.is_fork:
         raise Refused("It is a fork: an update is merged into what the department has changed.")
@@ -81,14 +82,21 @@ def installation_update(
         release=release,
         bundle=bundle_in(release),
         by=by,
-        approved_script_sha256=approved_script_sha256 or installation.approved_script_sha256,
+        approved_script_sha256=approved_script_sha256,
     )
 
 
 def installation_move(
-    *, installation: Installation, release: Release, bundle: Bundle, by, approved_script_sha256: str
+    *,
+    installation: Installation,
+    release: Release,
+    bundle: Bundle,
+    by,
+    approved_script_sha256: str,
+    is_known: bool = False,
 ) -> Installation:
-    """The persona as `bundle` says it, pinned to `release`. Call it with the row locked, in the transaction that has
+    """The persona as `bundle` says it, pinned to `release`. `is_known`: all that it runs as root is in the persona
+    already; else that of the release has to be approved. Call it with the row locked, in the transaction that has
     decided."""
     _require_usable(release, by)
     require(by=by, department=installation.department, role=Role.ADMIN)
@@ -96,8 +104,13 @@ def installation_move(
         raise BadInput({"release": ["It is a release of another listing."]})
     allowance = entitled(listing=release.listing, department=installation.department)
     _require_trusted(release)
-    _require_approved(bundle, approved_script_sha256)
+    offered = bundle_in(release)
+    if not is_known and offered.root_sha256 != installation.approved_script_sha256:
+        _require_approved(offered, approved_script_sha256, release, by)
     before, old_parts = _told(installation), _parts_there(installation)
+    was_read = approved_script_sha256 == offered.root_sha256 and offered.script_sha256 == bundle.script_sha256
+    old_script = old_parts.get("post_migration_script")
+    is_let_in = was_read or bool(old_script and old_script.is_approved(bundle.script_sha256))
     own = {"department": installation.department, "by": by, "author": release.published_by}
     parts = parts_made(bundle, replacing=old_parts, **own)
     columns = persona_columns(bundle, parts, department=installation.department)
@@ -106,7 +119,8 @@ def installation_move(
     for column, part in old_parts.items():
         if part != parts.get(column):
             _delete_unless_used(part, by)
-    _approve(parts, bundle, release, by)
+    if is_let_in:
+        _approve(parts, bundle, release, by)
     tell_persona(listing=release.listing, persona=installation.persona, by=by)
     record(by=by, action="installation.update", obj=installation, before=before, after=_told(installation))
     return installation
@@ -159,11 +173,17 @@ def _approve(parts: dict[str, Any], bundle: Bundle, release: Release, by) -> Non
         script_approve(script=script, sha256=bundle.script.sha256, by=by)
 
 
-def _require_approved(bundle: Bundle, approved: str) -> None:
-    if bundle.script and approved != bundle.script.sha256:
+def _require_approved(bundle: Bundle, approved: str, release: Release, by) -> None:
+    """A script of one's own waits for its approval once it is in; commands are in the persona itself, and don't come in
+    before somebody else has read them."""
+    if bundle.root_sha256 and approved != bundle.root_sha256:
         told = (
-            f"It runs a script as root. Read it and give its SHA-256 ({bundle.script.sha256}) to let it in."
+            f"It runs as root: {bundle.root_words}. "
+            f"Read it all and give its SHA-256 ({bundle.root_sha256}) to let it in."
         )
+        raise BadInput({"approved_script_sha256": [told]})
+    if bundle.commands and release.published_by_id == by.pk:
+        told = "You published its commands: somebody else of the department reads them and lets them in."
         raise BadInput({"approved_script_sha256": [told]})
 
 
@@ -171,7 +191,7 @@ def _pin(
     installation: Installation, release: Release, bundle: Bundle, parts: dict[str, Any], allowance
 ) -> None:
     installation.release = release
-    installation.approved_script_sha256 = bundle.script.sha256 if bundle.script else ""
+    installation.approved_script_sha256 = bundle.root_sha256
     installation.made = [[part._meta.label, str(part.pk)] for part in parts.values()]
     checked_save(installation)
     persona = installation.persona

@@ -14,7 +14,7 @@ from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import key_ensure, release_sign, require_ours
 from marketplace.services.origins import require_publishable
 from marketplace.services.proof import hold_reason
-from marketplace.services.shellcheck import script_findings
+from marketplace.services.shellcheck import root_findings
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Department, Persona, Role
@@ -106,7 +106,7 @@ def release_findings(
     require(by=by, department=listing.department, role=Role.ADMIN)
     require_ours(listing.publisher)
     bundle = _bundle(listing, version, licence, changelog or [])
-    return [*findings(bundle), *script_findings(bundle.script)]
+    return [*findings(bundle), *root_findings(bundle)]
 
 
 def release_content(

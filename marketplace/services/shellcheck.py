@@ -1,15 +1,27 @@
-"""What shellcheck says of a script before it is published; of Python, whether it can be read at all."""
+"""What shellcheck says of a script and of commands before they are published; of Python, whether it can be read at
+all."""
 
 import ast
 import json
 import subprocess
 from functools import lru_cache
 
-from marketplace.domain.bundle import BundledScript
+from marketplace.domain.bundle import Bundle, BundledScript
 from marketplace.domain.finding import Finding
 
 TIMEOUT_S = 30
 SHELLS = {"sh": "sh", "bash": "bash"}
+
+
+def root_findings(bundle: Bundle) -> list[Finding]:
+    """Of all that it runs as root."""
+    told = script_findings(bundle.script)
+    for number, command in enumerate(bundle.commands, start=1):
+        for each in _shell_findings("sh", f"#!/bin/sh\n{command}\n"):
+            told.append(
+                each._replace(place="persona", line=0, text=f"Command {number} of its checks: {each.text}")
+            )
+    return told
 
 
 def script_findings(script: BundledScript | None) -> list[Finding]:

@@ -14,7 +14,7 @@ from marketplace.models import Listing, Release, Submission
 from marketplace.models.submission import SubmissionState
 from marketplace.services.installing import bundle_in
 from marketplace.services.publishing import release_content, release_write, same_release
-from marketplace.services.shellcheck import script_findings
+from marketplace.services.shellcheck import root_findings
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Role
 from personas.services.access import allows, require
@@ -41,7 +41,7 @@ def submission_told(submission: Submission) -> Told:
         permissions=manifest(bundle),
         before=before,
         delta=delta(bundle_in(before), bundle) if before else None,
-        findings=[*findings(bundle), *script_findings(bundle.script)],
+        findings=[*findings(bundle), *root_findings(bundle)],
     )
 
 

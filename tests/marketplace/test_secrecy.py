@@ -56,7 +56,10 @@ def hidden(world):
         kernel_modules=[CANARY],
         monitoring_tags={CANARY: CANARY},
         hints=[CANARY],
-        acceptance_checks=[{"kind": "systemd_unit", "unit": f"{CANARY}.service"}],
+        acceptance_checks=[
+            {"kind": "systemd_unit", "unit": f"{CANARY}.service"},
+            {"kind": "command", "command": f"echo {CANARY}"},
+        ],
     )
     listing.visibility = Visibility.PUBLIC
     listing.tests = [{"name": "own", "template": {}, "expect": {f"monitoring_tags.{CANARY}": CANARY}}]
