@@ -101,9 +101,16 @@ def price_words(terms: Terms) -> str:
 
 
 class EntitlementQuerySet(OwnedQuerySet):
+    USED_UP = models.Q(is_trial=True, allowance__runs_left=0)
+
     def in_force(self, now):
+        """Bought runs that are used up still show what was bought; a trial's do not."""
         open_still = models.Q(allowance__expires_at__isnull=True) | models.Q(allowance__expires_at__gt=now)
-        return self.filter(open_still, allowance__refusal="")
+        return self.filter(open_still, ~self.USED_UP, allowance__refusal="")
+
+    def tried(self):
+        """Trials without a run left."""
+        return self.filter(self.USED_UP)
 
 
 class Entitlement(models.Model):

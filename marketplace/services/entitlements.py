@@ -32,15 +32,16 @@ def entitled(*, listing: Listing, department: Department) -> RunAllowance | None
 
     Raises PaymentRequired with what to do.
     """
-    mine = entitlement_of(listing=listing, department=department)
-    if mine:
-        return mine.allowance
     price = price_of(listing)
     if price is None or listing.department == department:
         return None
-    trial = f", or try {price.trial_runs} run(s) before" if price.trial_runs else ""
+    if mine := entitlement_of(listing=listing, department=department):
+        return mine.allowance
+    had = Entitlement.objects.filter(listing=listing, department=department)
+    trial = f", or try {price.trial_runs} run(s) before" if price.trial_runs and not had.exists() else ""
+    lacks = "'s trial is used up, and it" if had.tried().exists() else ""
     raise PaymentRequired(
-        f"{department} has not bought {listing} ({price_words(price)}): order it on its page{trial}.",
+        f"{department}{lacks} has not bought {listing} ({price_words(price)}): order it on its page{trial}.",
         price={"unit_amount": price.unit_amount, "unit": price.unit, "kind": price.kind, "id": str(price.pk)},
         order_url="/api/v1/orders/",
         listing=str(listing.pk),

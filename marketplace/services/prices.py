@@ -7,9 +7,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from marketplace.domain.orders import PriceKind
-from marketplace.models import FeeRate, Listing, Price
+from marketplace.models import Entitlement, FeeRate, Listing, Price
 from personas.errors import BadInput
-from personas.models import Role
+from personas.models import Persona, Role
 from personas.services.access import require
 from personas.services.audit import record
 from personas.services.rows import checked_save, snapshot
@@ -37,6 +37,8 @@ def price_set(*, listing: Listing, by, **terms: Any) -> Price:
     before = Price.objects.select_for_update().current().filter(listing=listing).first()
     Price.objects.current().filter(listing=listing).update(replaced_at=timezone.now())
     checked_save(price)
+    if price.kind == PriceKind.FREE:
+        _freed(listing)
     record(
         by=by,
         action="price.set",
@@ -45,6 +47,12 @@ def price_set(*, listing: Listing, by, **terms: Any) -> Price:
         after=snapshot(price),
     )
     return price
+
+
+def _freed(listing: Listing) -> None:
+    """What is installed runs freely, as what is installed from now on; what was bought stays on the books."""
+    allowances = Entitlement.objects.filter(listing=listing).values("allowance")
+    Persona.objects.filter(allowance__in=allowances).update(allowance=None)
 
 
 def _wrong(price: Price) -> dict[str, list[str]]:

@@ -47,10 +47,13 @@ class ListingList(Market, ListPage):
 
 def selling_of(listing: Listing, user) -> dict:
     """What the price box and the outcomes box show."""
-    mine = Entitlement.objects.in_force(timezone.now()).visible_to(user).filter(listing=listing)
+    ours = (
+        Entitlement.objects.visible_to(user).filter(listing=listing).select_related("department", "allowance")
+    )
     return {
         "price": price_of(listing),
-        "entitlements": mine.select_related("department", "allowance", "subscription"),
+        "entitlements": ours.in_force(timezone.now()).select_related("subscription"),
+        "tried": ours.tried(),
         "record": listing_record(listing),
         "told_record": told_record(listing),
     }

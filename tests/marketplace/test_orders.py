@@ -317,6 +317,34 @@ def test_a_trial_is_once_and_ends_with_its_runs(release, listing, buyer, bob, al
     assert refusal(own) == ""
 
 
+def test_a_used_up_trial_gives_nothing_new(release, listing, buyer, bob, alice):
+    make_price(listing, alice, trial_runs=1)
+    trial_start(listing=listing, department=buyer, by=bob)
+    installation = install(release, buyer, bob)
+    assert may_read(listing=listing, user=bob)
+    RunAllowance.objects.update(runs_left=0)
+    assert not may_read(listing=listing, user=bob)
+    with pytest.raises(PaymentRequired, match=r"trial is used up.*order it"):
+        installation_update(installation=installation, release=release, by=bob)
+    installation_remove(installation=installation, by=bob)
+    with pytest.raises(PaymentRequired, match=r"trial is used up.*order it"):
+        install(release, buyer, bob)
+    RunAllowance.objects.update(runs_left=1)  # its run did not succeed, and was given back
+    assert install(release, buyer, bob)
+
+
+def test_what_has_become_free_asks_for_no_allowance(release, listing, buyer, bob, alice):
+    make_price(listing, alice, trial_runs=1)
+    trial_start(listing=listing, department=buyer, by=bob)
+    installation = install(release, buyer, bob)
+    RunAllowance.objects.update(runs_left=0)
+    make_price(listing, alice, kind="free", unit_amount=0)
+    own = Persona.objects.get(pk=installation.persona_id)
+    assert (refusal(own), own.allowance_id) == ("", None)
+    installation_update(installation=installation, release=release, by=bob)
+    assert refusal(Persona.objects.get(pk=own.pk)) == ""
+
+
 # --- the way back ----------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from marketplace.models import Account, Order
+from personas.models import RunAllowance
 from tests.factories import make_template, make_vm
 from tests.marketplace.shop import APPROVED, buy, grant, install, make_price, run_ended, superuser
 
@@ -135,6 +136,13 @@ def test_a_trial_is_taken_once(release, listing, alice, bob, buyer):
     told = client_of(bob).post(url, body)
     assert (told.status_code, told.json()["runs_left"], told.json()["is_trial"]) == (201, 2, True)
     assert client_of(bob).post(url, body).status_code == 409
+    bundle = f"/api/v1/releases/{release.pk}/bundle/"
+    assert client_of(bob).get(bundle).status_code == 200
+    RunAllowance.objects.update(runs_left=0)
+    assert client_of(bob).get(bundle).status_code == 402
+    asked = {"release": str(release.pk), "department": str(buyer.pk), "approved_script_sha256": APPROVED}
+    told = client_of(bob).post("/api/v1/installations/", asked)
+    assert (told.status_code, "order it on its page" in told.json()["detail"]) == (402, True)
 
 
 def test_a_forecast_names_what_would_change_and_keeps_nothing(release, listing, alice, bob, buyer):

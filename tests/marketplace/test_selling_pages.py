@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from marketplace.models import Account, Budget, Entitlement, Order, Payout
 from marketplace.services.prices import fee_rate, price_of
+from personas.models import RunAllowance
 from tests.factories import make_target, make_template, make_vm
 from tests.marketplace.shop import buy, grant, held, install, make_price, run_ended, superuser
 
@@ -191,6 +192,9 @@ def test_a_trial_begins_with_a_click(buys, listing, release, alice, buyer):
     buys.post(url("trial_start", listing), {"department": buyer.pk})
     assert Entitlement.objects.get().is_trial
     assert "tries it" in text(buys.get(listing.get_absolute_url()))
+    RunAllowance.objects.update(runs_left=0)
+    page = text(buys.get(listing.get_absolute_url()))
+    assert "has used its trial up" in page and "Try 2 runs" not in page and "postgresql-15" not in page
 
 
 def test_outcomes_are_shown_with_their_interval(buys, listing, release, buyer, bob):
