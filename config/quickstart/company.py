@@ -4,6 +4,7 @@ Every verb is an *ensure*: a second start, or one after a kill half-way, finds w
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,16 +60,17 @@ COMPANY = (
 )
 
 
-def admin_ensure() -> str | None:
-    """The superuser `admin`. Returns the generated password when it was made just now, else None."""
+def admin_ensure(*, tell: Callable[[str], None]) -> None:
+    """The superuser `admin`. `tell` gets the generated password before it counts: whoever is killed in between has
+    seen one too many, never one too few."""
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists():
-        return None
+        return
     password = secrets.token_urlsafe(12)
     with transaction.atomic():
         admin = users.create_superuser(ADMIN, password=password)
         record(by=admin, action="user.create", obj=admin, after={"username": ADMIN, "superuser": True})
-    return password
+        tell(password)
 
 
 def company_ensure() -> None:

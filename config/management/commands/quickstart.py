@@ -15,7 +15,7 @@ from config.bootstrap import debian
 from config.bootstrap.progress import private_dir
 from config.quickstart import demo
 from config.quickstart.children import ChildFailed, Children, free_port
-from config.quickstart.company import admin_ensure, company_ensure
+from config.quickstart.company import ADMIN, admin_ensure, company_ensure
 from config.quickstart.instance import AlreadyRunning, only_instance
 from config.quickstart.machines import power_off_machines, power_on_machines
 
@@ -60,19 +60,19 @@ class Command(BaseCommand):
         if schema_is_behind():
             self.console.print("Bringing the database up to date …")
             call_command("migrate", verbosity=0)
-        password = admin_ensure()
+        admin_ensure(tell=self._show_password)
         if with_demo:
             company_ensure()
         connection.close()  # the children open their own
         children.start("web")
         children.wait_for_page()  # before the others start: the page is what somebody waits for
-        self._greet(children.port, password)
+        self._greet(children.port)
         children.start("worker")
         children.start("clock")
         try:
             power_on_machines(self.console)
             if with_demo and demo.migrate(self.console, children):
-                self._greet(children.port, None)
+                self._greet(children.port)
             self.console.print("Ctrl-C stops it.")
             while True:
                 children.check()
@@ -80,10 +80,15 @@ class Command(BaseCommand):
         finally:
             power_off_machines(self.console)
 
-    def _greet(self, port: int, password: str | None):
-        self.console.print(f"\n[bold]http://127.0.0.1:{port}/[/]  user [bold]admin[/]", highlight=False)
-        if password:
-            self.console.print(f"password [bold]{password}[/]  (shown only this once; change it at /admin/)")
+    def _greet(self, port: int):
+        self.console.print(f"\n[bold]http://127.0.0.1:{port}/[/]  user [bold]{ADMIN}[/]", highlight=False)
+        sys.stdout.flush()
+
+    def _show_password(self, password: str):
+        self.console.print(
+            f"User [bold]{ADMIN}[/], password [bold]{password}[/]  (shown only this once; change it at /admin/)",
+            highlight=False,
+        )
         sys.stdout.flush()
 
     @staticmethod
