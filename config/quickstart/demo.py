@@ -3,8 +3,11 @@
 Every part is an *ensure*, so a demo that was killed goes on where it stood, and a second start finds it done.
 """
 
+import structlog
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from analyzer.models import VirtualMachine
@@ -13,6 +16,7 @@ from analyzer.services.scans import scan_start
 from config.quickstart.children import Children
 from config.quickstart.company import first_admin, source_ensure
 from config.quickstart.estate import ESTATE, Plot, image_ensure
+from config.quickstart.guests import GuestBuildError
 from migrations_engine.management.commands.migrate_vm import follow, load, refusal, show_end
 from migrations_engine.models import MigrationRun
 from migrations_engine.pipeline import run_start
@@ -22,10 +26,16 @@ from templates_app.models import MigrationTemplate
 
 IDEMPOTENCY_KEY = "quickstart-demo"
 GUESTS = settings.CACHE_DIR / "guests"
+HINDRANCES = (GuestBuildError, Refused, ObjectDoesNotExist, OSError)
+"""No packages to be had, a source that does not answer, a part of the company that somebody has removed, a full disk:
+none of them may take the pages down."""
+
+log = structlog.get_logger(__name__)
 
 
 def migrate(console: Console, children: Children) -> bool:
-    """Ends with the table of what the guest reported against what was asked, and `verified` or what differs.
+    """Ends with the table of what the guest reported against what was asked, and `verified` or what differs. Where it
+    cannot begin it says why: the pages are served all the same.
 
     False where an earlier start has done it already.
     """
@@ -33,13 +43,18 @@ def migrate(console: Console, children: Children) -> bool:
     earlier = MigrationRun.objects.filter(created_by=admin, idempotency_key=IDEMPOTENCY_KEY).first()
     if earlier is not None and earlier.has_ended:
         return False
-    for plot in ESTATE:
-        _plant(plot, admin, console)
-    children.check()
     try:
+        for plot in ESTATE:
+            _plant(plot, admin, console)
+            children.check()
         run = earlier or _start(ESTATE[0], admin)
-    except Refused as error:
-        console.print(f"[red]The sample migration was refused:[/] {refusal(error)}", highlight=False)
+    except HINDRANCES as error:
+        log.warning("sample_migration_not_started", error=str(error))
+        console.print(
+            f"[red]The sample migration was not started:[/] {escape(_in_short(error))}\n"
+            "The pages work without it. Mend this, then stop quickstart and start it again: it goes on from here.",
+            highlight=False,
+        )
         return True
     console.print(f"\nMigrating [bold]{run.vm.name}[/] as [bold]{run.persona.name}[/] …", highlight=False)
     follow(run, console)
@@ -47,6 +62,11 @@ def migrate(console: Console, children: Children) -> bool:
     for vm in VirtualMachine.objects.filter(scans__isnull=True):
         scan_start(vm=vm, by=admin)  # so that the other machines, too, have a suggestion to look at
     return True
+
+
+def _in_short(error: Exception) -> str:
+    """A tool's last words come last; the log has all of them."""
+    return refusal(error) if isinstance(error, Refused) else str(error).strip().splitlines()[-1]
 
 
 def _plant(plot: Plot, admin, console: Console) -> None:
