@@ -30,7 +30,9 @@ from migrations_engine.services.progress import (
 )
 from migrations_engine.services.receipt import receipt_key, receipt_of
 from migrations_engine.services.repeats import changes_left, repeated_run
+from migrations_engine.services.runs import run_replayed
 from migrations_engine.services.support_bundle import support_bundle
+from personas.domain.canonical import sha256_of
 from personas.models import Role
 from personas.models.token import Scope
 from personas.services.access import require
@@ -361,10 +363,14 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     def create(self, request):
         asked = StartSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
+        key, sha256 = _key(request), sha256_of(request.data)
+        if earlier := run_replayed(by=request.user, key=key, request_sha256=sha256):
+            return self._accepted(earlier)
         run = pipeline.run_start(
             **launch_arguments(asked.validated_data, by=request.user),
             plan_sha256=asked.validated_data.get("plan_sha256"),
-            idempotency_key=_key(request),
+            idempotency_key=key,
+            request_sha256=sha256,
             terms=terms_asked(asked.validated_data),
             acknowledged=asked.validated_data.get("acknowledge"),
             drill=asked.validated_data.get("drill", ""),

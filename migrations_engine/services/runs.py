@@ -19,7 +19,6 @@ from migrations_engine.services import cutover
 from migrations_engine.services.events import tell
 from migrations_engine.services.plan import Plan, plan_make
 from migrations_engine.services.webhooks import run_happened
-from personas.domain.canonical import sha256_of
 from personas.errors import BadInput, Refused, Stale
 from personas.models import Persona, Role
 from personas.services.access import require
@@ -44,6 +43,20 @@ class KeyReused(Refused):
     status = 422
 
 
+def run_replayed(*, by, key: str, request_sha256: str) -> MigrationRun | None:
+    """The run that `by` started with this key and this request. Raises KeyReused, NotAllowed."""
+    mine = MigrationRun.objects.visible_to(by).filter(created_by=by, idempotency_key=key)
+    earlier = mine.first() if key else None
+    if earlier is None:
+        return None
+    require(by=by, department=earlier.department, role=Role.OPERATOR)
+    if earlier.request_sha256 != request_sha256:
+        raise KeyReused(
+            "This Idempotency-Key was used for another request; take a new one.", run=str(earlier.pk)
+        )
+    return earlier
+
+
 def run_create(
     *,
     template: MigrationTemplate,
@@ -55,6 +68,7 @@ def run_create(
     by,
     plan_sha256: str | None = None,
     idempotency_key: str = "",
+    request_sha256: str = "",
     terms: Terms = DEFAULT_TERMS,
     acknowledged: Mapping[str, str] | None = None,
     drill: str = "",
@@ -62,17 +76,18 @@ def run_create(
 ) -> MigrationRun:
     """MigrateVM(TemplateID, VMID, PersonaID): the run with the snapshot of its plan and its four steps, queued.
 
-    With an `idempotency_key` that this user has used: the run of that time. Raises NotAllowed (not an operator there),
-    Stale (the plan is not the one of `plan_sha256` any more), Blocked, KeyReused, NotAllowedToRun, BadInput,
-    InvalidSettings.
+    With an `idempotency_key` that this user has used: the run of that time, where `request_sha256`, of the request as
+    it was sent, is that run's too (what it names may have changed since: ask `run_replayed` before it is looked up).
+    Raises NotAllowed (not an operator there), Stale (the plan is not the one of `plan_sha256` any more), Blocked,
+    KeyReused, NotAllowedToRun, BadInput, InvalidSettings.
     Busy (another run of this machine has not ended). `acknowledged`: {id of a Warning: why it is accepted}.
     `then` is called with the new run's id as soon as it is committed.
     """
     if vm.department is None:
         raise BadInput({"vm": ["This machine belongs to no department; give it one first."]})
     require(by=by, department=vm.department, role=Role.OPERATOR)
-    body = _body_sha256(template, vm, personas, use_case, overrides, target, plan_sha256, terms, acknowledged, drill)
-    if earlier := _replayed(by, idempotency_key, body):
+    asked = {"by": by, "key": idempotency_key, "request_sha256": request_sha256}
+    if earlier := run_replayed(**asked):
         return earlier
     if why := cutover.mode_refusal(vm, terms.mode):
         raise BadInput({"mode": [why]})
@@ -85,29 +100,19 @@ def run_create(
         with transaction.atomic():
             # locked until the commit, so that of two launches at once one comes second
             VirtualMachine.objects.select_for_update().get(pk=vm.pk)
-            if earlier := _replayed(by, idempotency_key, body):
+            if earlier := run_replayed(**asked):
                 return earlier
             _require_free(vm)
-            run = _write(plan, template, vm, overrides or {}, by, idempotency_key, body, terms, accepted, drill)
+            run = _write(
+                plan, template, vm, overrides or {}, by, idempotency_key, request_sha256, terms, accepted, drill
+            )
             if then is not None:
                 transaction.on_commit(partial(then, run.pk))
             return run
     except IntegrityError:  # two requests with one key at once: the other one was first
-        if earlier := _replayed(by, idempotency_key, body):
+        if earlier := run_replayed(**asked):
             return earlier
         raise
-
-
-def _body_sha256(
-    template, vm, personas, use_case, overrides, target, plan_sha256, terms: Terms, acknowledged, drill
-) -> str:
-    ids = [str(row.pk) if row else None for row in (template, vm, target)]
-    body = [*ids, [str(p.pk) for p in personas], use_case, overrides or {}, plan_sha256]
-    if drill:
-        body.append(drill)
-    if acknowledged or not terms.are_default():
-        body += [terms.as_dict(), dict(acknowledged or {})]
-    return sha256_of(body)
 
 
 def _require_drill(drill: str, plan: Plan, terms: Terms, vm: VirtualMachine, by) -> None:
@@ -144,15 +149,6 @@ def _acknowledged(plan: Plan, reasons: Mapping[str, str]) -> list[dict[str, str]
     ]
 
 
-def _replayed(by, key: str, body: str) -> MigrationRun | None:
-    earlier = MigrationRun.objects.filter(created_by=by, idempotency_key=key).first() if key else None
-    if earlier and earlier.request_sha256 != body:
-        raise KeyReused(
-            "This Idempotency-Key was used for another request; take a new one.", run=str(earlier.pk)
-        )
-    return earlier
-
-
 def _require_launchable(plan: Plan, expected: str | None) -> None:
     if expected and expected != plan.sha256:
         raise Stale("The plan has changed since you saw it; look at it again.", plan_sha256=plan.sha256)
@@ -161,7 +157,7 @@ def _require_launchable(plan: Plan, expected: str | None) -> None:
         raise Blocked(f"The plan has critical concerns: {told}", concerns=blockers)
 
 
-def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged, drill) -> MigrationRun:
+def _write(plan, template, vm, overrides, by, key, request_sha256, terms, acknowledged, drill) -> MigrationRun:
     document = plan.document
     run = MigrationRun.objects.create(
         department=vm.department,
@@ -174,7 +170,7 @@ def _write(plan, template, vm, overrides, by, key, body, terms, acknowledged, dr
         plan=document,
         plan_sha256=plan.sha256,
         idempotency_key=key,
-        request_sha256=body if key else "",
+        request_sha256=request_sha256,
         acknowledged=acknowledged,
         drill=drill,
         created_by=by,

@@ -25,11 +25,12 @@ from migrations_engine.services.launch import launch_arguments
 from migrations_engine.services.lookup import find
 from migrations_engine.services.plan import plan_make
 from migrations_engine.services.repeats import changes_left, repeated_run
-from migrations_engine.services.runs import Blocked
+from migrations_engine.services.runs import Blocked, run_replayed
 from migrations_engine.services.targets import default_target
 from migrations_engine.services.warm import rest_s
 from migrations_engine.views.refusals import require_operator
 from migrations_engine.views.runs import PAGE_ROWS, concern_groups
+from personas.domain.canonical import sha256_of
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
 from personas.models import Department, Persona
@@ -237,11 +238,14 @@ def _planned(request, chosen, form):
         "target": form.cleaned_data["target"].pk,
     }
     try:
+        starts = request.method == "POST" and request.POST.get("action") == "start"
+        if starts and (earlier := run_replayed(by=request.user, **_once(request, form.cleaned_data))):
+            return None, earlier
         arguments = launch_arguments(asked, by=request.user)
         if chosen.alone:
             arguments["personas"] = []
-        if request.method == "POST" and request.POST.get("action") == "start":
-            return None, _started(arguments, form.cleaned_data, accepted(request.POST))
+        if starts:
+            return None, _started(request, arguments, form.cleaned_data)
         return plan_make(**arguments), None
     except NotAllowed as error:
         raise PermissionDenied(error.message) from error
@@ -266,14 +270,23 @@ def _field(form, name: str) -> str | None:
     return "overrides" if name.startswith("overrides") else name if name in form.fields else None
 
 
-def _started(arguments, cleaned, acknowledged):
+def _once(request, cleaned) -> dict[str, str]:
+    """The key of the page that was shown, and what was sent from it: a button pressed twice starts one run."""
+    sent = request.POST.copy()
+    sent.pop("csrfmiddlewaretoken", None)
     key = f"page-{cleaned['launch_key']}" if cleaned["launch_key"] else ""
+    return {"key": key, "request_sha256": sha256_of([request.GET.urlencode(), sent.urlencode()])}
+
+
+def _started(request, arguments, cleaned):
+    once = _once(request, cleaned)
     return pipeline.run_start(
         **arguments,
         plan_sha256=cleaned["plan_sha256"] or None,
-        idempotency_key=key,
+        idempotency_key=once["key"],
+        request_sha256=once["request_sha256"],
         terms=cleaned["terms"],
-        acknowledged=acknowledged,
+        acknowledged=accepted(request.POST),
         drill=cleaned.get("drill", ""),
     )
 

@@ -5,10 +5,12 @@ import uuid
 import pytest
 from rest_framework.test import APIClient
 
+from analyzer.services.vm_personas import vm_persona_assign
 from migrations_engine import pipeline
 from migrations_engine.models import MigratedVM, MigrationRun
 from migrations_engine.services.power import power_switch
-from personas.models import AuditEntry
+from personas.models import AuditEntry, Membership
+from personas.services.rows import row_archive
 from tests import factories
 
 MIGRATIONS = "/api/v1/migrations/"
@@ -140,6 +142,43 @@ def test_same_key_with_another_body_is_refused(alice, estate):
     problem(alice.post(MIGRATIONS, other, headers={"Idempotency-Key": "k1"}), 422)
 
 
+def archive_persona(estate):
+    row_archive(row=estate.persona, by=factories.make_user(superuser=True))
+
+
+def archive_template(estate):
+    row_archive(row=estate.template, by=factories.make_user(superuser=True))
+
+
+def give_default_persona(estate):
+    web = factories.make_persona("WebDev", department=estate.department)
+    vm_persona_assign(vm=estate.vm, persona=web, by=estate.operator)
+
+
+@pytest.mark.parametrize(
+    ("changes", "since"),
+    [({}, archive_persona), ({}, archive_template), ({"persona": None}, give_default_persona)],
+)
+def test_key_replays_its_run_whatever_has_changed_since(alice, estate, changes, since):
+    asked = body(estate, **changes)
+    first = alice.post(MIGRATIONS, asked, headers={"Idempotency-Key": "k1"})
+    since(estate)
+    again = alice.post(MIGRATIONS, asked, headers={"Idempotency-Key": "k1"})
+    assert (again.status_code, again["Location"]) == (202, first["Location"]), again.content
+    problem(alice.post(MIGRATIONS, body(estate, use_case="x"), headers={"Idempotency-Key": "k1"}), 422)
+
+
+def test_key_replays_nothing_to_who_may_not_start_runs_any_more(alice, estate):
+    alice.post(MIGRATIONS, body(estate), headers={"Idempotency-Key": "k1"})
+    membership = estate.operator.memberships.get()
+    Membership.objects.create(user=estate.operator, department=factories.make_department(), role="operator")
+    membership.role = "viewer"
+    membership.save()
+    problem(alice.post(MIGRATIONS, body(estate), headers={"Idempotency-Key": "k1"}), 403)
+    membership.delete()
+    problem(alice.post(MIGRATIONS, body(estate), headers={"Idempotency-Key": "k1"}), 404)
+
+
 def test_key_belongs_to_its_user(alice, estate):
     colleague = client_of(factories.make_member(estate.department, role="operator"))
     first = alice.post(MIGRATIONS, body(estate), headers={"Idempotency-Key": "k1"})
@@ -149,8 +188,6 @@ def test_key_belongs_to_its_user(alice, estate):
 
 
 def test_use_case_takes_the_personas_that_the_machine_carries(alice, estate):
-    from analyzer.services.vm_personas import vm_persona_assign
-
     web = factories.make_persona("WebDev", department=estate.department)
     for persona, priority in ((estate.persona, 10), (web, 20)):
         vm_persona_assign(

@@ -9,6 +9,7 @@ from migrations_engine.domain.states import RunState
 from migrations_engine.domain.terms import Commit, Mode, Terms
 from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
 from migrations_engine.services.power import power_switch
+from personas.services.rows import row_archive
 from tests import factories
 
 
@@ -201,6 +202,18 @@ def test_wizard_goes_from_machine_to_a_started_run(alice, estate):
     assert started["Location"] == page("run_detail", run.pk)
     assert alice.post(plan_url, form)["Location"] == started["Location"]  # pressed twice: one run
     assert MigrationRun.objects.count() == 1
+
+
+def test_start_pressed_again_after_the_persona_was_archived_shows_the_same_run(alice, estate):
+    url = page("run_create", query=plan_query(estate))
+    shown = alice.get(url).context
+    form = {"target": estate.target.pk, "overrides": "", "action": "start", "csrfmiddlewaretoken": "a"}
+    form |= {"plan_sha256": shown["plan_sha256"], "launch_key": shown["launch_key"]}
+    started = alice.post(url, form)
+    row_archive(row=estate.persona, by=factories.make_user(superuser=True))
+    assert alice.post(url, form | {"csrfmiddlewaretoken": "b"})["Location"] == started["Location"]
+    other = alice.post(url, form | {"overrides": "resources: {vcpus: 3}"})
+    assert "used for another request" in other.content.decode()
 
 
 def plan_query(estate):
