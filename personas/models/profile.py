@@ -1,5 +1,6 @@
 """Reusable parts of a persona: drivers, resources, network."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from django.core.exceptions import ValidationError
@@ -13,6 +14,7 @@ from pydantic import ValidationError as PydanticError
 from personas.domain.drivers import dump_drivers, parse_drivers
 from personas.domain.security_groups import dump_groups, parse_groups
 from personas.domain.settings import InvalidSettings
+from personas.models.department import Department
 from personas.models.owned import Owned, unique_in_department
 
 DISTRIBUTIONS = TypeAdapter(list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,31}$")]])
@@ -99,6 +101,9 @@ class DriverSet(Reusable):
 
     class Meta(Reusable.Meta):
         constraints = unique_in_department("driverset")
+
+    def named_by(self) -> Iterator[models.QuerySet]:
+        yield Department.objects.naming(self)
 
     def clean(self):
         super().clean()

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from personas.domain.scripts import BadParameters, dump_parameters, parse_parameters
+from personas.models.department import Department
 from personas.models.owned import OwnedQuerySet, unique_in_department
 from personas.models.profile import Reusable
 from personas.models.settings_columns import SettingsColumns
@@ -45,8 +46,9 @@ class Script(Reusable):
         constraints = unique_in_department("script")
 
     def named_by(self) -> Iterator[models.QuerySet]:
-        """The rows whose further scripts name it. They name it by its slug, which it shares with no other script that
-        they could mean; the database cannot search the entries on each of its engines, and few rows have any."""
+        """The rows whose further scripts name it, and the departments whose defaults do. They name it by its slug, that
+        it shares with no other script that they could mean; the database cannot search the entries on each of its
+        engines, and few rows have any."""
         for model in SettingsColumns.__subclasses__():
             rows = model._default_manager.exclude(script_entries=[])
             if self.department_id is not None:
@@ -54,6 +56,7 @@ class Script(Reusable):
             entries = rows.exclude(post_migration_script=self.pk).values_list("pk", "script_entries")
             found = [pk for pk, named in entries if self.slug in {entry["name"] for entry in named}]
             yield model._default_manager.filter(pk__in=found)
+        yield Department.objects.naming(self)
 
     @property
     def latest(self) -> "ScriptRevision | None":

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from personas.errors import BadInput, InUse, Missing, Refused, Stale
-from personas.models import Role, Script
+from personas.models import DriverSet, Role, Script
 from personas.services.access import require
 from personas.services.audit import record
 
@@ -168,7 +168,7 @@ def used_by(
 def _needing(row: models.Model) -> Iterator[models.QuerySet]:
     for relation in protecting(type(row)):
         yield relation.related_model._default_manager.filter(**{relation.field.name: row})
-    if isinstance(row, Script):
+    if isinstance(row, (DriverSet, Script)):
         yield from row.named_by()
 
 

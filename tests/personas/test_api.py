@@ -161,6 +161,25 @@ def test_deleting_what_is_in_use_is_a_conflict_that_lists_the_users(alice):
     assert [user["name"] for user in told["used_by"]] == ["Web"]
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "defaults"),
+    [
+        ("driver-sets", {"drivers": [{"name": "virtio"}]}, {"driver_set": "fast"}),
+        ("scripts", {"body": "true"}, {"post_migration": {"scripts": [{"name": "fast"}]}}),
+    ],
+)
+def test_what_the_defaults_of_a_department_name_is_not_deleted(alice, sales, path, fields, defaults):
+    department = f"/api/v1/departments/{sales.pk}/"
+    part = make(alice, path, name="Fast", **fields)
+    assert alice.patch(department, {"defaults": defaults}).status_code == 200
+    answer = alice.delete(f"/api/v1/{path}/{part['id']}/")
+    assert answer.status_code == 409, answer.content
+    assert [(user["type"], user["name"]) for user in answer.json()["used_by"]] == [("department", "Sales")]
+    assert answer.json()["used_by"][0]["url"] == f"/departments/{sales.pk}/"
+    alice.patch(department, {"defaults": {}})
+    assert alice.delete(f"/api/v1/{path}/{part['id']}/").status_code == 204
+
+
 def test_archive_restore_and_revisions(alice):
     persona = make(alice, "personas", name="Web")
     url = f"/api/v1/personas/{persona['id']}"

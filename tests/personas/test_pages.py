@@ -270,8 +270,18 @@ def test_the_defaults_of_a_department_are_checked(as_alice, sales):
     sent = {"name": "Sales", "slug": "sales", "version": field_of(form, "version")}
     page = as_alice.post(url, sent | {"defaults": "resources: {vcpus: many}"})
     assert "resources.vcpus" in page.context["form"].errors["defaults"][0]
+    page = as_alice.post(url, sent | {"defaults": "driver_set: fast"})
+    assert "no driver set 'fast' here" in page.context["form"].errors["defaults"][0]
     assert as_alice.post(url, sent | {"defaults": "resources: {vcpus: 2}"}).status_code == 302
     assert Department.objects.get().defaults == {"resources": {"vcpus": 2}}
+
+
+def test_deleting_what_the_defaults_of_a_department_name_shows_the_department(as_alice, alice, sales):
+    script = script_create(by=alice, department=sales, name="Tune", body="true")
+    Department.objects.update(defaults={"post_migration": {"scripts": [{"name": "tune"}]}})
+    url = reverse("personas:script_delete", args=[script.pk])
+    assert reverse("personas:department_detail", args=[sales.pk]) in as_alice.get(url).content.decode()
+    assert as_alice.post(url).status_code == 409
 
 
 def test_a_token_is_shown_once(as_alice, alice):

@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from personas.errors import BadInput, InUse, Missing, NotAllowed, Refused
-from personas.models import ApiToken, AuditEntry, Department
+from personas.models import ApiToken, AuditEntry, Department, DriverSet
 from personas.models.audit import AppendOnly
 from personas.services.audit import record
 from personas.services.departments import (
@@ -18,7 +19,7 @@ from personas.services.departments import (
     membership_set,
 )
 from personas.services.tokens import token_create, token_revoke
-from tests.factories import make_department, make_member, make_persona, make_user
+from tests.factories import make_department, make_member, make_persona, make_script, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +50,31 @@ def test_defaults_must_be_in_the_vocabulary():
         department_update(department=department, by=admin, defaults={"locks": ["machine"]})
     department.refresh_from_db()
     assert department.defaults == {"resources": {"vcpus": 2}}
+
+
+@pytest.mark.parametrize(
+    ("defaults", "told"),
+    [
+        ({"driver_set": "fast"}, r"driver_set: There is no driver set 'fast' here"),
+        (
+            {"post_migration": {"scripts": [{"name": "shared"}, {"name": "tune"}]}},
+            r"post_migration\.scripts\.1\.name: There is no script 'tune' here",
+        ),
+    ],
+)
+def test_defaults_name_only_what_the_department_or_the_organisation_has(defaults, told):
+    department, strangers = make_department(), make_department()
+    admin = make_member(department)
+    DriverSet.objects.create(name="Fast", slug="fast", department=strangers)
+    make_script("tune", department=strangers)
+    make_script("shared")
+    with pytest.raises(ValidationError, match=told) as caught:
+        department_update(department=department, by=admin, defaults=defaults)
+    assert len(caught.value.error_dict["defaults"]) == 1
+    DriverSet.objects.update(department=department)
+    make_script("tune", department=department)
+    department_update(department=department, by=admin, defaults=defaults)
+    assert list(Department.objects.naming(DriverSet.objects.get())) == [department] * ("driver_set" in defaults)
 
 
 def test_an_admin_makes_members_and_changes_their_role():
