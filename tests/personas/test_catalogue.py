@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -47,18 +48,40 @@ def test_the_script_is_clean_under_shellcheck(slug):
     assert ran.returncode == 0, ran.stdout
 
 
+KERNEL = {
+    "net/core/somaxconn": "128",
+    "net/ipv4/ip_forward": "0",
+    "fs/inotify/max_user_instances": "128",
+    "kernel/pid_max": "32768",
+    "vm/max_map_count": "65530",
+    "vm/overcommit_memory": "0",
+}
+"""Settings that the guest's kernel knows, as it starts with them."""
+
+
 @pytest.fixture
 def guest(tmp_path):
-    """Runs a script in a root of its own: the machine's programs, but /etc, /srv, /var and /proc/sys are the test's."""
-    for folder in ("etc/nginx", "etc/ssh", "srv", "var/cache", "bin"):
+    """Runs a script in a root of its own: the machine's programs, but /etc, /srv, /var and /proc/sys are the test's.
+
+    There is one group id in here, so which group owns a file is kept beside it, for `chgrp` and `stat`.
+    """
+    for folder in ("etc/nginx", "etc/ssh", "srv", "var/cache", "bin", "sys", "groups"):
         (tmp_path / folder).mkdir(parents=True)
+    for path, value in KERNEL.items():
+        (tmp_path / "sys" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sys" / path).write_text(f"{value}\n")
+    owned = f'"{tmp_path}/groups/$(echo "$FILE" | tr / _)"'
+    ownership = {
+        "chgrp": f'[ "$1" != -R ] || shift; FILE=$2; grep -q "^$1:" /etc/group && [ -e "$FILE" ] && echo "$1" >{owned}',
+        "stat": f'FILE=$3; [ "$2" = "%a %G" ] && echo "$(/usr/bin/stat -c %a "$FILE") $(cat {owned})"',
+    }
     (tmp_path / "etc/group").write_text(
         "root:x:0:\ndata:x:900:\nreports:x:901:\ndevelopers:x:902:\nfinance:x:903:\n"
     )
     (tmp_path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
 
     def run(script: str, **fakes: str) -> subprocess.CompletedProcess:
-        for name, text in fakes.items():
+        for name, text in (ownership | fakes).items():
             program = tmp_path / "bin" / name
             program.write_text(f"#!/bin/sh\n{text}\n")
             program.chmod(0o755)
@@ -74,7 +97,8 @@ def guest(tmp_path):
             "/dev",
             "--proc",
             "/proc",
-            "--tmpfs",
+            "--bind",
+            str(tmp_path / "sys"),
             "/proc/sys",
             "--tmpfs",
             "/tmp",
@@ -93,15 +117,46 @@ def guest(tmp_path):
     return run
 
 
-@pytest.mark.parametrize(
-    "slug", ["prepare-reports", "prepare-toolchain", "tune-nginx", "tune-postgresql", "harden-baseline"]
-)
+@pytest.mark.parametrize("slug", SCRIPTS)
 def test_the_script_can_run_twice_and_the_second_time_writes_nothing(slug, guest):
-    fakes = {"chgrp": "exit 0", "git": "exit 0"}  # one user id in here: no other group can own a file
-    first, second = guest(body(slug), **fakes), guest(body(slug), **fakes)
+    first, second = guest(body(slug), git="exit 0"), guest(body(slug), git="exit 0")
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "wrote" not in second.stdout
     assert second.stdout.startswith(f"{slug}: ")
+
+
+def test_the_kernel_has_what_an_automation_host_needs_at_once_and_after_a_reboot(guest):
+    assert guest(body("prepare-automation")).returncode == 0
+    assert (guest.root / "sys/net/ipv4/ip_forward").read_text() == "1\n"
+    kept = (guest.root / "etc/sysctl.d/60-migration-persona-automation.conf").read_text()
+    assert "net.ipv4.ip_forward = 1\n" in kept and "kernel.pid_max = 4194304\n" in kept
+
+
+def test_a_kernel_that_does_not_forward_fails_the_script_with_its_reason(guest):
+    (guest.root / "sys/net/ipv4/ip_forward").unlink()
+    (guest.root / "sys/net/ipv4/ip_forward").mkdir()  # to be read and written by nobody
+    ran = guest(body("prepare-automation"))
+    assert ran.returncode == 1
+    assert "the kernel did not take net.ipv4.ip_forward" in ran.stderr
+
+
+def test_the_books_are_closed_to_all_but_their_group(guest):
+    ran = guest(body("protect-ledger"))
+    assert "is closed to everyone but the group finance" in ran.stdout
+    assert (guest.root / "srv/ledger").stat().st_mode & 0o7777 == 0o2770
+    assert (guest.root / "groups/_srv_ledger").read_text() == "finance\n"
+    (guest.root / "groups/_srv_ledger").write_text("root\n")
+    ran = guest(body("protect-ledger"), chgrp="exit 0")  # that says yes and does nothing
+    assert ran.returncode == 1
+    assert "/srv/ledger is '2770 root' instead of '2770 finance'" in ran.stderr
+
+
+def test_notebooks_get_a_thread_for_each_core(guest):
+    assert guest(body("prepare-notebooks")).returncode == 0
+    count = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")]
+    told = (guest.root / "etc/profile.d/60-migration-persona-notebooks.sh").read_text()
+    assert f"OMP_NUM_THREADS={len(count)} " in told
+    assert (guest.root / "sys/vm/max_map_count").read_text() == "262144\n"
 
 
 def test_postgresql_is_tuned_restarted_once_and_asked_whether_it_is_ready(guest):
