@@ -49,7 +49,7 @@ def installation_preview(*, installation: Installation, release: Release, by) ->
         releases=_between(installation.release, release),
         settings=_changed(before, after) if readable else None,
         delta=delta(before, after) if readable else delta_hidden(before, after),
-        script_sha256=after.script.sha256 if after.script and readable else "",
+        script_sha256=after.root_sha256 if readable else "",
     )
 
 
