@@ -195,7 +195,9 @@ def _pin(
     installation.made = [[part._meta.label, str(part.pk)] for part in parts.values()]
     checked_save(installation)
     persona = installation.persona
-    persona.origin, persona.origin_revision, persona.allowance = str(release.pk), persona.revision, allowance
+    as_published = bundle == bundle_in(release)  # a fork's merge may have edits in it
+    persona.origin, persona.allowance = str(release.pk), allowance
+    persona.origin_revision = persona.revision if as_published else None
     persona.save(update_fields=["origin", "origin_revision", "allowance"])
 
 

@@ -19,9 +19,10 @@ FINISHED = (Outcome.SUCCEEDED, Outcome.FAILED)
 
 
 def release_run_by(*, listing: Listing, department: Department) -> Release | None:
-    """The release of which the department finished a run last."""
+    """The release of which the department finished a run last, as it was published: what it has changed is not that."""
     by_id = {str(release.pk): release for release in listing.releases.all()}
-    runs = RunOutcome.objects.filter(department=department, origin__in=by_id, outcome__in=FINISHED)
+    unchanged = RunOutcome.objects.filter(department=department, origin__in=by_id, is_changed=False)
+    runs = unchanged.filter(outcome__in=FINISHED)
     last = runs.order_by("-ended_at").first()
     return by_id[last.origin] if last else None
 
@@ -48,7 +49,9 @@ def review_write(*, listing: Listing, department: Department, by, stars: int, te
         raise NotAllowed("A publisher does not review itself.")
     release = release_run_by(listing=listing, department=department)
     if release is None:
-        raise NotAllowed(f"{department} has not finished a run of {listing}: who has run it writes of it.")
+        raise NotAllowed(
+            f"{department} has not finished a run of {listing} as it was published: who has run it writes of it."
+        )
     review = Review.objects.filter(listing=listing, department=department).first()
     review = review or Review(listing=listing, department=department)
     before = {"stars": review.stars, "text": review.text} if review.stars else None

@@ -17,7 +17,7 @@ class ReviewWrite(RowForm):
     def get_form_kwargs(self):
         departments = may_review(listing=self.row, by=self.request.user)
         if not departments:
-            raise PermissionDenied("Who has finished a run of it may write of it.")
+            raise PermissionDenied("Who has finished a run of it, as it was published, may write of it.")
         return {**super().get_form_kwargs(), "departments": departments, "listing": self.row}
 
     def save(self, form):

@@ -86,6 +86,14 @@ def test_an_update_is_merged_into_ones_own_edits(fork, publish, bob):
     assert updated.release == newer and updated.is_fork
 
 
+def test_an_update_tells_ones_own_edits_from_what_was_published(fork, publish, bob):
+    fork_update(installation=fork, release=publish("1.1.0", machine="q35"), by=bob)
+    assert own(fork).origin_revision == own(fork).revision
+    persona_update(persona=own(fork), by=bob, packages=["ours"])
+    fork_update(installation=fork, release=publish("1.2.0", hints=["mysql"]), by=bob)
+    assert (own(fork).packages, own(fork).origin_revision) == (["ours"], None)
+
+
 def test_what_both_changed_is_asked(fork, publish, bob):
     persona_update(persona=own(fork), by=bob, packages=["ours"])
     newer = publish("1.1.0", packages=["theirs"])

@@ -194,7 +194,7 @@ def installed(release, bob, buyer):
     return installation_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
 
 
-def ran(installed, outcome="succeeded"):
+def ran(installed, outcome="succeeded", **columns):
     """As the engine writes it at the end of a run."""
     return RunOutcome.objects.create(
         run_id=uuid.uuid4(),
@@ -204,7 +204,17 @@ def ran(installed, outcome="succeeded"):
         origin=str(installed.release_id),
         outcome=outcome,
         ended_at=timezone.now(),
+        **columns,
     )
+
+
+def test_what_was_changed_says_nothing_of_the_release(client, installed, listing, bob, buyer):
+    ran(installed, is_changed=True)
+    asked = {"department": str(buyer.pk), "stars": 1}
+    answer = client_of(bob).post("/api/v1/reviews/", {"listing": str(listing.pk), **asked})
+    assert answer.status_code == 403 and "as it was published" in answer.json()["detail"]
+    client.force_login(bob)
+    assert client.get(f"{listing.get_absolute_url()}review/").status_code == 403
 
 
 def test_only_who_has_run_it_reviews_it_once(installed, listing, alice, bob, buyer, seller):
