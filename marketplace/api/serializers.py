@@ -188,23 +188,31 @@ class ListingSerializer(serializers.ModelSerializer):
         return listing.takedown.reason if listing.takedown else None
 
     def to_representation(self, listing):
-        """The persona's id and its tests are for those who see the persona; a listing can be seen by more people."""
-        told = super().to_representation(listing)
-        if listing.persona_id not in self._personas_seen(listing):
+        """The persona's id and its tests are for those who see the persona, the successor's for those who see that: a
+        listing can be seen by more people."""
+        told, seen = super().to_representation(listing), self._seen(listing)
+        if listing.persona_id not in seen:
             told |= {"persona": None, "tests": []}
+        if listing.successor_id not in seen:
+            told["successor"] = None
         return told
 
-    def _personas_seen(self, listing) -> set:
-        """Of the whole page, asked once."""
+    def _seen(self, listing) -> set:
+        """Ids of personas and successors: of the whole page, asked once."""
         if self.parent is None:
-            return self._seen([listing])
-        if "personas_seen" not in self.context:
-            self.context["personas_seen"] = self._seen(self.parent.instance)
-        return self.context["personas_seen"]
+            return self._seen_of([listing])
+        if "seen" not in self.context:
+            self.context["seen"] = self._seen_of(self.parent.instance)
+        return self.context["seen"]
 
-    def _seen(self, listings) -> set:
-        rows = Persona.objects.visible_to(self.context["request"].user)
-        return set(rows.filter(pk__in={each.persona_id for each in listings}).values_list("pk", flat=True))
+    def _seen_of(self, listings) -> set:
+        user = self.context["request"].user
+        asked = {
+            Persona: {each.persona_id for each in listings},
+            Listing: {each.successor_id for each in listings},
+        }
+        rows = (model.objects.visible_to(user).filter(pk__in=ids - {None}) for model, ids in asked.items())
+        return {pk for found in rows for pk in found.values_list("pk", flat=True)}
 
 
 class SubmissionDetailSerializer(SubmissionSerializer):

@@ -147,6 +147,13 @@ class Listing(models.Model):
     def address(self) -> str:
         return f"{self.publisher.slug}/{self.slug}"
 
+    def is_shown_in(self, department: Department | None) -> bool:
+        """Whether all of a department see it (None: all of the organisation), as `visible_to` says of one reader."""
+        held, ours = self.publisher.held_reason, department and department.pk == self.publisher.department_id
+        if ours and not (held and self.publisher.catalogue_id):
+            return True
+        return self.visibility != Visibility.DEPARTMENT and not held
+
     @property
     def takedown(self):
         """The one that holds; None where nothing is held against it."""

@@ -69,10 +69,12 @@ def _content() -> dict[str, Any]:
     listings = list(
         public_listings().select_related("publisher", "successor__publisher").prefetch_related("takedowns")
     )
-    ran = _ran()
+    ran, shown = _ran(), {listing.pk for listing in listings}
     return {
         "publishers": _publishers({listing.publisher_id for listing in listings}),
-        "listings": [_listing(listing, releases, ran) for listing, releases in _with_releases(listings)],
+        "listings": [
+            _listing(listing, releases, ran, shown) for listing, releases in _with_releases(listings)
+        ],
     }
 
 
@@ -109,7 +111,7 @@ def _with_releases(listings):
     return [(listing, found[listing.pk]) for listing in listings]
 
 
-def _listing(listing: Listing, releases: list[dict], ran: set) -> dict[str, Any]:
+def _listing(listing: Listing, releases: list[dict], ran: set, shown: set) -> dict[str, Any]:
     takedown = listing.takedown
     return {
         "publisher": listing.publisher.slug,
@@ -118,7 +120,7 @@ def _listing(listing: Listing, releases: list[dict], ran: set) -> dict[str, Any]
         "summary": listing.summary,
         "category": listing.category,
         "deprecated": listing.deprecation_reason if listing.deprecated_at else None,
-        "successor": listing.successor.address if listing.successor else "",
+        "successor": listing.successor.address if listing.successor_id in shown else "",
         "taken_down": takedown.reason if takedown else None,
         "outcomes": asdict(listing_record(listing)) if listing.pk in ran else {},
         "releases": [_release(row) for row in releases],

@@ -126,11 +126,20 @@ def tell_persona(*, listing: Listing, persona: Persona, by) -> None:
     else:
         notice_clear(persona=persona, source=TAKEDOWN, by=by)
     if listing.deprecated_at:
-        successor = f"Its successor is {listing.successor.address}." if listing.successor else ""
+        successor = listing.successor
+        is_named = successor is not None and successor.is_shown_in(persona.department)
+        action = f"Its successor is {successor.address}." if is_named else ""
         text = f"“{listing}” is deprecated: {listing.deprecation_reason}"
-        notice_set(persona=persona, source=DEPRECATION, text=text, action=successor, by=by)
+        notice_set(persona=persona, source=DEPRECATION, text=text, action=action, by=by)
     else:
         notice_clear(persona=persona, source=DEPRECATION, by=by)
+
+
+def successor_tell(*, listing: Listing, by) -> None:
+    """Call it when others see it who did not, or no longer: it is named where it succeeds something, or no more."""
+    for before in Listing.objects.filter(successor=listing):
+        for persona in personas_of(before):
+            tell_persona(listing=before, persona=persona, by=by)
 
 
 def personas_of(listing: Listing):

@@ -12,6 +12,7 @@ from marketplace.domain.lint import findings
 from marketplace.models import Listing, Publisher, Release
 from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import key_ensure, release_sign, require_ours
+from marketplace.services.moderation import successor_tell
 from marketplace.services.origins import require_publishable
 from marketplace.services.proof import hold_reason
 from marketplace.services.shellcheck import root_findings
@@ -74,6 +75,7 @@ def listing_update(*, listing: Listing, by, **fields: Any) -> Listing:
     _require_same_slug(listing, fields, "its address and its bundles say it; change its name instead")
     row = row_update(row=listing, by=by, values=fields)
     listing_reindex(row)
+    successor_tell(listing=row, by=by)
     return row
 
 

@@ -86,6 +86,7 @@ class ListingDetail(Market, DetailView):
         told, brought = (manifest, dependencies) if readable else (manifest_hidden, dependencies_hidden)
         return super().get_context_data(
             newest=newest,
+            successor=Listing.objects.visible_to(user).filter(pk=listing.successor_id).first(),
             bundle=bundle if readable else None,
             is_readable=readable,
             **selling_of(listing, user),

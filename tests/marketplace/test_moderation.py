@@ -3,6 +3,7 @@
 import pytest
 
 from marketplace.models import Listing, Release
+from marketplace.services.feed import feed_now
 from marketplace.services.installing import installation_create
 from marketplace.services.moderation import (
     listing_deprecate,
@@ -13,7 +14,7 @@ from marketplace.services.moderation import (
     takedown_create,
     takedown_lift,
 )
-from marketplace.services.publishing import listing_create
+from marketplace.services.publishing import listing_create, listing_update
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import AuditEntry, PersonaNotice
 from personas.services.personas import persona_clone, persona_update
@@ -54,6 +55,34 @@ def test_deprecated_goes_on_and_names_its_successor(installed, listing, alice, b
         listing_deprecate(listing=listing, by=alice, reason=" ")
     with pytest.raises(NotAllowed):
         listing_deprecate(listing=listing, by=bob, reason="mine is better")
+
+
+def test_a_successor_is_named_to_those_only_who_see_it(client, installed, listing, alice, bob, seller):
+    persona = make_persona("Secret plan", department=seller)
+    hidden = {**WORDS, "visibility": "department"}
+    better = listing_create(by=alice, publisher=listing.publisher, persona=persona, **hidden)
+    listing_update(listing=listing, by=alice, visibility="public")
+    listing_deprecate(listing=Listing.objects.get(pk=listing.pk), by=alice, reason="Old", successor=better)
+
+    def seen_by(user):
+        client.force_login(user)
+        page = client.get(listing.get_absolute_url()).content.decode()
+        one = client_of(user).get(f"/api/v1/listings/{listing.pk}/").json()
+        rows = client_of(user).get("/api/v1/listings/").json()["results"]
+        (among,) = (row for row in rows if row["id"] == str(listing.pk))
+        assert one["successor"] == among["successor"] and "Deprecated: Old" in page
+        return "Secret plan" in page, one["successor"]
+
+    assert seen_by(alice) == (True, str(better.pk))
+    assert seen_by(bob) == (False, None)
+    assert notices(installed)["marketplace.deprecation"].action == ""
+    assert b"secret-plan" not in feed_now()
+    listing_update(listing=better, by=alice, visibility="public")
+    assert seen_by(bob) == (True, str(better.pk))
+    assert "dba-team/secret-plan" in notices(installed)["marketplace.deprecation"].action
+    assert b'"successor":"dba-team/secret-plan"' in feed_now()
+    listing_update(listing=better, by=alice, visibility="department")
+    assert notices(installed)["marketplace.deprecation"].action == ""
 
 
 def test_taken_down_is_not_run_not_installed_and_can_be_restored(
