@@ -93,7 +93,7 @@ def postgresql() -> Iterator[Server]:
             "port": port,
             "unix_socket_directories": folder,
             "fsync": "off",  # test data need not survive a power cut; they do survive kill -9 of the server
-            "max_connections": 100,
+            "max_connections": 300,  # test_order_races.py opens 200 at once
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         ask = [
