@@ -141,7 +141,7 @@ class Update(Market, FormPage):
         )
 
     def success_message(self, row):
-        return f"“{row.persona}” is now {row.release}."
+        return f"Updated “{row.persona}” to {row.release}."
 
     def success_url_of(self, row):
         return reverse("personas:persona_detail", args=[row.persona_id])

@@ -171,7 +171,7 @@ def buy(page, runs):
 
 
 def install(page):
-    page.get_by_role("link", name="Install").click()
+    page.get_by_role("link", name="Install", exact=True).click()
     expect(page.get_by_text("limits raised").first).to_be_visible()
     page.get_by_label("I have read the script").check()
     page.get_by_role("button", name="Install").click()
