@@ -1,9 +1,11 @@
 """The migrated machines of this computer go off and on with quickstart (docs/adr/0003)."""
 
+from contextlib import suppress
+
 from rich.console import Console
+from rich.markup import escape
 
 from migrations_engine.services.migrated import machines_pause, machines_resume
-from personas.errors import Refused
 
 
 def power_on_machines(console: Console) -> None:
@@ -11,13 +13,16 @@ def power_on_machines(console: Console) -> None:
 
 
 def power_off_machines(console: Console) -> None:
+    """For when the children have stopped: a worker would take it for the death of its machine."""
     _each(console, machines_pause, "Powering off")
 
 
 def _each(console: Console, verb, word: str) -> None:
-    try:
-        verb(lambda row: console.print(f"{word} {row.name} …", highlight=False))
-    except (
-        Refused
-    ) as error:  # one machine that will not must not keep the web application from starting or stopping
-        console.print(f"[red]{error}[/]")
+    for error in verb(lambda name: _say(console, f"{word} {escape(name)} …")):
+        _say(console, f"[red]{escape(str(error))}[/]")
+
+
+def _say(console: Console, text: str) -> None:
+    """A terminal that was closed, or a pipe (rich then wants to exit), must not keep a machine running."""
+    with suppress(OSError, SystemExit):
+        console.print(text, highlight=False)

@@ -1,7 +1,7 @@
 """The machines that runs have made: their console, removal, and what becomes of them when this computer stops."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from migrations_engine.domain.machine import MachineRef
 from migrations_engine.domain.states import RUN_AT_WORK, RunState
-from migrations_engine.models import MigratedVM, MigrationRun
+from migrations_engine.models import CreatedResource, MigratedVM, MigrationRun
 from migrations_engine.models.target import QEMU
 from migrations_engine.services import ledger
 from migrations_engine.services.events import storable
@@ -21,6 +21,8 @@ from personas.services.access import require
 from personas.services.audit import record
 
 CONSOLE_BYTES = 64 * 1024
+SHUTDOWN_S = 60  # a guest's own shutdown
+BOOTING_S = 10  # a guest that does not answer yet seldom hears the power button either
 TERMINAL_CODES = re.compile(
     r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[A-Za-z=>])"
 )  # colours, cursor moves: ECMA-48
@@ -62,28 +64,48 @@ def migrated_vm_refresh(*, migrated_vm: MigratedVM) -> MigratedVM:
     return migrated_vm
 
 
-def machines_pause(tell: Callable[[MigratedVM], None]) -> None:
-    """Powers off every machine that runs, as a shutdown of this computer would: what people want stays `on`."""
-    for row in _present():
-        if migrated_vm_refresh(migrated_vm=row).power_state == "on":
-            tell(row)
-            _asked(open_endpoint(row.run.target).power, machine_ref(row), "off")
-            migrated_vm_refresh(migrated_vm=row)
+def machines_pause(tell: Callable[[str], None]) -> list[Refused]:
+    """Powers off every machine that runs, as a shutdown of this computer would: what people want stays `on`, and a run
+    at work boots its machine again when it goes on. Only for when no worker lives. Returns what could not be done."""
+    made = CreatedResource.objects.filter(kind="machine", run__target__kind=QEMU).exclude(state="removed")
+    runs = MigrationRun.objects.filter(resources__in=made).select_related("vm", "target")
+    return _refusals(_pause, runs, tell)
 
 
-def machines_resume(tell: Callable[[MigratedVM], None]) -> None:
-    """Powers on again what `machines_pause` (or a crash of this computer) left off."""
-    for row in _present().filter(wanted_power="on"):
-        if migrated_vm_refresh(migrated_vm=row).power_state == "off":
-            tell(row)
-            _asked(open_endpoint(row.run.target).power, machine_ref(row), "on")
-            migrated_vm_refresh(migrated_vm=row)
+def _pause(run: MigrationRun, tell: Callable[[str], None]) -> None:
+    """By the ledger: a machine that boots for the first time has no row yet."""
+    target = open_endpoint(run.target)
+    for ref in target.machines(str(run.pk)):
+        status = target.status(ref)
+        if status.state == "on":
+            tell(run.vm.name)
+            boots = run.state in RUN_AT_WORK and not status.agent
+            state = target.power(ref, "off", BOOTING_S if boots else SHUTDOWN_S).state
+            MigratedVM.objects.filter(run=run).update(power_state=state)
 
 
-def _present():
-    """Machines of this computer: those at another hypervisor do not stop with it."""
-    here = MigratedVM.objects.filter(removed_at__isnull=True, run__target__kind=QEMU)
-    return here.exclude(run__state__in=RUN_AT_WORK)
+def machines_resume(tell: Callable[[str], None]) -> list[Refused]:
+    """Powers on again what `machines_pause` (or a crash of this computer) left off. Returns what could not be done."""
+    here = MigratedVM.objects.filter(removed_at__isnull=True, run__target__kind=QEMU, wanted_power="on")
+    return _refusals(_resume, here.exclude(run__state__in=RUN_AT_WORK), tell)
+
+
+def _resume(row: MigratedVM, tell: Callable[[str], None]) -> None:
+    if migrated_vm_refresh(migrated_vm=row).power_state == "off":
+        tell(row.name)
+        open_endpoint(row.run.target).power(machine_ref(row), "on")
+        migrated_vm_refresh(migrated_vm=row)
+
+
+def _refusals(verb: Callable, rows: Iterable, tell: Callable[[str], None]) -> list[Refused]:
+    """Of each of them: one machine that will not is no reason to leave the others."""
+    found = []
+    for row in rows:
+        try:
+            _asked(verb, row, tell)
+        except Refused as error:
+            found.append(error)
+    return found
 
 
 def migrated_vm_remove(*, migrated_vm: MigratedVM, by) -> MigratedVM:

@@ -47,8 +47,14 @@ class Command(BaseCommand):
             signal.signal(number, self._stop)
         try:
             debian.ensure(["run"])
-            with only_instance(settings.VAR_DIR), Children(free_port(port), settings.VAR_DIR) as children:
-                self._run(children, with_demo=not no_demo)
+            with only_instance(settings.VAR_DIR):
+                children = Children(free_port(port), settings.VAR_DIR)
+                self._prepare(with_demo=not no_demo)
+                try:
+                    with children:
+                        self._serve(children, with_demo=not no_demo)
+                finally:
+                    power_off_machines(self.console)
         except Stop:
             self.console.print(
                 f"Stopped. Everything is kept in {settings.VAR_DIR}; the same command goes on from here."
@@ -56,7 +62,7 @@ class Command(BaseCommand):
         except (AlreadyRunning, ChildFailed, OSError) as error:
             raise CommandError(str(error)) from error
 
-    def _run(self, children: Children, *, with_demo: bool):
+    def _prepare(self, *, with_demo: bool):
         if schema_is_behind():
             self.console.print("Bringing the database up to date …")
             call_command("migrate", verbosity=0)
@@ -64,21 +70,20 @@ class Command(BaseCommand):
         if with_demo:
             company_ensure()
         connection.close()  # the children open their own
+
+    def _serve(self, children: Children, *, with_demo: bool):
         children.start("web")
         children.wait_for_page()  # before the others start: the page is what somebody waits for
         self._greet(children.port)
         children.start("worker")
         children.start("clock")
-        try:
-            power_on_machines(self.console)
-            if with_demo and demo.migrate(self.console, children):
-                self._greet(children.port)
-            self.console.print("Ctrl-C stops it.")
-            while True:
-                children.check()
-                time.sleep(1)
-        finally:
-            power_off_machines(self.console)
+        power_on_machines(self.console)
+        if with_demo and demo.migrate(self.console, children):
+            self._greet(children.port)
+        self.console.print("Ctrl-C stops it.")
+        while True:
+            children.check()
+            time.sleep(1)
 
     def _greet(self, port: int):
         self.console.print(f"\n[bold]http://127.0.0.1:{port}/[/]  user [bold]{ADMIN}[/]", highlight=False)
