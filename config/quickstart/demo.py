@@ -59,9 +59,20 @@ def migrate(console: Console, children: Children) -> bool:
     console.print(f"\nMigrating [bold]{run.vm.name}[/] as [bold]{run.persona.name}[/] …", highlight=False)
     follow(run, console)
     show_end(load(run), console)
-    for vm in VirtualMachine.objects.filter(scans__isnull=True):
+    for vm in filter(None, map(_unscanned, ESTATE)):
         scan_start(vm=vm, by=admin)  # so that the other machines, too, have a suggestion to look at
     return True
+
+
+def _unscanned(plot: Plot) -> VirtualMachine | None:
+    """Not any machine: people may have added theirs before a demo that was stopped goes on."""
+    return _machines(plot).filter(scans__isnull=True).first()
+
+
+def _machines(plot: Plot):
+    return VirtualMachine.objects.filter(
+        source__department__slug=plot.department, source__name=plot.source, name=plot.name
+    )
 
 
 def _in_short(error: Exception) -> str:
@@ -79,13 +90,13 @@ def _plant(plot: Plot, admin, console: Console) -> None:
         with _bar(console) as bar:
             task = bar.add_task(f"Building {plot.name} ({plot.description})", total=1.0, step="")
             image_ensure(plot, image, GUESTS, lambda done, text: bar.update(task, completed=done, step=text))
-    if not VirtualMachine.objects.filter(source=source, name=plot.name).exists():
+    if not _machines(plot).exists():
         source_discover(source=source, by=admin)
 
 
 def _start(plot: Plot, admin) -> MigrationRun:
     return run_start(
-        vm=VirtualMachine.objects.get(source__department__slug=plot.department, name=plot.name),
+        vm=_machines(plot).get(),
         template=MigrationTemplate.objects.get(department=None, slug=plot.template),
         personas=[Persona.objects.get(department=None, slug=plot.persona)],
         overrides=plot.overrides(GUESTS),

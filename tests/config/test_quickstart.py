@@ -1,5 +1,7 @@
 """What quickstart sets up is there once, however often it starts, and nothing that it made is lost on the way."""
 
+import re
+import sys
 from io import StringIO
 
 import pytest
@@ -8,13 +10,26 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from rich.console import Console
 
+from analyzer.models import VirtualMachine
+from analyzer.services.discovery import source_discover
+from analyzer.services.scans import disk_fingerprint
 from config.management.commands import quickstart
-from config.quickstart import demo
+from config.quickstart import demo, machines
 from config.quickstart.children import ChildFailed, Children
 from config.quickstart.company import admin_ensure, company_ensure
+from config.quickstart.estate import Plot
 from config.quickstart.guests import GuestBuildError
-from migrations_engine.models import MigrationRun
+from migrations_engine.management.commands.migrate_vm import work_here
+from migrations_engine.models import MigrationRun, TargetEndpoint
+from migrations_engine.targets import registry
 from personas.errors import Refused
+from personas.models import AuditEntry, Department, Membership, Persona
+from templates_app.models import MigrationTemplate
+from tests.factories import make_scan, make_vm
+from tests.migrations_engine.estate import facts
+from tests.migrations_engine.fake_target import FakeTarget, World
+
+BOOT_SECTOR = bytes(510) + b"\x55\xaa"
 
 users = get_user_model().objects
 
@@ -33,9 +48,9 @@ def screen(monkeypatch):
 
 @pytest.fixture
 def company(db, settings, tmp_path, monkeypatch):
-    """What quickstart makes of an empty database; its disk images are of 4 KiB."""
+    """What quickstart makes of an empty database; its disk images are empty."""
     settings.IMAGE_ROOTS = [tmp_path]
-    monkeypatch.setattr(demo, "image_ensure", lambda plot, image, *rest: image.write_bytes(bytes(4096)))
+    monkeypatch.setattr(demo, "image_ensure", lambda plot, image, *rest: image.write_bytes(BOOT_SECTOR))
     admin_ensure(tell=str)
     company_ensure()
 
@@ -95,3 +110,103 @@ def test_demo_that_cannot_begin_says_why_and_what_to_do(company, demo_screen, mo
     assert f"not started: {told}\n" in said
     assert "start it again" in said
     assert not MigrationRun.objects.exists()
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), BrokenPipeError(32, "Broken pipe")])
+def test_screen_that_is_gone_keeps_no_machine_running(monkeypatch, error):
+    class Gone(StringIO):
+        def write(self, text):
+            raise error
+
+    def pause(tell):
+        tell("web01")
+        off.append("web01")
+        return [Refused("web02 does not stop")]
+
+    off: list[str] = []
+    monkeypatch.setattr(machines, "machines_pause", pause)
+    monkeypatch.setattr(Console, "on_broken_pipe", lambda console: sys.exit(1))  # without its hold on our stdout
+    machines.power_off_machines(Console(file=Gone()))
+    assert off == ["web01"]
+
+
+@pytest.mark.django_db
+def test_company_is_there_once_however_often_it_starts(company):
+    before = rows()
+    assert before["departments"] == {
+        "finance": {"ingrid": "admin", "raj": "viewer"},
+        "marketing": {"carla": "admin", "tom": "operator"},
+        "platform": {"ada": "admin", "jonas": "operator", "mei": "viewer"},
+    }
+    assert before["personas"] == 8
+    admin_ensure(tell=str)
+    company_ensure()
+    assert rows() == before
+
+
+def rows() -> dict:
+    departments = {each.slug: members_of(each) for each in Department.objects.all()}
+    models = {"personas": Persona, "templates": MigrationTemplate, "targets": TargetEndpoint, "audit": AuditEntry}
+    counts = {name: model.objects.count() for name, model in models.items()}
+    return {"departments": departments, "users": users.count(), **counts}
+
+
+def members_of(department) -> dict[str, str]:
+    return dict(department.memberships.values_list("user__username", "role"))
+
+
+@pytest.mark.django_db
+def test_what_an_admin_has_changed_stays_changed(company):
+    Membership.objects.get(user__username="raj").delete()
+    Department.objects.filter(slug="finance").update(name="Treasury")
+    company_ensure()
+    assert members_of(Department.objects.get(name="Treasury")) == {"ingrid": "admin"}
+
+
+@pytest.fixture
+def small_estate(company, monkeypatch):
+    """The machines of the demo as the fake target can move them: scanned when they are discovered, moved right here."""
+
+    def discover(**arguments):
+        source_discover(**arguments)
+        for vm in VirtualMachine.objects.filter(source=arguments["source"], name="shop-web-01"):
+            make_scan(vm, facts=facts(), disk_fingerprint=disk_fingerprint(vm))
+
+    monkeypatch.setattr(FakeTarget, "world", World())
+    monkeypatch.setitem(registry.TARGETS, "qemu", FakeTarget)
+    monkeypatch.setattr(demo, "source_discover", discover)
+    monkeypatch.setattr(Plot, "overrides", lambda plot, cache: {"resources": {"memory_mib": 512}})
+    monkeypatch.setattr(demo, "follow", work_here)
+    Persona.objects.update(acceptance_checks=[])  # asked of a port of this computer, where nobody answers
+    return FakeTarget.world
+
+
+@pytest.mark.django_db
+def test_demo_ends_with_what_the_guest_reported_and_is_done_once(small_estate, demo_screen):
+    children = Children(0, settings.VAR_DIR)
+    assert demo.migrate(demo_screen, children) is True
+    said = demo_screen.file.getvalue()
+    assert "shop-web-01 as the guest reports it" in said
+    assert re.search(r"resources\.memory_mib\s.*512.*pass", said), said
+    assert re.search(r"^verified after \d+ s$", said, re.MULTILINE), said
+    assert demo.migrate(demo_screen, children) is False
+    assert MigrationRun.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_demo_that_is_not_verified_says_what_differs(small_estate, demo_screen):
+    small_estate.memory_mib = 200
+    assert demo.migrate(demo_screen, Children(0, settings.VAR_DIR)) is True
+    said = demo_screen.file.getvalue()
+    assert re.search(r"resources\.memory_mib\s.*512.*200.*fail", said), said
+    assert re.search(r"^failed after \d+ s: .*not what was asked for", said, re.MULTILINE), said
+    assert "verified" not in said
+
+
+@pytest.mark.django_db
+def test_demo_looks_at_its_own_machines_only(small_estate, demo_screen, monkeypatch):
+    asked = []
+    monkeypatch.setattr(demo, "scan_start", lambda *, vm, by: asked.append(vm.name))
+    make_vm(name="somebody-elses")
+    assert demo.migrate(demo_screen, Children(0, settings.VAR_DIR)) is True
+    assert asked == ["session-cache-01", "ledger-archive-01"]
