@@ -89,6 +89,19 @@ class ReleaseForm(Refusable, forms.Form):
         return {name: self.cleaned_data[name] for name in ("version", "licence", "changelog")}
 
 
+class WordsForm(ReleaseForm):
+    """A version with the words of its listing: what is said in a namespace of four eyes."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        words = ListingForm().fields
+        self.words = {name: words[name] for name in words if name not in ("tests", "visibility")}
+        self.fields |= self.words
+
+    def release(self) -> dict:
+        return {**super().release(), "about": {name: self.cleaned_data[name] for name in self.words}}
+
+
 class PublishForm(ReleaseForm):
     persona = forms.ModelChoiceField(Persona.objects.none(), help_text="Of a department that you administer.")
     publisher = forms.ModelChoiceField(
@@ -156,6 +169,13 @@ class ListingForm(Refusable, forms.ModelForm):
         fields = ["name", "summary", "readme", "category", "icon", "tests", "visibility"]
         labels = {"readme": "Read me", "visibility": "Seen by"}
         help_texts = {"readme": "Markdown."}
+
+    def __init__(self, *args, words_wait: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
+        if words_wait:
+            for name in self.fields.keys() - {"tests", "visibility"}:
+                self.fields[name].disabled = True
+                self.fields[name].help_text = "Said with the next version, which a second person approves."
 
     def _post_clean(self):
         """The service sets the columns and checks them; the form only reads."""

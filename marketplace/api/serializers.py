@@ -49,10 +49,22 @@ class FindingSerializer(serializers.Serializer):
     text = serializers.CharField()
 
 
+class AboutSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Listing
+        fields = publishing.ABOUT
+        extra_kwargs = {"name": {"required": False}}
+
+
 class ReleaseAskedSerializer(serializers.Serializer):
     version = serializers.CharField(max_length=20)
     licence = serializers.CharField(max_length=120, help_text="An SPDX expression.")
     changelog = ReleaseChangeSerializer(many=True, required=False)
+    about = AboutSerializer(
+        required=False,
+        help_text="What the listing says from this version on; what is left out stays. With four eyes, its words are "
+        "changed here only.",
+    )
 
 
 class SubmissionSerializer(serializers.ModelSerializer):

@@ -9,14 +9,16 @@ from marketplace.domain.secrets import secrets_in
 
 def findings(bundle: Bundle) -> list[Finding]:
     """All that can be said without running anything else."""
-    return [*_words(bundle), *_changes(bundle), *_doubts(bundle), *failed_tests(bundle), *secrets_in(bundle)]
-
-
-def _words(bundle: Bundle):
     about = bundle.about
-    if not (about and about.summary) and not bundle.persona.description:
+    summary, readme = (about.summary, about.readme) if about else ("", "")
+    words = word_findings(summary=summary or bundle.persona.description, readme=readme)
+    return [*words, *_changes(bundle), *_doubts(bundle), *failed_tests(bundle), *secrets_in(bundle)]
+
+
+def word_findings(*, summary: str, readme: str):
+    if not summary:
         yield Finding("lint", "error", "summary", 0, "Say in one sentence for whom it is and what it does.")
-    if not (about and about.readme):
+    if not readme:
         yield Finding(
             "lint",
             "error",

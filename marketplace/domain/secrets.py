@@ -40,6 +40,15 @@ def bits_per_character(text: str) -> float:
 
 def secrets_in(bundle: Bundle) -> list[Finding]:
     """Never repeats the secret itself."""
+    return _found(_texts(bundle))
+
+
+def secrets_in_words(words: dict[str, str | list]) -> list[Finding]:
+    """Of what a listing says: {column: text, or tests}."""
+    return _found({name: said if isinstance(said, str) else _plain(said) for name, said in words.items()})
+
+
+def _found(texts: dict[str, str]) -> list[Finding]:
     return [
         Finding(
             "secrets",
@@ -48,7 +57,7 @@ def secrets_in(bundle: Bundle) -> list[Finding]:
             line if place in ("script", "readme") else 0,
             f"This looks like {what}.",
         )
-        for place, text in _texts(bundle).items()
+        for place, text in texts.items()
         for line, what in secrets_of(text)
     ]
 

@@ -8,8 +8,10 @@ from django.utils import timezone
 
 from marketplace.domain.bundle import Bundle, bundle_of, digest, pack
 from marketplace.domain.finding import Finding, errors_by_place
-from marketplace.domain.lint import findings
+from marketplace.domain.lint import findings, word_findings
+from marketplace.domain.secrets import secrets_in_words
 from marketplace.models import Listing, Publisher, Release
+from marketplace.models.listing import Visibility
 from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import key_ensure, release_sign, require_ours
 from marketplace.services.moderation import successor_tell
@@ -23,9 +25,10 @@ from personas.models.script import Interpreter
 from personas.services.access import require
 from personas.services.audit import record
 from personas.services.revisions import revision_ensure
-from personas.services.rows import checked_save, row_create, row_update, snapshot
+from personas.services.rows import checked_save, locked, row_create, row_update, snapshot
 
 ABOUT = ("name", "summary", "readme", "category", "icon")
+WIDER = list(Visibility)  # in this order
 
 
 def publisher_create(*, by, department: Department | None, **fields: Any) -> Publisher:
@@ -63,6 +66,7 @@ def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any)
         publisher=publisher, persona=persona, **{"name": persona.name, "slug": persona.slug, **fields}
     )
     checked_save(listing)
+    _require_sayable(listing, {*ABOUT, "tests"})
     listing_reindex(listing)
     record(by=by, action="listing.create", obj=listing, after=snapshot(listing))
     return listing
@@ -70,20 +74,60 @@ def listing_create(*, by, publisher: Publisher, persona: Persona, **fields: Any)
 
 @transaction.atomic
 def listing_update(*, listing: Listing, by, **fields: Any) -> Listing:
-    """Words, category, visibility; the address and the releases stay what they are."""
+    """Words, category, visibility; the address and the releases stay what they are. Raises BadInput where a check
+    complains of the words, and in a namespace of four eyes, once something is published, for what one person does not
+    say alone."""
     require_ours(listing.publisher)
     _require_same_slug(listing, fields, "its address and its bundles say it; change its name instead")
+    before = locked(listing)
     row = row_update(row=listing, by=by, values=fields)
+    changed = {name for name in fields if getattr(row, name) != getattr(before, name)}
+    _require_four_eyes(before, row, changed, by)
+    _require_sayable(row, changed)
     listing_reindex(row)
     successor_tell(listing=row, by=by)
     return row
 
 
+def words_wait(listing: Listing) -> bool:
+    """Whether its words are said with a release only, which a second person approves."""
+    return listing.publisher.needs_second_person and listing.releases.exists()
+
+
+def _require_four_eyes(before: Listing, after: Listing, changed: set[str], by) -> None:
+    if not words_wait(after):
+        return
+    told = "Say it with the next version, which a second person approves."
+    errors = {name: [told] for name in ABOUT if name in changed}
+    is_widened = WIDER.index(after.visibility) > WIDER.index(before.visibility)
+    if is_widened and after.releases.latest("published_at").published_by_id == by.pk:
+        errors["visibility"] = ["You wrote its newest version: somebody else of the department widens this."]
+    if errors:
+        raise BadInput(errors)
+
+
+def _require_sayable(listing: Listing, changed: set[str]) -> None:
+    told = secrets_in_words({name: getattr(listing, name) for name in (*ABOUT, "tests")})
+    if listing.releases.exists():
+        description = listing.persona.description if listing.persona else ""
+        told += word_findings(summary=listing.summary or description, readme=listing.readme)
+    errors = errors_by_place([each for each in told if each.place in changed])
+    if errors:
+        raise BadInput(errors)
+
+
 @transaction.atomic
 def release_publish(
-    *, listing: Listing, by, version: str, licence: str, changelog: list[dict] | None = None
+    *,
+    listing: Listing,
+    by,
+    version: str,
+    licence: str,
+    changelog: list[dict] | None = None,
+    about: dict | None = None,
 ) -> Release:
-    """The listing's persona as it is now, as an immutable release.
+    """The listing's persona as it is now, as an immutable release; the listing says what its newest release says.
+    `about`: {name, summary, …} where it is to say something else than before.
 
     The same version with the same bytes is the release that is there; with other bytes it is Refused. Raises BadInput
     with everything that has to be mended, by field, line by line; Refused in a namespace of four eyes, where it is
@@ -92,7 +136,9 @@ def release_publish(
     require(by=by, department=listing.department, role=Role.ADMIN)
     if listing.publisher.needs_second_person:
         raise Refused(f"{listing.publisher} publishes what a second person has approved: hand it in.")
-    content = release_content(listing=listing, by=by, version=version, licence=licence, changelog=changelog)
+    content = release_content(
+        listing=listing, by=by, version=version, licence=licence, changelog=changelog, about=about
+    )
     if there := same_release(listing, content):
         return there
     revision = revision_ensure(row=listing.persona, by=by)
@@ -102,23 +148,36 @@ def release_publish(
 
 
 def release_findings(
-    *, listing: Listing, by, version: str, licence: str, changelog: list[dict] | None = None
+    *,
+    listing: Listing,
+    by,
+    version: str,
+    licence: str,
+    changelog: list[dict] | None = None,
+    about: dict | None = None,
 ) -> list[Finding]:
     """What the checks before publishing say of the persona as it is now; nothing is written."""
     require(by=by, department=listing.department, role=Role.ADMIN)
     require_ours(listing.publisher)
-    bundle = _bundle(listing, version, licence, changelog or [])
+    bundle = _bundle(listing, version, licence, changelog or [], about or {})
     return [*findings(bundle), *root_findings(bundle)]
 
 
 def release_content(
-    *, listing: Listing, by, version: str, licence: str, changelog: list[dict] | None = None
+    *,
+    listing: Listing,
+    by,
+    version: str,
+    licence: str,
+    changelog: list[dict] | None = None,
+    about: dict | None = None,
 ) -> bytes:
     """The checked bytes of a release. Raises BadInput as `release_publish`."""
-    told = release_findings(listing=listing, by=by, version=version, licence=licence, changelog=changelog)
+    asked = {"version": version, "licence": licence, "changelog": changelog, "about": about}
+    told = release_findings(listing=listing, by=by, **asked)
     if errors := errors_by_place(told):
         raise BadInput(errors)
-    return pack(_bundle(listing, version, licence, changelog or []))
+    return pack(_bundle(listing, version, licence, changelog or [], about or {}))
 
 
 def same_release(listing: Listing, content: bytes) -> Release | None:
@@ -152,6 +211,8 @@ def release_write(
             release.save()
     except IntegrityError:
         raise Refused(f"Version {bundle.version} was published at the same moment.") from None
+    if bundle.about and Listing.objects.get(pk=listing.pk).newest == release:
+        listing = row_update(row=listing, by=by, values=bundle.about.model_dump())
     listing_reindex(listing)
     release_sign(release=release, ring=key_ensure(publisher=listing.publisher, by=by))
     told = {"version": release.version, "licence": release.licence, "sha256": release.sha256}
@@ -177,7 +238,7 @@ def _require_same_slug(row: Publisher | Listing, fields: dict[str, Any], why: st
         raise BadInput({"slug": [f"It stays “{row.slug}”: {why}."]})
 
 
-def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict]) -> Bundle:
+def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict], about: dict) -> Bundle:
     if listing.persona is None:
         raise Refused("The persona that this listing was made from is gone.")
     require_publishable(listing.persona)
@@ -189,7 +250,7 @@ def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict])
                 "version": version,
                 "licence": licence,
                 "changelog": changelog,
-                "about": {name: getattr(listing, name) for name in ABOUT},
+                "about": {name: about.get(name, getattr(listing, name)) for name in ABOUT},
                 "tests": listing.tests or None,
                 **persona_content(listing.persona),
             }
@@ -201,7 +262,7 @@ def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict])
 def _told(error: InvalidSettings) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for each in error.errors:
-        told.setdefault(each["field"], []).append(each["message"])
+        told.setdefault(each["field"].removeprefix("about."), []).append(each["message"])
     return told
 
 

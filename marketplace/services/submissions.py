@@ -51,10 +51,18 @@ def may_decide(*, submission: Submission, by) -> bool:
 
 @transaction.atomic
 def submission_create(
-    *, listing: Listing, by, version: str, licence: str, changelog: list[dict] | None = None
+    *,
+    listing: Listing,
+    by,
+    version: str,
+    licence: str,
+    changelog: list[dict] | None = None,
+    about: dict | None = None,
 ) -> Submission:
     """Raises BadInput with all that has to be mended, Refused when the version is published or waits already."""
-    content = release_content(listing=listing, by=by, version=version, licence=licence, changelog=changelog)
+    content = release_content(
+        listing=listing, by=by, version=version, licence=licence, changelog=changelog, about=about
+    )
     if same_release(listing, content):
         raise Refused(f"Version {version} is published already.")
     revision = revision_ensure(row=listing.persona, by=by)

@@ -6,14 +6,16 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from marketplace.domain.bundle import version_key
-from marketplace.forms import ListingForm, PublishForm, ReleaseForm, YankForm
+from marketplace.forms import ListingForm, PublishForm, ReleaseForm, WordsForm, YankForm
 from marketplace.models import Listing, Release, Submission
 from marketplace.services.publishing import (
+    ABOUT,
     listing_create,
     listing_update,
     publisher_create,
     release_publish,
     release_yank,
+    words_wait,
 )
 from marketplace.services.submissions import submission_create
 from marketplace.views.listings import Market
@@ -77,7 +79,8 @@ class ListingEdit(Market, FormPage):
         return super().dispatch(request, *args, **kwargs)
 
     def get_form_kwargs(self):
-        return {**super().get_form_kwargs(), "instance": self.listing}
+        told = {"instance": self.listing, "words_wait": words_wait(self.listing)}
+        return {**super().get_form_kwargs(), **told}
 
     def get_context_data(self, **context):
         told = {"heading": f"Edit {self.listing}", "cancel_url": self.url("detail", self.listing)}
@@ -89,7 +92,6 @@ class ListingEdit(Market, FormPage):
 
 class ReleaseCreate(Market, FormPage):
     model, entity = Listing, "listing"
-    form_class = ReleaseForm
     template_name = "marketplace/release_form.html"
 
     def dispatch(self, request, *args, **kwargs):
@@ -98,12 +100,16 @@ class ReleaseCreate(Market, FormPage):
             require_here(request.user, self.listing)
         return super().dispatch(request, *args, **kwargs)
 
+    def get_form_class(self):
+        return WordsForm if words_wait(self.listing) else ReleaseForm
+
     def get_initial(self):
         released = max(self.listing.releases.all(), key=lambda release: release.key, default=None)
         if released is None:
             return {}
         major, minor, _ = version_key(released.version).release
-        return {"version": f"{major}.{minor + 1}.0", "licence": released.licence}
+        words = {name: getattr(self.listing, name) for name in ABOUT}
+        return {"version": f"{major}.{minor + 1}.0", "licence": released.licence, **words}
 
     def get_context_data(self, **context):
         return super().get_context_data(

@@ -2,8 +2,10 @@
 
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.safestring import SafeString
 from django.views.generic import DetailView
 
+from marketplace.domain.markdown import rendered
 from marketplace.filters import SubmissionFilter
 from marketplace.forms import ReasonForm
 from marketplace.models import Submission
@@ -40,6 +42,7 @@ class SubmissionDetail(Submissions, DetailView):
         return super().get_context_data(
             **told._asdict(),
             groups=grouped(told.bundle.persona.settings),
+            readme=SafeString(rendered(told.bundle.about.readme)) if told.bundle.about else "",
             may_decide=may_decide(submission=submission, by=self.request.user),
             **context,
         )
