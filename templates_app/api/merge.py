@@ -24,8 +24,9 @@ class MergeRequestSerializer(serializers.Serializer):
     department = serializers.UUIDField(
         required=False, help_text="Its defaults stand between template and personas."
     )
-    overrides = serializers.JSONField(required=False, help_text="Document of the VM's own settings.")
-    launch = serializers.JSONField(required=False, help_text="Document of what is asked for at this launch.")
+    overrides = serializers.JSONField(
+        required=False, help_text="A document of what is asked for at the launch, as in `POST /migrations/`."
+    )
     driver_sets = serializers.JSONField(
         required=False, help_text="Slug → list of drivers; beside the driver sets that the department has."
     )

@@ -17,7 +17,6 @@ class Kind(StrEnum):
     TEMPLATE = "template"
     DEPARTMENT = "department"
     PERSONA = "persona"
-    VM_OVERRIDE = "vm_override"
     LAUNCH = "launch"
 
 

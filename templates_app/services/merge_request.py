@@ -1,7 +1,7 @@
 """A merge as a caller asks for it: rows by id, documents written out, or both; nothing is stored.
 
     {"template": id | document, "personas": [id | document | {"id" | "document", "name"?, "priority"?}], "persona": id,
-     "department": id, "overrides": document, "launch": document, "driver_sets": {slug: [driver]}}
+     "department": id, "overrides": document, "driver_sets": {slug: [driver]}}
 
 Personas are ordered by priority (0 when not given), then by name; the later one wins.
 """
@@ -32,9 +32,9 @@ def merge_asked(asked: Mapping[str, Any], *, by) -> Merged:
     for place, persona in _personas_of(asked):
         gathered.take_persona(place, persona)
     gathered.take_department(asked.get("department"))
-    for name, kind in (("overrides", Kind.VM_OVERRIDE), ("launch", Kind.LAUNCH)):
-        if asked.get(name) is not None:
-            gathered.take_layer(name, Layer(kind, "", None, _document(name, asked[name])))
+    if asked.get("overrides") is not None:
+        document = _document("overrides", asked["overrides"])
+        gathered.take_layer("overrides", Layer(Kind.LAUNCH, "", None, document))
     driver_sets = {**gathered.driver_sets(), **_driver_sets(asked.get("driver_sets"))}
     return gathered.merged(driver_sets)
 

@@ -17,15 +17,12 @@ def merge_for(
     personas: Sequence[Persona] = (),
     department: Department | None = None,
     overrides: Mapping[str, Any] | None = None,
-    vm_override: Mapping[str, Any] | None = None,
-    vm_name: str = "",
     user,
 ) -> Merged:
     """See `layers_for`. Raises InvalidSettings naming layer, field and value of what is wrong."""
     layers = layers_for(
-        template=template, personas=personas, department=department, overrides=overrides, vm_override=vm_override,
-        vm_name=vm_name, user=user,
-    )  # fmt: skip
+        template=template, personas=personas, department=department, overrides=overrides, user=user
+    )
     return merge(
         layers, driver_sets_for(template=template, personas=personas, department=department, user=user)
     )
@@ -37,14 +34,12 @@ def layers_for(
     personas: Sequence[Persona] = (),
     department: Department | None = None,
     overrides: Mapping[str, Any] | None = None,
-    vm_override: Mapping[str, Any] | None = None,
-    vm_name: str = "",
     user,
 ) -> list[Layer]:
     """One layer for each that speaks. `personas` low to high: the last one wins; none given means the template's own.
 
-    `department` is the one that the machine belongs to, `overrides` what is asked for at the launch, `vm_override` what
-    always holds for this machine. Raises Missing where `user` may not see the template or a persona.
+    `department` is the one that the machine belongs to, `overrides` what is asked for at the launch. Raises Missing
+    where `user` may not see the template or a persona.
     """
     _require_visible(template, user)
     for persona in personas:
@@ -53,8 +48,6 @@ def layers_for(
     layers = [template_layer(template), *(persona_layer(each, at) for at, each in enumerate(chosen))]
     if department is not None and department.defaults:
         layers.append(Layer(Kind.DEPARTMENT, department.slug, None, department.defaults))
-    if vm_override:
-        layers.append(Layer(Kind.VM_OVERRIDE, vm_name, None, dict(vm_override)))
     if overrides:
         layers.append(Layer(Kind.LAUNCH, "", None, dict(overrides)))
     return layers

@@ -124,9 +124,9 @@ def template_documents(draw):
 
 @st.composite
 def stacks(draw, locked=True):
-    """A template, perhaps department defaults, up to three personas, perhaps override and launch; in any order."""
+    """A template, perhaps department defaults, up to three personas, perhaps a launch; in any order."""
     layers = [Layer("template", "T", 1, draw(template_documents() if locked else documents()))]
-    for kind in draw(st.lists(st.sampled_from(["department", "vm_override", "launch"]), unique=True)):
+    for kind in draw(st.lists(st.sampled_from(["department", "launch"]), unique=True)):
         layers.append(Layer(kind, "", None, draw(documents())))
     for name in draw(st.lists(st.sampled_from("ABC"), unique=True)):
         layers.append(Layer("persona", name, 1, draw(persona_documents()), draw(st.integers(0, 2))))

@@ -42,11 +42,12 @@ def test_rows_and_documents_mix(api, admin, department):
     body = {
         "template": str(template.pk),
         "personas": [str(persona.pk), {"name": "Extra", "document": {"packages": ["vim"]}, "priority": 5}],
-        "launch": {"firmware": "uefi"},
+        "overrides": {"firmware": "uefi"},
     }
     told = api(admin).post(URL, body).json()
     assert told["merged"]["packages"] == ["curl", "nginx", "vim"]
     assert told["merged"]["firmware"] == "uefi"
+    assert next(row["layer"] for row in told["origin"] if row["path"] == "firmware") == "launch"
     row = next(row for row in told["origin"] if row["path"] == "packages")
     assert [i["layer"] for i in row["items"]] == ["template:Debian@1", "persona:WebDev@0", "persona:Extra"]
 
@@ -96,12 +97,12 @@ def test_errors_point_at_layer_and_field(api, viewer):
     body = {
         "template": {"resources": {"vcpus": "many"}},
         "personas": [{"machine": "q35"}, {"name": "Bad", "document": {"colour": "red"}}],
-        "launch": {"locks": ["packages"]},
+        "overrides": {"locks": ["packages"]},
     }
     response = api(viewer).post(URL, body)
     assert response.status_code == 400
     told = pointers(response)
-    assert set(told) == {"#/template/resources/vcpus", "#/personas/1/document/colour", "#/launch/locks"}
+    assert set(told) == {"#/template/resources/vcpus", "#/personas/1/document/colour", "#/overrides/locks"}
     assert told["#/template/resources/vcpus"].startswith("template:inline: ")
     assert told["#/template/resources/vcpus"].endswith("(got 'many')")
 

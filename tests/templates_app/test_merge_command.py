@@ -66,14 +66,14 @@ def test_personas_are_ordered_by_priority_then_name_whatever_the_order_of_the_fl
     assert one["merged"]["machine"] == "q35"
 
 
-def test_override_and_launch_stand_above_personas(write, capsys):
-    persona = write("p.yaml", "resources: {vcpus: 2, memory_mib: 2048}")
-    override, launch = (
-        write("o.yaml", "resources: {vcpus: 3, memory_mib: 3072}"),
-        write("l.yaml", "resources: {vcpus: 4}"),
-    )
-    told = merged_by_command(capsys, "--launch", launch, "--override", override, "--persona", persona)
-    assert told["merged"]["resources"] == {"vcpus": 4, "memory_mib": 3072}
+def test_overrides_of_a_launch_stand_above_personas_the_later_name_above_all(write, capsys):
+    persona = write("p.yaml", "resources: {vcpus: 2, memory_mib: 2048, root_disk_gib: 9}")
+    first = write("a.yaml", "resources: {vcpus: 3, memory_mib: 3072}")
+    second = write("b.yaml", "resources: {vcpus: 4}")
+    told = merged_by_command(capsys, "--override", second, "--override", first, "--persona", persona)
+    assert told["merged"]["resources"] == {"vcpus": 4, "memory_mib": 3072, "root_disk_gib": 9}
+    rows = {row["path"]: row["layer"] for row in told["origin"]}
+    assert rows["resources.vcpus"] == "launch:b"
 
 
 def test_starter_driver_sets_are_known_without_a_file(write, capsys):

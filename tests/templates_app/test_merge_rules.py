@@ -65,14 +65,14 @@ def test_a_layer_that_is_no_mapping_is_told():
     assert errors_of(Layer("persona", "P", None, ["packages"])) == [("persona:P", "", ["packages"])]
 
 
-@pytest.mark.parametrize("kind", ["department", "persona", "vm_override", "launch"])
+@pytest.mark.parametrize("kind", ["department", "persona", "launch"])
 def test_only_a_template_locks(kind):
     assert errors_of(Layer(kind, "X", None, {"locks": ["packages"]})) == [
         (f"{kind}:X", "locks", ["packages"])
     ]
 
 
-@pytest.mark.parametrize("kind", ["template", "department", "vm_override", "launch"])
+@pytest.mark.parametrize("kind", ["template", "department", "launch"])
 def test_only_a_persona_has_list_modes(kind):
     modes = {"packages": "replace"}
     assert errors_of(Layer(kind, "X", None, {"list_modes": modes})) == [(f"{kind}:X", "list_modes", modes)]

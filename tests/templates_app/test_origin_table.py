@@ -27,7 +27,7 @@ def test_a_label_is_read_back_into_who_it_names():
     assert who_of("system") == Who("system", "")
     assert who_of("persona:Web@Dev: old@12") == Who("persona", "Web@Dev: old", "12")
     assert who_of("driver set virtio via persona:WebDev@2") == Who("persona", "WebDev", "2", "virtio")
-    assert who_of("vm_override:db-01") == Who("vm_override", "db-01")
+    assert who_of("department:sales") == Who("department", "sales")
 
 
 def test_every_setting_has_a_place_in_the_table():

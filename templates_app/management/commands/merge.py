@@ -31,10 +31,7 @@ class Command(BaseCommand):
             "--persona", metavar="FILE", action="append", default=[], help="may be given several times"
         )
         parser.add_argument(
-            "--override", metavar="FILE", action="append", default=[], help="the machine's own settings"
-        )
-        parser.add_argument(
-            "--launch", metavar="FILE", action="append", default=[], help="what this launch asks for"
+            "--override", metavar="FILE", action="append", default=[], help="what a launch asks for"
         )
         parser.add_argument(
             "--driver-sets",
@@ -57,8 +54,7 @@ class Command(BaseCommand):
             Kind.TEMPLATE: options["template"],
             Kind.DEPARTMENT: options["department"],
             Kind.PERSONA: options["persona"],
-            Kind.VM_OVERRIDE: options["override"],
-            Kind.LAUNCH: options["launch"],
+            Kind.LAUNCH: options["override"],
         }
         layers = [layer_in(file, kind) for kind, named in files.items() for file in named]
         given = options["driver_sets"]
