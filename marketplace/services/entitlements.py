@@ -71,6 +71,14 @@ def require_readable(*, listing: Listing, user) -> None:
         )  # fmt: skip
 
 
+def require_on_sale(listing: Listing) -> None:
+    """Raises Refused with why nothing of it could be installed: then nothing is paid for it either."""
+    if takedown := listing.takedown:
+        raise Refused(f"{listing} has been taken down: {takedown.reason}")
+    if listing.newest is None:
+        raise Refused(f"{listing} has no version to install: wait until its publisher brings one out.")
+
+
 @transaction.atomic
 def trial_start(*, listing: Listing, department: Department, by) -> Entitlement:
     """The runs that a department may try before it buys, once. Raises Refused where there is none, or not any more."""
@@ -78,6 +86,7 @@ def trial_start(*, listing: Listing, department: Department, by) -> Entitlement:
     price = price_of(listing)
     if price is None or not price.trial_runs:
         raise Refused("There is no trial of it.")
+    require_on_sale(listing)
     allowance = RunAllowance.objects.create(runs_left=price.trial_runs)
     trial = {"allowance": allowance, "is_trial": True, "trial_at": timezone.now()}
     mine, is_new = Entitlement.objects.get_or_create(department=department, listing=listing, defaults=trial)

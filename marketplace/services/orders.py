@@ -14,7 +14,7 @@ from marketplace.models.ledger import AccountKind, MovementKind
 from marketplace.models.order import Terms
 from marketplace.payments.base import Bill, PaymentError
 from marketplace.payments.registry import provider_of, providers_for
-from marketplace.services.entitlements import entitlement_grant
+from marketplace.services.entitlements import entitlement_grant, require_on_sale
 from marketplace.services.ledger import account_ensure, account_locked, movement_book
 from marketplace.services.prices import fee_rate, price_of
 from marketplace.services.subscriptions import subscription_cancel, subscription_follow
@@ -127,6 +127,7 @@ def _price(listing: Listing, department: Department, seen: Price | None) -> Pric
         raise Refused(f"{listing} is {department}'s own: nothing is to be paid.")
     if seen is not None and seen.pk != price.pk:
         raise Stale(f"The price has changed since you saw it: {price}.", price=str(price.pk))
+    require_on_sale(listing)
     return price
 
 

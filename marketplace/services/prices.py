@@ -59,6 +59,11 @@ def _wrong(price: Price) -> dict[str, list[str]]:
     wrong: dict[str, list[str]] = {}
     if price.kind == PriceKind.FREE:
         price.unit_amount, price.promised_runs, price.promised_percent, price.trial_runs = 0, 0, 0, 0
+    elif (persona := price.listing.persona) and persona.department_id is None:
+        wrong["kind"] = [
+            f"{persona} is the organisation's own, and everybody reads its values: clone it into a department and "
+            "publish that, or leave it free."
+        ]
     elif not price.unit_amount:
         wrong["unit_amount"] = ["Say how much, or choose free."]
     if price.seats == 0:

@@ -75,11 +75,14 @@ class Market(RuleBasedStateMachine):
         self.back.__exit__(None, None, None)
 
     def _listing(self):
-        from marketplace.services.publishing import listing_create, publisher_create
+        from marketplace.services.publishing import listing_create, publisher_create, release_publish
 
         persona = make_persona(department=self.seller)
         publisher = publisher_create(by=self.admin, department=self.seller, name=f"P {uuid.uuid4().hex[:8]}")
-        return listing_create(by=self.admin, publisher=publisher, persona=persona, summary="x")
+        words = {"summary": "x", "readme": "y"}
+        listing = listing_create(by=self.admin, publisher=publisher, persona=persona, **words)
+        release_publish(listing=listing, by=self.admin, version="1.0.0", licence="MIT")
+        return listing
 
     who = st.integers(0, 1)
 

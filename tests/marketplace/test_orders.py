@@ -13,14 +13,15 @@ from marketplace.domain.orders import (
     promise_verdict,
     subscribed_until,
 )
-from marketplace.models import Entitlement, Order
+from marketplace.models import Entitlement, Listing, Order
 from marketplace.services.accounts import budget_set
 from marketplace.services.entitlements import PaymentRequired, may_read, trial_start
 from marketplace.services.installing import installation_remove, installation_update
 from marketplace.services.ledger import NotEnough
+from marketplace.services.moderation import takedown_create
 from marketplace.services.orders import KeyReused, NotPaid, order_cancel, order_confirm, state_set
 from marketplace.services.prices import price_of
-from marketplace.services.publishing import listing_create, publisher_create, release_publish
+from marketplace.services.publishing import listing_create, publisher_create, release_publish, release_yank
 from marketplace.services.refunds import order_refund, orders_settle, refund_done
 from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
 from personas.models import AuditEntry, Persona, RunAllowance
@@ -41,7 +42,8 @@ from tests.marketplace.shop import (
     total_moved,
 )
 
-pytestmark = pytest.mark.django_db
+# what has no release is not sold
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("release")]
 
 
 def at(day, month=1, year=2026):
@@ -218,6 +220,25 @@ def test_a_wrong_order_is_told_by_field(listing, buyer, bob, alice, asked, field
     with pytest.raises(BadInput) as refused:
         buy(listing, buyer, bob, **asked)
     assert set(refused.value.errors) == {field}
+
+
+@pytest.mark.parametrize(
+    ("taken_down", "told"), [(True, "taken down: It opens a back door"), (False, "no version to install")]
+)
+def test_what_can_not_be_installed_is_not_paid_for(release, listing, buyer, bob, alice, taken_down, told):
+    make_price(listing, alice, trial_runs=1)
+    grant(buyer)
+    if taken_down:
+        takedown_create(listing=listing, by=superuser(), reason="It opens a back door")
+    else:
+        release_yank(release=release, by=alice, reason="Broken")
+    listing = Listing.objects.get(pk=listing.pk)
+    with pytest.raises(Refused, match=told):
+        buy(listing, buyer, bob)
+    with pytest.raises(Refused, match=told):
+        trial_start(listing=listing, department=buyer, by=bob)
+    assert not Order.objects.exists() and not Entitlement.objects.exists()
+    assert held("wallet", buyer) == 1000
 
 
 def test_who_may_not_buy_does_not(listing, buyer, alice):

@@ -8,7 +8,8 @@ from personas.models import RunAllowance
 from tests.factories import make_template, make_vm
 from tests.marketplace.shop import APPROVED, buy, grant, install, make_price, run_ended, superuser
 
-pytestmark = pytest.mark.django_db
+# what has no release is not sold
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("release")]
 
 
 def client_of(user):

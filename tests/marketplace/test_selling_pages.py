@@ -4,14 +4,19 @@ import uuid
 
 import pytest
 from django.urls import reverse
+from rest_framework.test import APIClient
 
 from marketplace.models import Account, Budget, Entitlement, Order, Payout
-from marketplace.services.prices import fee_rate, price_of
+from marketplace.services.moderation import takedown_create
+from marketplace.services.prices import fee_rate, price_of, price_set
+from marketplace.services.publishing import listing_create, publisher_create
 from personas.models import RunAllowance
+from personas.services.personas import persona_create
 from tests.factories import make_target, make_template, make_vm
 from tests.marketplace.shop import buy, grant, held, install, make_price, run_ended, superuser
 
-pytestmark = pytest.mark.django_db
+# what has no release is not sold
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("release")]
 
 
 def url(name, row=None):
@@ -68,6 +73,21 @@ def test_a_wrong_price_is_told_beside_the_field(sells, listing, wrong, told):
     assert price_of(listing) is None
 
 
+def test_what_everybody_reads_has_no_price(decides):
+    root = superuser()
+    publisher = publisher_create(by=root, department=None, name="The organisation")
+    persona = persona_create(by=root, name="For all", packages=["nginx"])
+    listing = listing_create(by=root, publisher=publisher, persona=persona)
+    page = text(decides.post(url("price_set", listing), PRICE))
+    assert "everybody reads its values: clone it into a department" in page
+    api = APIClient()
+    api.force_login(root)
+    told = api.post(f"/api/v1/listings/{listing.pk}/price/", {"kind": "one_off", "unit_amount": 5})
+    assert (told.status_code, told.json()["errors"][0]["pointer"]) == (400, "#/kind")
+    assert price_of(listing) is None
+    assert price_set(listing=listing, by=root, kind="free")
+
+
 def test_the_same_page_sent_twice_is_one_order(buys, listing, release, alice, buyer, bob):
     price = make_price(listing, alice, kind="per_run", unit_amount=10, promised_runs=2, promised_percent=100)
     grant(buyer, 100)
@@ -87,6 +107,19 @@ def test_the_same_page_sent_twice_is_one_order(buys, listing, release, alice, bu
     assert "30 credits" in page and "In escrow" in page and "Refund" in page
     assert Order.objects.get().number in text(buys.get(url("order_list")))
     assert "3 runs left" in text(buys.get(listing.get_absolute_url()))
+
+
+def test_what_can_not_be_installed_has_no_button_to_buy(buys, listing, release, alice, buyer, bob):
+    make_price(listing, alice, trial_runs=1)
+    takedown_create(listing=listing, by=superuser(), reason="It opens a back door")
+    page = text(buys.get(listing.get_absolute_url()))
+    assert 'disabled title="It has been taken down: It opens a back door"' in page
+    assert url("order_create", listing) not in page and url("trial_start", listing) not in page
+    told = text(buys.post(url("trial_start", listing), {"department": buyer.pk}))
+    assert "has been taken down" in told
+    api = APIClient()
+    api.force_login(bob)
+    assert api.post("/api/v1/orders/", {"listing": str(listing.pk)}).status_code == 409
 
 
 def test_what_can_not_be_paid_is_told_and_nothing_is_lost(buys, listing, alice, buyer):

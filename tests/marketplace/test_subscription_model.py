@@ -25,7 +25,7 @@ from marketplace.services import refunds, renewals
 from marketplace.services.accounts import credits_withdraw
 from marketplace.services.entitlements import PaymentRequired, entitled, entitlement_of
 from marketplace.services.ledger import NotEnough
-from marketplace.services.publishing import listing_create, publisher_create
+from marketplace.services.publishing import listing_create, publisher_create, release_publish
 from marketplace.services.refunds import order_refund
 from marketplace.services.renewals import subscriptions_renew
 from marketplace.services.subscriptions import subscription_cancel, subscription_keep
@@ -52,7 +52,9 @@ class Months(RuleBasedStateMachine):
         self.admin, self.person = make_member(self.seller), make_member(self.buyer)
         publisher = publisher_create(by=self.admin, department=self.seller, name="Sellers")
         persona = make_persona(department=self.seller)
-        self.listing = listing_create(by=self.admin, publisher=publisher, persona=persona, summary="x")
+        words = {"summary": "x", "readme": "y"}
+        self.listing = listing_create(by=self.admin, publisher=publisher, persona=persona, **words)
+        release_publish(listing=self.listing, by=self.admin, version="1.0.0", licence="MIT")
         self.wallet, self.earned, self.fee = 0, 0, 0
         self.state, self.terms, self.paid = None, 0, {}
         take_fee(FEE)

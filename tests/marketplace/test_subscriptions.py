@@ -22,6 +22,8 @@ from tests.factories import make_member
 from tests.marketplace.shop import buy, grant, held, install, ledger_is_balanced, make_price, superuser
 from tests.personas.test_api import client_of
 
+pytestmark = pytest.mark.usefixtures("release")  # what has no release is not sold
+
 MINUTE = timedelta(minutes=1)
 
 
