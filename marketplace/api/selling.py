@@ -77,7 +77,7 @@ class OrderViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.Retrie
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def refunded(self, request, pk=None):
-        """The money of a refund has been sent."""
+        """The money of a refund has been sent: of an invoice, or of what a provider could not send."""
         return self._act(request, serializers.Serializer, refunds.refund_done)
 
 

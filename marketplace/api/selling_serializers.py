@@ -51,7 +51,7 @@ class OrderSerializer(serializers.ModelSerializer):
         fields = [
             "id", "number", "listing", "department", "price", *TERMS, "quantity", "amount", "fee_basis_points",
             "provider", "reference", "pay_url", "renews", "subscription", "period_at", "state", "entitlement",
-            "refund_reason", "refunded_amount",
+            "refund_reason", "refunded_amount", "refund_problem", "disputed_at",
             "ordered_by", "ordered_at", "paid_at", "refunded_at",
         ]  # fmt: skip
         read_only_fields = sorted(

@@ -27,6 +27,7 @@ ORDER_TRANSITIONS = frozenset(
         (OrderState.PAID, OrderState.REFUNDING),
         (OrderState.PAID, OrderState.REFUNDED),
         (OrderState.REFUNDING, OrderState.REFUNDED),  # the provider, or a person, sent the money back
+        (OrderState.REFUNDED, OrderState.REFUNDING),  # the bank did not take it: it came back
         (OrderState.CANCELLED, OrderState.REFUNDING),  # the money came after all: it goes back
     }
 )

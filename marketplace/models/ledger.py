@@ -59,6 +59,7 @@ class MovementKind(models.TextChoices):
     REVERSAL = "reversal", "Earning reversed"
     FEE_REVERSAL = "fee_reversal", "Fee reversed"
     REFUND = "refund", "Refund"
+    REFUND_FAILED = "refund_failed", "Refund came back"
     PAYOUT = "payout", "Payout asked for"
     PAID_OUT = "paid_out", "Paid out"
     PAYOUT_REFUSED = "payout_refused", "Payout refused"
@@ -102,7 +103,8 @@ class Movement(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["order", "kind"],
-                condition=models.Q(order__isnull=False),
+                # a refund that came back is sent again: the escrow, never below zero, holds it to once
+                condition=models.Q(order__isnull=False) & ~models.Q(kind__in=["refund", "refund_failed"]),
                 name="an_order_moves_money_once_of_each_kind",
             ),
         ]

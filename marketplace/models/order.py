@@ -179,6 +179,16 @@ class Order(Terms):
     )
     refund_reason = models.CharField(max_length=200, blank=True)
     refunded_amount = models.PositiveBigIntegerField(default=0)
+    refund_problem = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Why the money could not be sent back; empty: it could, or is on its way.",
+    )
+    disputed_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Since then the buyer's bank decides whether it keeps the payment.",
+    )
     promise_settled_at = models.DateTimeField(null=True)
     idempotency_key = models.CharField(max_length=200, blank=True)
     request_sha256 = models.CharField(max_length=64, blank=True)

@@ -9,6 +9,10 @@ class PaymentError(Exception):
     """The provider could not do it; the message is for the buyer. The order stays as it is and can be tried again."""
 
 
+class RefundFailed(PaymentError):
+    """The bank does not take the money back: asking the same again would not help, a person has to look."""
+
+
 class WrongSignature(PaymentError):
     """Somebody else than the provider sent this."""
 
@@ -36,11 +40,17 @@ class EventKind(StrEnum):
     PAID = "paid"
     GIVEN_UP = "given_up"
     REFUNDED = "refunded"
+    REFUND_SENT = "refund_sent"
+    REFUND_FAILED = "refund_failed"
+    DISPUTED = "disputed"
+    DISPUTE_WON = "dispute_won"
+    DISPUTE_LOST = "dispute_lost"
     OTHER = "other"
 
 
 class Event(NamedTuple):
-    """What a provider tells of an order (`key`); `amount` and `unit` as it knows them."""
+    """What a provider tells of an order (`key`); `amount` and `unit` as it knows them. `id` names what is told: of one
+    refund or dispute (`reference`) the same is told once, whatever it comes in."""
 
     id: str
     kind: EventKind
@@ -49,6 +59,7 @@ class Event(NamedTuple):
     reference: str = ""
     amount: int | None = None
     unit: str = ""
+    reason: str = ""
 
 
 class PaymentProvider(Protocol):
@@ -71,4 +82,5 @@ class PaymentProvider(Protocol):
         """SHALL check that the provider sent it. Raises WrongSignature, PaymentError."""
 
     def refund(self, *, key: str, reference: str, amount: int) -> bool:
-        """Sends back; True when it has left. MAY be said twice. False: a person does it and confirms."""
+        """Sends back; True when it has left. MAY be said twice. False: it has not left yet (or a person does it and
+        confirms); say it again to know. Raises PaymentError; RefundFailed when only a person can help."""

@@ -9,7 +9,15 @@ import json
 from collections.abc import Mapping
 
 from marketplace.domain.money import EXPONENTS
-from marketplace.payments.base import Begun, Bill, Event, EventKind, PaymentError, WrongSignature
+from marketplace.payments.base import (
+    Begun,
+    Bill,
+    Event,
+    EventKind,
+    PaymentError,
+    RefundFailed,
+    WrongSignature,
+)
 
 TOLERANCE_S = 300  # an older signature may have been recorded by somebody: Stripe's own default
 UNITS = {unit for unit, digits in EXPONENTS.items() if unit.isupper() and digits < 3} - {"ISK"}
@@ -20,7 +28,26 @@ KINDS = {
     "checkout.session.expired": EventKind.GIVEN_UP,
     "checkout.session.async_payment_failed": EventKind.GIVEN_UP,
     "charge.refunded": EventKind.REFUNDED,
+    "charge.dispute.created": EventKind.DISPUTED,
 }
+ENDED = {
+    "charge.dispute.closed": {
+        "lost": EventKind.DISPUTE_LOST,
+        "won": EventKind.DISPUTE_WON,
+        "warning_closed": EventKind.DISPUTE_WON,  # a question of the bank that did not become a dispute
+    },
+    **{
+        name: {
+            "succeeded": EventKind.REFUND_SENT,
+            "failed": EventKind.REFUND_FAILED,
+            "canceled": EventKind.REFUND_FAILED,
+        }
+        for name in ("refund.updated", "refund.failed", "charge.refund.updated")
+    },
+}
+"""What these tell depends on the `status` of their refund or dispute."""
+OF_ONE = {EventKind.DISPUTED, *(kind for kinds in ENDED.values() for kind in kinds.values())}
+NOT_SENT = ("failed", "canceled")
 
 
 class StripeCheckout:
@@ -67,17 +94,28 @@ class StripeCheckout:
             stripe.WebhookSignature.verify_header(
                 body.decode(), headers.get("Stripe-Signature", ""), self.webhook_secret, TOLERANCE_S
             )
-            return event_of(json.loads(body))
+            document = json.loads(body)
+            event = event_of(document)
+            payment = document["data"]["object"].get("payment_intent")
         except stripe.SignatureVerificationError:
             raise WrongSignature("The signature is not Stripe's, or too old.") from None
         except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
             raise PaymentError("This is no event of Stripe.") from None
+        if event.kind == EventKind.OTHER or event.key or not payment:
+            return event
+        intent = self._asked("payment_intents.retrieve", payment)  # a dispute has no metadata of ours
+        return event._replace(key=intent.to_dict().get("metadata", {}).get("order", ""))
 
     def refund(self, *, key: str, reference: str, amount: int) -> bool:
         session = self._asked("checkout.sessions.retrieve", reference)
-        wanted = {"payment_intent": session.payment_intent, "amount": amount, "metadata": {"order": key}}
-        refund = self._asked("refunds.create", wanted, f"refund-{key}")
-        return refund.status in ("succeeded", "pending")
+        there = self._asked("refunds.list", {"payment_intent": session.payment_intent, "limit": 100}).data
+        refunds = [each for each in there if each.status not in NOT_SENT]
+        if rest := max(0, amount - sum(each.amount for each in refunds)):
+            wanted = {"payment_intent": session.payment_intent, "amount": rest, "metadata": {"order": key}}
+            refunds.append(self._asked("refunds.create", wanted, f"refund-{key}-{len(there)}"))
+        if refunds and refunds[-1].status in NOT_SENT:
+            raise RefundFailed(failure_words(refunds[-1].to_dict()))
+        return sum(each.amount for each in refunds if each.status == "succeeded") >= amount
 
     def _asked(self, verb: str, argument, idempotency_key: str = ""):
         import stripe
@@ -97,16 +135,26 @@ def _is_installed() -> bool:
     return importlib.util.find_spec("stripe") is not None
 
 
+def failure_words(refund: dict) -> str:
+    return f"Stripe: {(refund.get('failure_reason') or refund.get('status') or '').replace('_', ' ')}"
+
+
 def event_of(document: dict) -> Event:
     """A checkout session that is `completed` but not yet paid (a slow way of paying) tells nothing yet."""
-    kind, data = KINDS.get(document["type"], EventKind.OTHER), document["data"]["object"]
+    words, data = document["type"], document["data"]["object"]
+    kind = KINDS.get(words) or ENDED.get(words, {}).get(data.get("status"), EventKind.OTHER)
+    if kind in OF_ONE:
+        return Event(
+            id=f"{data['id']}:{kind}", kind=kind, words=words, key=(data.get("metadata") or {}).get("order", ""),
+            reference=data["id"], amount=data["amount"], unit=data["currency"].upper(), reason=failure_words(data),
+        )  # fmt: skip
     if kind == EventKind.PAID and data.get("payment_status") not in ("paid", "no_payment_required"):
         kind = EventKind.OTHER
     amount = data.get("amount_refunded") if kind == EventKind.REFUNDED else data.get("amount_total")
     return Event(
         id=document["id"],
         kind=kind,
-        words=document["type"],
+        words=words,
         key=(data.get("metadata") or {}).get("order", "") or data.get("client_reference_id") or "",
         reference=data["id"] if kind in (EventKind.PAID, EventKind.GIVEN_UP) else "",
         amount=amount,

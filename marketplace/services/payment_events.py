@@ -5,14 +5,22 @@ from collections.abc import Mapping
 
 from django.db import IntegrityError, transaction
 
-from marketplace.domain.orders import OrderState
+from marketplace.domain.orders import ORDER_LIVE, OrderState
 from marketplace.models import Order, PaymentEvent
 from marketplace.payments.base import Event, EventKind, PaymentError, WrongSignature
 from marketplace.payments.registry import PROVIDERS, provider_of
 from marketplace.services.orders import order_cancel, order_paid
-from marketplace.services.refunds import order_refunded_outside, refund_send
+from marketplace.services.refunds import (
+    dispute_end,
+    order_disputed,
+    order_refunded_outside,
+    refund_failed,
+    refund_send,
+)
 from personas.errors import BadInput, Missing, Refused
 from personas.services.audit import record
+
+DISPUTE = {EventKind.DISPUTED, EventKind.DISPUTE_WON, EventKind.DISPUTE_LOST}
 
 
 class TooEarly(Refused):
@@ -37,8 +45,10 @@ def event_take(*, provider: str, body: bytes, headers: Mapping[str, str]) -> boo
             raise
         return False  # the same event twice at once: the other one was first
     order.refresh_from_db()
-    if order.state == OrderState.REFUNDING:
-        refund_send(order=order)  # paid after it had been given up
+    if order.state == OrderState.REFUNDING and not order.refund_problem:
+        refund_send(
+            order=order
+        )  # paid after it had been given up, or on its way: the provider knows how far it is
     return is_new
 
 
@@ -62,8 +72,12 @@ def _taken(event: Event, order: Order, provider: str) -> bool:
     elif event.kind == EventKind.GIVEN_UP:
         if order.state == OrderState.PENDING:  # else it was paid before this came
             order_cancel(order=order, by=None)
-    else:
+    elif event.kind == EventKind.REFUNDED:
         _refunded(event, order)
+    elif event.kind == EventKind.REFUND_FAILED:
+        refund_failed(order=order, reason=event.reason)
+    elif event.kind in DISPUTE:
+        _disputed(event, order)
     return True
 
 
@@ -77,7 +91,21 @@ def _require_same(event: Event, order: Order) -> None:
 def _refunded(event: Event, order: Order) -> None:
     if order.state == OrderState.PENDING:
         raise TooEarly("The payment has not come yet; send this again.")
-    if order.state in (OrderState.HELD, OrderState.PAID) and event.amount != order.amount:
+    if order.state not in ORDER_LIVE:
+        return  # one of ours
+    if event.amount != order.amount:
         record(by=None, action="order.partly_refunded", obj=order, after={"amount": event.amount})
         return  # a person gave a part back at the provider's: what it means for the entitlement is theirs to say
     order_refunded_outside(order=order)
+
+
+def _disputed(event: Event, order: Order) -> None:
+    if order.state == OrderState.PENDING:
+        raise TooEarly("The payment has not come yet; send this again.")
+    if event.kind == EventKind.DISPUTED:
+        ended = [f"{event.reference}:{kind}" for kind in DISPUTE - {EventKind.DISPUTED}]
+        if not PaymentEvent.objects.filter(provider=order.provider, event_id__in=ended).exists():
+            order_disputed(order=order)  # else its end was told first
+        return
+    lost = (event.amount or 0) if event.unit == order.unit else order.amount
+    dispute_end(order=order, lost=lost if event.kind == EventKind.DISPUTE_LOST else 0)

@@ -10,7 +10,7 @@ from marketplace.domain.money import fee_of
 from marketplace.domain.orders import ORDER_LIVE, OrderState, PriceKind, Verdict, promise_verdict
 from marketplace.models import Order
 from marketplace.models.ledger import MovementKind
-from marketplace.payments.base import PaymentError
+from marketplace.payments.base import PaymentError, RefundFailed
 from marketplace.payments.registry import provider_of
 from marketplace.services.entitlements import entitlement_revoke
 from marketplace.services.ledger import movement_book
@@ -31,8 +31,13 @@ def refund_until(order: Order):
 
 def order_refund(*, order: Order, by, reason: str = "") -> Order:
     """The buyer within the window; the seller and a superuser at any time. Of runs bought one by one, those that are
-    left. Asked again: the same answer. Raises NotAllowed, Refused (window over, nothing left, not paid)."""
+    left. Asked again: the same answer, and what the bank did not take is sent once more. Raises NotAllowed, Refused
+    (window over, nothing left, not paid, disputed)."""
     _require_may(order, by)
+    if order.disputed_at and order.state in ORDER_LIVE:
+        raise Refused(
+            "The payment is disputed: the buyer's bank decides, and sends the money back by itself."
+        )
     return _refund(order, by, reason.strip() or "The buyer asked for it.")
 
 
@@ -52,13 +57,18 @@ def _refund(order: Order, by, reason: str) -> Order:
 
 
 @transaction.atomic
-def _taken_back(order: Order, by, reason: str) -> Order:
+def _taken_back(order: Order, by, reason: str, gone: int | None = None) -> Order:
+    """`gone`: so much has left already; else what is the buyer's to have."""
     order = order_locked(order)
     if order.state in (OrderState.REFUNDING, OrderState.REFUNDED):
+        if order.refund_problem:
+            order.refund_problem = ""
+            order.save(update_fields=["refund_problem"])
+            record(by=by, action="order.refund_again", obj=order, after={"amount": order.refunded_amount})
         return order
     if order.state not in ORDER_LIVE:
         raise Refused(f"The order is {order.state}: there is nothing to give back.")
-    amount = _amount_back(order)
+    amount = _amount_back(order) if gone is None else gone
     told = f"Order {order.number} was refunded on {timezone.now():%Y-%m-%d}: {reason}"
     entitlement_revoke(order=order, reason=told)
     if order.state == OrderState.HELD and amount < order.amount:  # the runs that were used are paid
@@ -121,6 +131,8 @@ def refund_send(*, order: Order) -> Order:
         sent = provider_of(order.provider).refund(
             key=str(order.pk), reference=order.reference, amount=order.refunded_amount
         )
+    except RefundFailed as error:
+        return refund_failed(order=order, reason=str(error))
     except PaymentError:
         return order  # it stays `refunding`, and is asked again
     return refund_done(order=order, by=None) if sent else order
@@ -128,7 +140,7 @@ def refund_send(*, order: Order) -> Order:
 
 @transaction.atomic
 def refund_done(*, order: Order, by) -> Order:
-    """The money has left: booked. Said again: nothing more. By a person only for an invoice."""
+    """The money has left: booked. Said again: nothing more. By a person only for an invoice, or what was not sent."""
     if by is not None:
         require(by=by, department=None, role=Role.ADMIN)
     order = order_locked(order)
@@ -136,15 +148,63 @@ def refund_done(*, order: Order, by) -> Order:
         return order
     if order.state != OrderState.REFUNDING:
         raise Refused(f"The order is {order.state}: no refund is on its way.")
+    if by is not None and order.provider != "invoice" and not order.refund_problem:
+        raise Refused("The provider says so by itself.")
     _send_back(order, order.refunded_amount, by)
-    state_set(order, OrderState.REFUNDED, refunded_at=timezone.now())
+    state_set(order, OrderState.REFUNDED, refunded_at=timezone.now(), refund_problem="")
     record(by=by, action="order.refunded", obj=order, after={"state": order.state})
     return order
 
 
 def order_refunded_outside(*, order: Order) -> Order:
-    """The provider gave the money back by itself (its own pages, a dispute)."""
-    _taken_back(order, None, "The payment provider gave the money back.")
+    """The provider gave all the money back by itself (its own pages), of used runs too."""
+    _taken_back(order, None, "The payment provider gave the money back.", gone=order.amount)
+    return refund_done(order=order, by=None)
+
+
+@transaction.atomic
+def refund_failed(*, order: Order, reason: str) -> Order:
+    """The bank did not take the money: it is here still, or again. `order_refund` sends it once more; a superuser who
+    has sent it another way says so."""
+    order = order_locked(order)
+    if order.state not in (OrderState.REFUNDING, OrderState.REFUNDED):
+        return order
+    if order.state == OrderState.REFUNDED:
+        accounts = accounts_of(order)
+        movement_book(
+            kind=MovementKind.REFUND_FAILED, source=accounts["payer"], destination=accounts["escrow"],
+            amount=order.refunded_amount, by=None, order=order,
+        )  # fmt: skip
+        state_set(order, OrderState.REFUNDING, refunded_at=None)
+    order.refund_problem = reason[:200]
+    order.save(update_fields=["refund_problem"])
+    record(
+        by=None, action="order.refund_failed", obj=order, after={"state": order.state, "reason": reason[:200]}
+    )
+    return order
+
+
+@transaction.atomic
+def order_disputed(*, order: Order) -> Order:
+    """The buyer's bank asks for the payment back. Nothing moves before it has decided."""
+    order = order_locked(order)
+    order.disputed_at = order.disputed_at or timezone.now()
+    order.save(update_fields=["disputed_at"])
+    record(by=None, action="order.disputed", obj=order, after={"state": order.state})
+    return order
+
+
+@transaction.atomic
+def dispute_end(*, order: Order, lost: int) -> Order:
+    """The bank has decided: `lost` has left (0: the payment stands). What is lost after a refund is only recorded: its
+    reversal is booked already."""
+    order = order_locked(order)
+    order.disputed_at = None
+    order.save(update_fields=["disputed_at"])
+    record(by=None, action="order.dispute_end", obj=order, after={"state": order.state, "lost": lost})
+    if not lost or order.state not in ORDER_LIVE | {OrderState.REFUNDING}:
+        return order
+    _taken_back(order, None, "The buyer's bank took the payment back.", gone=min(lost, order.amount))
     return refund_done(order=order, by=None)
 
 
@@ -184,7 +244,7 @@ def orders_settle() -> int:
     """What time and runs have brought about: promises, refunds that a provider has not taken yet. The number looked at;
     safe to say at any moment, by any number of clocks."""
     watched = Order.objects.live().filter(promised_runs__gt=0, promise_settled_at__isnull=True)
-    sending = Order.objects.filter(state=OrderState.REFUNDING, provider="stripe")
+    sending = Order.objects.filter(state=OrderState.REFUNDING, provider="stripe", refund_problem="")
     orders = [*watched.select_related("entitlement"), *sending]
     for order in orders:
         refund_send(order=order) if order.state == OrderState.REFUNDING else promise_settle(order=order)

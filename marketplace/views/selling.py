@@ -18,7 +18,6 @@ from marketplace.services.orders import order_cancel, order_confirm, order_creat
 from marketplace.services.prices import fee_rate, price_of, price_set
 from marketplace.services.refunds import order_refund, refund_done, refund_until
 from marketplace.views.listings import Market
-from personas.errors import Refused
 from personas.models import Department, Role
 from personas.services.access import allows
 from personas.views.base import FormPage, ListPage, require_here
@@ -165,7 +164,8 @@ class OrderDetail(Orders, DetailView):
         return super().get_context_data(
             movements=order.movements.select_related("source__department", "destination__department"),
             refund_until=until,
-            may_refund=order.state in ORDER_LIVE and (sells or (buys and in_time)),
+            may_refund=order.state in ORDER_LIVE and not order.disputed_at and (sells or (buys and in_time)),
+            may_refund_again=order.refund_problem and (sells or buys),
             may_cancel=buys and order.state == OrderState.PENDING,
             may_confirm=user.is_superuser
             and order.provider == "invoice"
@@ -265,6 +265,4 @@ class RefundDone(ByTheOrganisation):
     done = "{order} is refunded."
 
     def save(self, form):
-        if self.order.provider != "invoice":
-            raise Refused("The provider says so by itself.")
         return refund_done(order=self.order, by=self.request.user)

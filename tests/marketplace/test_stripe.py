@@ -12,9 +12,20 @@ import stripe
 from marketplace.models import Order, PaymentEvent
 from marketplace.payments.base import PaymentError, WrongSignature
 from marketplace.payments.registry import provider_of, providers_for
+from marketplace.services.entitlements import may_read
 from marketplace.services.orders import NotPaid, order_cancel
 from marketplace.services.refunds import order_refund, orders_settle
-from tests.marketplace.shop import buy, held, ledger_is_balanced, make_price, total_moved
+from personas.errors import Refused
+from personas.models import RunAllowance
+from tests.marketplace.shop import (
+    buy,
+    escrow_of,
+    held,
+    ledger_is_balanced,
+    make_price,
+    superuser,
+    total_moved,
+)
 
 SECRET = "whsec_of_this_test"
 EVENTS = "/api/v1/payments/stripe/events/"
@@ -30,12 +41,19 @@ class Played(BaseHTTPRequestHandler):
             return self._say(402, {"error": {"message": "No.", "type": "invalid_request_error"}})
         made = self.server.made.setdefault(self.headers["Idempotency-Key"], f"id_{len(self.server.made)}")
         if self.path == "/v1/refunds":
-            return self._say(200, {"id": made, "object": "refund", "status": "succeeded"})
+            amount = int(form["amount"][0])
+            refund = {"id": made, "object": "refund", "status": self.server.refund_status, "amount": amount}
+            return self._say(200, self.server.refunds.setdefault(made, refund))
         page = {"id": made, "object": "checkout.session", "url": f"https://pay.example/{made}"}
         return self._say(200, page)
 
     def do_GET(self):
-        self._say(200, {"id": "cs", "object": "checkout.session", "payment_intent": "pi_1"})
+        if self.path.startswith("/v1/refunds"):
+            return self._say(200, {"object": "list", "data": list(self.server.refunds.values())})
+        if self.path == "/v1/payment_intents/pi_1":
+            intent = {"id": "pi_1", "object": "payment_intent", "metadata": self.server.metadata}
+            return self._say(200, intent)
+        return self._say(200, {"id": "cs", "object": "checkout.session", "payment_intent": "pi_1"})
 
     def _say(self, status, body):
         content = json.dumps(body).encode()
@@ -53,6 +71,7 @@ class Played(BaseHTTPRequestHandler):
 def played(settings):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Played)
     server.asked, server.made, server.refuses = [], {}, False
+    server.refunds, server.refund_status, server.metadata = {}, "succeeded", {}
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_1", SECRET
@@ -64,7 +83,7 @@ def played(settings):
 
 
 @pytest.fixture
-def order(db, played, listing, alice, bob, buyer):
+def order(db, played, release, listing, alice, bob, buyer):
     make_price(listing, alice, unit="EUR", unit_amount=1250)
     return buy(listing, buyer, bob, provider="stripe", return_url="https://personas.example.org/")
 
@@ -78,6 +97,19 @@ def event_of(order, kind="checkout.session.completed", *, id="evt_1", **data):
 def refunded(order, *, id="evt_9", amount=None):
     amount = order.amount if amount is None else amount
     return event_of(order, "charge.refunded", id=id, amount_refunded=amount)
+
+
+def dispute_of(order, kind="created", *, id="evt_d", **data):
+    """As Stripe tells it: with the payment, and no word of the order."""
+    whole = {"id": "dp_1", "payment_intent": "pi_1", "metadata": {}, "currency": "eur", "amount": order.amount,
+             "status": "needs_response"}  # fmt: skip
+    return json.dumps({"id": id, "type": f"charge.dispute.{kind}", "data": {"object": whole | data}})
+
+
+def refund_told(order, status, kind="refund.updated", *, id="evt_r", refund="re_1", **data):
+    whole = {"id": refund, "metadata": {"order": str(order.pk)}, "currency": "eur", "amount": order.amount,
+             "status": status, "payment_intent": "pi_1"}  # fmt: skip
+    return json.dumps({"id": id, "type": kind, "data": {"object": whole | data}})
 
 
 def signed(body: str, *, secret=SECRET, age_s=0) -> str:
@@ -206,7 +238,7 @@ def test_what_stripe_does_not_take_now_is_sent_later_and_once(client, order, bob
 
 @pytest.mark.django_db
 def test_a_page_that_could_not_be_opened_is_tried_again_for_the_same_order(
-    played, listing, alice, bob, buyer
+    played, release, listing, alice, bob, buyer
 ):
     make_price(listing, alice, unit="EUR", unit_amount=1250)
     played.refuses = True
@@ -215,3 +247,103 @@ def test_a_page_that_could_not_be_opened_is_tried_again_for_the_same_order(
     played.refuses = False
     assert buy(listing, buyer, bob, provider="stripe", idempotency_key="k").pay_url
     assert Order.objects.count() == 1
+
+
+# --- disputes, and refunds that do not arrive ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def paid(client, order, played):
+    send(client, event_of(order))
+    played.metadata = {"order": str(order.pk)}
+    order.refresh_from_db()
+    return order
+
+
+def test_a_lost_dispute_takes_what_was_bought_and_reverses_the_earning(client, paid, played, bob, seller):
+    assert send(client, dispute_of(paid)).status_code == 204
+    assert (state(paid), paid.disputed_at is not None, held("earnings", seller, "EUR")) == (
+        "paid",
+        True,
+        1250,
+    )
+    with pytest.raises(Refused, match="bank decides"):
+        order_refund(order=paid, by=bob)
+    client.force_login(bob)
+    assert "asks for the payment back" in client.get(paid.get_absolute_url()).content.decode()
+    lost = dispute_of(paid, "closed", id="evt_e", status="lost")
+    for _ in range(2):
+        assert send(client, lost).status_code == 204
+    assert (state(paid), paid.disputed_at, paid.refunded_amount) == ("refunded", None, 1250)
+    assert not may_read(listing=paid.listing, user=bob)
+    assert (held("earnings", seller, "EUR"), held("external", unit="EUR")) == (0, 0)
+    assert ledger_is_balanced() and "/v1/refunds" not in dict(played.asked)
+    assert send(client, dispute_of(paid, id="evt_late")).status_code == 204
+    assert state(paid) == "refunded"
+
+
+def test_a_lost_dispute_takes_the_money_of_used_runs_too(client, paid):
+    Order.objects.filter(pk=paid.pk).update(kind="per_run", unit_amount=1250)
+    RunAllowance.objects.update(runs_left=0)
+    assert send(client, dispute_of(paid, "closed", status="lost")).status_code == 204
+    assert (state(paid), held("external", unit="EUR")) == ("refunded", 0)
+    assert ledger_is_balanced()
+
+
+def test_a_dispute_that_is_won_changes_nothing_in_whatever_order_it_is_told(client, paid, bob, seller):
+    assert send(client, dispute_of(paid, "closed", status="won")).status_code == 204
+    assert send(client, dispute_of(paid, id="evt_late")).status_code == 204
+    assert (state(paid), paid.disputed_at, held("earnings", seller, "EUR")) == ("paid", None, 1250)
+    assert order_refund(order=paid, by=bob).state == "refunded"
+
+
+def test_a_dispute_of_a_payment_that_is_not_ours_is_not_taken(client, paid, played):
+    played.metadata = {}
+    assert send(client, dispute_of(paid)).status_code == 404
+    assert paid.disputed_at is None
+
+
+def test_a_refund_on_its_way_is_booked_when_it_has_left(client, paid, bob, played):
+    played.refund_status = "pending"
+    assert order_refund(order=paid, by=bob).state == "refunding"
+    orders_settle()
+    assert send(client, refunded(paid)).status_code == 204  # Stripe has it; the bank does not
+    assert (state(paid), total_moved("refund"), len(played.refunds)) == ("refunding", 0, 1)
+    for each in played.refunds.values():
+        each["status"] = "succeeded"
+    send(client, refund_told(paid, "succeeded"))
+    assert (state(paid), total_moved("refund"), len(played.refunds)) == ("refunded", 1250, 1)
+
+
+@pytest.mark.parametrize("before", ["pending", "succeeded"])
+def test_a_refund_that_failed_is_shown_and_sent_again(client, paid, bob, alice, played, seller, before):
+    played.refund_status = before
+    order_refund(order=paid, by=bob)
+    for each in played.refunds.values():
+        each |= {"status": "failed"}
+    for n, kind in enumerate(("refund.failed", "refund.updated", "charge.refund.updated")):
+        told = refund_told(paid, "failed", kind, id=f"evt_r{n}", failure_reason="lost_or_stolen_card")
+        assert send(client, told).status_code == 204
+    assert (state(paid), paid.refund_problem) == ("refunding", "Stripe: lost or stolen card")
+    assert held("external", unit="EUR") == -1250  # the money is here still, in the escrow of the order
+    assert escrow_of(paid) == 1250 and ledger_is_balanced()
+    orders_settle()  # does not ask the same bank again by itself
+    assert len(played.refunds) == 1
+    client.force_login(alice)
+    page = client.get(paid.get_absolute_url()).content.decode()
+    assert "has not been sent back (Stripe: lost or stolen card)" in page and "Send the refund again" in page
+    played.refund_status = "succeeded"
+    again = client.post(f"/api/v1/orders/{paid.pk}/refund/", {}, content_type="application/json").json()
+    assert again.get("state") == "refunded", again
+    send(client, refund_told(paid, "failed", "refund.updated", id="evt_late"))
+    assert (state(paid), paid.refund_problem, len(played.refunds)) == ("refunded", "", 2)
+    assert (held("external", unit="EUR"), held("earnings", seller, "EUR"), escrow_of(paid)) == (0, 0, 0)
+    assert ledger_is_balanced()
+
+
+def test_a_refund_that_fails_at_once_can_be_sent_another_way(client, paid, bob, played):
+    played.refund_status = "failed"
+    assert order_refund(order=paid, by=bob).refund_problem == "Stripe: failed"
+    client.force_login(superuser())
+    assert client.post(f"{paid.get_absolute_url()}refunded/", {"reference": "SEPA"}).status_code == 302
+    assert (state(paid), paid.refund_problem, held("external", unit="EUR")) == ("refunded", "", 0)
