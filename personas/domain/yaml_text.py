@@ -22,6 +22,13 @@ class _Strict(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, "aliases are not read; write it out", mark)
         return super().compose_node(parent, index)
 
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError, LookupError, AttributeError):  # PyYAML's own, as for the 45th of a month
+            told = f"{str(node.value)[:40]} is not the date or number it looks like; in quotes it is a text"
+            raise yaml.constructor.ConstructorError(None, None, told, node.start_mark) from None
+
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
