@@ -5,13 +5,16 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import transaction
+from django.urls import reverse
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from tests.access import junk
+from tests.access.forms import forms_in
 from tests.access.routes import agreed, routes, url_of
 from tests.access.rules import RULES
 
+TYPED = (*junk.QUESTIONS, "²", "--5")  # what looks like a number and is none
 ROWS = {
     "default_driver_set": "driverset",
     "resource_allocation_profile": "resourceprofile",
@@ -121,6 +124,36 @@ def test_no_question_takes_the_server_down(world, document, send):
             if said := complaint(send(method, f"{url}?{urlencode(question)}")):
                 wrong.append(f"{method} {url} asked {question}: {said}")
     agreed(wrong)
+
+
+def test_no_form_of_a_page_takes_the_server_down(world, send):
+    """Every field of every form with junk; then only what is typed, beside what was picked."""
+    wrong, seen = [], {("post", reverse("logout"))}
+    for url in pages(world[0]):
+        for form in forms_in(send("get", url), url):
+            what = form.method, form.action.split("?")[0]
+            if what in seen:
+                continue
+            seen.add(what)
+            for names in (set(form.values), form.typed):
+                junked = {name: junk.chosen(TYPED, f"{what} {name}") for name in sorted(names)}
+                if (status := sent(send, form, form.values | junked)) >= 500:
+                    wrong.append(f"{form.method} {form.action} with {junked}: {status}")
+    agreed(wrong)
+
+
+def pages(rows):
+    for route in routes():
+        rule = RULES.get(route.name)
+        if rule and not route.api and "get" in route.methods and rule.needs("get"):
+            yield url_of(route, rule, rows)
+
+
+def sent(send, form, values) -> int:
+    encoded = urlencode(values)
+    if form.method == "get":
+        return send("get", f"{form.action.split('?')[0]}?{encoded}").status_code
+    return send("post", form.action, "application/x-www-form-urlencoded", encoded).status_code
 
 
 def test_no_header_takes_the_server_down(world, send):
