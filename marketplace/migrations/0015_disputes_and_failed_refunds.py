@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('marketplace', '0011_listings_seen'),
+        ('marketplace', '0014_trusted_keys_speak_for_one'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
