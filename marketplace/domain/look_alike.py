@@ -20,7 +20,7 @@ def looks_like(name: str, others: Iterable[str]) -> str | None:
 def skeleton(name: str) -> str:
     """The name as a hasty reader sees it."""
     plain = unicodedata.normalize("NFKD", _latin(name)).casefold()
-    plain = re.sub(r"[^a-z0-9]", "", plain)
+    plain = re.sub(r"[\W_]", "", plain)
     for seen, meant in SAME:
         plain = plain.replace(seen, meant)
     return plain
