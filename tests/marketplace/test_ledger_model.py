@@ -77,7 +77,7 @@ class Market(RuleBasedStateMachine):
     def _listing(self):
         from marketplace.services.publishing import listing_create, publisher_create, release_publish
 
-        persona = make_persona(department=self.seller)
+        persona = make_persona(department=self.seller, packages=["nginx"])
         publisher = publisher_create(by=self.admin, department=self.seller, name=f"P {uuid.uuid4().hex[:8]}")
         words = {"summary": "x", "readme": "y"}
         listing = listing_create(by=self.admin, publisher=publisher, persona=persona, **words)

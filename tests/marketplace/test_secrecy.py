@@ -8,11 +8,14 @@ import json
 import pytest
 from rest_framework.test import APIClient
 
+from marketplace.models import Listing
 from marketplace.models.listing import Visibility
+from marketplace.services.prices import price_of
 from marketplace.services.publishing import release_publish
 from marketplace.services.refunds import order_refund
 from marketplace.services.submissions import submission_create
-from personas.models import AuditEntry, DriverSet, NetworkProfile
+from personas.errors import BadInput
+from personas.models import AuditEntry, DriverSet, NetworkProfile, Persona
 from personas.services.parts import part_create
 from personas.services.personas import persona_update
 from personas.services.scripts import script_create
@@ -20,7 +23,7 @@ from tests.access.routes import routes, url_of
 from tests.access.rows import world
 from tests.access.rules import RULES
 from tests.factories import make_member, make_target, make_template, make_vm
-from tests.marketplace.shop import buy, grant, make_price
+from tests.marketplace.shop import buy, grant, make_price, superuser
 
 __all__ = ["world"]  # the fixture
 
@@ -96,6 +99,18 @@ def test_who_gave_it_back_reads_what_comes_later_no_more(hidden):
     assert "GET release-bundle" in hunt(rows, stranger, only=asked_for)
     order_refund(order=order, by=stranger)
     assert hunt(rows, stranger, only=asked_for) == []
+
+
+def test_what_everybody_reads_is_not_sold(hidden):
+    """The persona of an organisation's listing: a price would hide the bundle, and the persona's own page shows it."""
+    rows, _, stranger = hidden
+    Persona.objects.filter(pk=rows["persona"].pk).update(department=None)
+    assert "GET persona-detail" in hunt(rows, stranger, only=("persona-detail",))
+    listing = Listing.objects.get(pk=rows["listing"].pk)
+    with pytest.raises(BadInput) as refused:
+        make_price(listing, superuser(), unit_amount=10)
+    assert set(refused.value.errors) == {"kind"}
+    assert price_of(listing) == rows["price"]
 
 
 def hunt(rows, user, *, only=()) -> list[str]:

@@ -51,7 +51,7 @@ class Months(RuleBasedStateMachine):
         self.seller, self.buyer = make_department(), make_department()
         self.admin, self.person = make_member(self.seller), make_member(self.buyer)
         publisher = publisher_create(by=self.admin, department=self.seller, name="Sellers")
-        persona = make_persona(department=self.seller)
+        persona = make_persona(department=self.seller, packages=["nginx"])
         words = {"summary": "x", "readme": "y"}
         self.listing = listing_create(by=self.admin, publisher=publisher, persona=persona, **words)
         release_publish(listing=self.listing, by=self.admin, version="1.0.0", licence="MIT")
