@@ -13,6 +13,7 @@ from analyzer.models import VirtualMachine
 from analyzer.services.discovery import source_discover
 from migrations_engine.models import MigratedVM
 from migrations_engine.services.migrated import migrated_vm_remove
+from personas.domain.catalogue import catalogue
 from tests import factories
 from tests.disks import MIB, converted, lay_out, make_filesystem, make_ova, run
 from tests.real.estate import sha256
@@ -59,8 +60,10 @@ def as_folder(disks: list[Path], folder: Path) -> list[Path]:
 
 @pytest.mark.django_db
 @pytest.mark.once
-@pytest.mark.parametrize("laid_out", [as_ova, as_folder])
-def test_machine_with_a_data_disk_is_moved_with_all_it_has(disks, laid_out, own_machines):
+@pytest.mark.parametrize(
+    ("laid_out", "driver_set", "data_disk"), [(as_ova, "virtio-scsi", "sdb"), (as_folder, "virtio", "vdb")]
+)
+def test_machine_with_a_data_disk_is_moved_with_all_it_has(disks, laid_out, driver_set, data_disk, own_machines):
     folder = settings.IMAGE_ROOTS[0] / laid_out.__name__
     folder.mkdir(parents=True)
     files = laid_out(disks, folder)
@@ -69,25 +72,29 @@ def test_machine_with_a_data_disk_is_moved_with_all_it_has(disks, laid_out, own_
     department = member.memberships.get().department
     source_discover(source=factories.make_source(department, location=str(folder)), by=member)
     vm = VirtualMachine.objects.get(name="db-01")
-    receipt = migrated(vm, member, department)
+    receipt = migrated(vm, member, department, driver_set)
     assert receipt["state"] == "succeeded", receipt["root_cause"]
     assert [each["sha256"] for each in receipt["sources"]] == before == [sha256(each) for each in files]
     rows = {row["setting"]: (row["found"], row["verdict"]) for row in receipt["verification"]}
-    assert rows["disks.1"] == ("vdb, 64 MiB", "pass")
-    assert rows["mount /data"] == ("/dev/vdb", "pass")
+    assert rows["disks.1"] == (f"{data_disk}, 64 MiB", "pass")
+    assert rows["mount /data"] == (f"/dev/{data_disk}", "pass")
     machine = MigratedVM.objects.get(pk=receipt["migrated_vm"])
     (script,) = machine.run.steps.get(name="post_script").result["scripts"]
-    assert script["stdout"].splitlines() == ["from the second disk", "/dev/vdb"]
+    assert script["stdout"].splitlines() == ["from the second disk", f"/dev/{data_disk}"]
     made = machine.run.resources.filter(kind="disk").values_list("reference", "state")
     assert set(made) == {(str(machine.run.pk), "created"), (f"{machine.run.pk}/disk1", "created")}
     migrated_vm_remove(migrated_vm=machine, by=member)
     assert not (settings.DISKS_DIR / str(machine.run.pk)).exists()
 
 
-def migrated(vm, member, department) -> dict:
+def migrated(vm, member, department, driver_set: str) -> dict:
+    """By a persona with a driver set of the starter catalogue."""
     factories.make_target()
     script = factories.make_script("read-back", body=SCRIPT, interpreter="sh")
-    persona = factories.make_persona(department=department, post_migration_script=script)
+    drivers = factories.make_driver_set(driver_set, drivers=catalogue().drivers_by_set()[driver_set])
+    persona = factories.make_persona(
+        department=department, post_migration_script=script, default_driver_set=drivers
+    )
     out = StringIO()
     call_command(
         "migrate_vm",

@@ -23,9 +23,9 @@ LEFT_OUT = (
     "dpkg", "tar", "perl", "libperl", "libfile-", "libtext-", "libnumber-", "libgdbm", "libdb5", "usrmerge", "debconf",
     "init-system-helpers", "libcap2-bin", "gcc-", "mawk", "libdebconfclient", "libbz2", "debianutils",
 )  # fmt: skip
-INITRAMFS_MODULES = ("virtio_pci", "virtio_blk")
+INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod")
 GUEST_MODULES = (
-    *INITRAMFS_MODULES, "virtio_net", "virtio_console", "virtio_scsi", "virtio_balloon", "virtio-rng",
+    *INITRAMFS_MODULES, "virtio_net", "virtio_console", "virtio_balloon", "virtio-rng",
     "nf_tables", "nft_ct", "nft_reject_inet", "nft_limit", "nft_log", "sch_tbf", "sch_fq_codel", "ena",
 )  # fmt: skip
 
