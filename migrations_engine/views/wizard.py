@@ -32,6 +32,7 @@ from migrations_engine.views.refusals import require_operator
 from migrations_engine.views.runs import PAGE_ROWS, concern_groups
 from personas.domain.canonical import sha256_of
 from personas.domain.settings import InvalidSettings
+from personas.domain.storable import UNSTORABLE
 from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
 from personas.models import Department, Persona
 from templates_app.models import MigrationTemplate
@@ -115,7 +116,7 @@ class Choice:
 
 def choose_vm(request, chosen):
     rows = VirtualMachine.objects.operable_by(request.user).filter(missing_since__isnull=True)
-    search = request.GET.get("search", "").strip()
+    search = UNSTORABLE.sub("", request.GET.get("search", "")).strip()
     if search:
         rows = rows.filter(
             Q(name__icontains=search) | Q(hostname__icontains=search) | Q(os_id__icontains=search)

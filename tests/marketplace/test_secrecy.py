@@ -4,8 +4,11 @@ The routes are those of tests/access, so that a new one is asked as soon as it h
 """
 
 import json
+import re
 
 import pytest
+from django.urls import resolve, reverse
+from django_filters import CharFilter
 from rest_framework.test import APIClient
 
 from marketplace.models import Listing
@@ -32,6 +35,7 @@ pytestmark = [
     pytest.mark.once,  # what an answer holds does not depend on the database
 ]
 CANARY = "kanarie7f3a"
+WORDS = (CANARY, "zeisig2b9c1")  # one is hidden, one is nowhere
 
 
 @pytest.fixture
@@ -113,12 +117,67 @@ def test_what_everybody_reads_is_not_sold(hidden):
     assert price_of(listing) == rows["price"]
 
 
-def hunt(rows, user, *, only=()) -> list[str]:
-    """`METHOD route` of every answer that holds the canary."""
+def test_no_list_or_merge_tells_hidden_words_from_others(hidden):
+    """What is asked by a hidden word answers as for a word that is nowhere: else one could guess letter by letter."""
+    rows, seller, stranger = hidden
+    # there is one to tell
+    shown = ("persona-list", "personas:persona_list")
+    assert {f"{name} search" for name in shown} <= set(told_apart(rows, seller, only=shown))
+    make_price(rows["listing"], seller, unit_amount=10)
+    for user in (None, stranger):
+        assert told_apart(rows, user) == [], user
+    client = client_of(stranger)
+    template = make_template(department=stranger.departments.get())
+    for page in ("template_merge", "template_merge_json"):
+        url = reverse(f"templates_app:{page}", args=[template.pk])
+        for name in (rows["persona"].pk, rows["persona"].slug):
+            assert CANARY not in client.get(url, {"persona": name}).content.decode()
+        assert len({plain(client, url, "overrides", "driver_set: {}", word) for word in WORDS}) == 1
+
+
+def told_apart(rows, user, *, only=()) -> list[str]:
+    """`route filter` of every text that a route narrows by and that tells the two WORDS apart."""
+    client, found = client_of(user), []
+    for route in routes():
+        rule = RULES.get(route.name)
+        if rule is None or "get" not in route.methods or (only and route.name not in only):
+            continue
+        if rule.needs("get") is None and not rule.public:
+            continue
+        url = url_of(route, rule, rows)
+        for name in texts_of(url):
+            if len({plain(client, url, name, "{}", word) for word in WORDS}) > 1:
+                found.append(f"{route.name} {name}")
+    return sorted(found)
+
+
+def texts_of(url: str) -> list[str]:
+    view = resolve(url.partition("?")[0]).func
+    view = getattr(view, "cls", getattr(view, "view_class", None))
+    narrows = getattr(view, "filterset_class", None)
+    if narrows is None:
+        return []
+    return [name for name, each in narrows.base_filters.items() if type(each) is CharFilter]
+
+
+def plain(client, url: str, name: str, said: str, word: str) -> str:
+    """The answer without its echo of the word, and without what differs each time."""
+    response = client.get(url, {name: said.format(word)})
+    content = b"".join(response.streaming_content) if response.streaming else response.content
+    content = re.sub(r"\b[A-Za-z0-9]{64}\b", "", content.decode(errors="replace"))  # CSRF tokens
+    return f"{response.status_code} {content}".replace(word, "")
+
+
+def client_of(user) -> APIClient:
     client = APIClient(raise_request_exception=False)
     if user:
         client.force_login(user)
-    found, bodies = [], asked(rows, user)
+    return client
+
+
+def hunt(rows, user, *, only=()) -> list[str]:
+    """`METHOD route` of every answer that holds the canary."""
+    client, found, bodies = client_of(user), [], asked(rows, user)
     for route in routes():
         rule = RULES.get(route.name)
         if rule is None or route.name == "logout" or (only and route.name not in only):
