@@ -272,6 +272,7 @@ SPECTACULAR_SETTINGS = {
         "WaveStateEnum": "migrations_engine.models.wave.WAVE_STATES",
         "WaveMemberStateEnum": "migrations_engine.models.wave.MEMBER_STATES",
         "SubscriptionStateEnum": "marketplace.models.subscription.SUBSCRIPTION_STATES",
+        "SubmissionStateEnum": "marketplace.models.submission.SubmissionState",
         "OrderStateEnum": "marketplace.models.order.ORDER_STATES",
         "PriceKindEnum": "marketplace.models.order.PRICE_KINDS",
         "AccountKindEnum": "marketplace.models.ledger.AccountKind",

@@ -116,7 +116,12 @@ def _word(value: Any) -> str:
             return driver_words(value)
         if "name" in value:
             return entry_words(value)
-        return " ".join(str(each) for each in value.values())
+        told = {"kind": value.get("kind"), **value}  # first, whatever the order of the keys
+        return " ".join(
+            name if each is True else str(each)
+            for name, each in told.items()
+            if each is not None and each is not False
+        )
     return "not set" if value is None else str(value)
 
 

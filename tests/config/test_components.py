@@ -56,6 +56,8 @@ def test_a_value_from_a_disk_is_escaped(source):
         (None, "not set"), (True, "yes"), (False, "no"), (8192, "8192"), ([], "none"), (["curl"], "curl"),
         ({"tier": "gold"}, "tier: gold"), ([{"name": "tune-postgres"}], "tune-postgres"),
         ([{"kind": "tcp", "port": 5432}], "tcp 5432"), ({"tier": None}, "tier: not set"),
+        ([{"outside": False, "kind": "tcp", "port": 5432}], ">tcp 5432<"),
+        ([{"outside": True, "kind": "tcp", "port": 5432}], ">tcp outside 5432<"),
     ],
 )
 def test_a_setting_is_told_in_words(value, told):
