@@ -94,12 +94,19 @@ class DeltaSerializer(serializers.Serializer):
     dropped = PermissionSerializer(many=True)
 
 
+class UpstreamSerializer(serializers.Serializer):
+    address = serializers.CharField(help_text="Publisher/listing.")
+    version = serializers.CharField()
+    sha256 = serializers.CharField()
+
+
 class ReleaseSerializer(serializers.ModelSerializer):
     listing = serializers.PrimaryKeyRelatedField(read_only=True)
     changelog = ReleaseChangeSerializer(many=True, required=False)
     published_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
     approved_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
     permissions = serializers.SerializerMethodField()
+    forked_from = serializers.SerializerMethodField()
     script_sha256 = serializers.SerializerMethodField(
         help_text="What an installation has to approve: of the script, with the commands of its checks if it has any; "
         "empty without."
@@ -115,6 +122,7 @@ class ReleaseSerializer(serializers.ModelSerializer):
             "changelog",
             "sha256",
             "permissions",
+            "forked_from",
             "script_sha256",
             "published_by",
             "approved_by",
@@ -129,6 +137,11 @@ class ReleaseSerializer(serializers.ModelSerializer):
         told = manifest if self._is_readable(release) else manifest_hidden
         permissions = [permission._asdict() for permission in told(installing.bundle_in(release))]
         return PermissionSerializer(permissions, many=True).data
+
+    @extend_schema_field(UpstreamSerializer(allow_null=True))
+    def get_forked_from(self, release) -> dict | None:
+        upstream = installing.bundle_in(release).forked_from
+        return upstream and upstream.model_dump()
 
     def get_script_sha256(self, release) -> str:
         return installing.bundle_in(release).root_sha256 if self._is_readable(release) else ""

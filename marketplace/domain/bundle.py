@@ -95,6 +95,14 @@ class About(Part):
     icon: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")] = "package"
 
 
+class Upstream(Part):
+    """The release that it was forked from; `address`: publisher/listing."""
+
+    address: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,63}/[a-z0-9_-]{1,63}$")]
+    version: Semver
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
 class PersonaTest(Part):
     """`expect`: {dotted path: value} of the merge of `template` and the persona. `suits`: whether a hint of the persona
     meets the `software` of a machine."""
@@ -119,6 +127,7 @@ class Bundle(Part):
     changelog: list[Change] = Field(default_factory=list)
     about: About | None = None
     tests: Annotated[list[PersonaTest], Field(max_length=50)] | None = None
+    forked_from: Upstream | None = None
     persona: BundledPersona
     driver_set: BundledDriverSet | None = None
     resource_profile: BundledResources | None = None

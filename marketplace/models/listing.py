@@ -20,6 +20,9 @@ class Visibility(models.TextChoices):
     PUBLIC = "public", "Everyone, other instances too"
 
 
+WIDER = list(Visibility)  # each is seen by more than the one before
+
+
 class Icon(models.TextChoices):
     """Of the sprite that every page has: a publisher's picture would be a file to check, and a way to look like another
     publisher."""

@@ -4,6 +4,7 @@ import uuid
 
 from marketplace.domain.licences import allows_derivatives
 from marketplace.models import Listing, Release
+from marketplace.models.listing import WIDER
 from personas.errors import BadInput
 from personas.models import Persona
 
@@ -33,6 +34,18 @@ def require_publishable(persona: Persona) -> None:
             "publish what you have made yourself."
         )
         raise BadInput({"persona": [told]})
+
+
+def upstream_of(listing: Listing) -> dict[str, str] | None:
+    """What its persona was forked from, as a bundle says it. Not where fewer people may see that than this."""
+    origin = origin_of(listing.persona)
+    if origin is None or _is_ours(origin, listing.persona):
+        return None
+    theirs = origin.listing
+    if WIDER.index(theirs.visibility) < WIDER.index(listing.visibility):
+        return None
+    address = f"{theirs.publisher.name_in_bundles}/{theirs.slug}"
+    return {"address": address, "version": origin.version, "sha256": origin.sha256}
 
 
 def _is_ours(origin: Release, persona: Persona) -> bool:

@@ -11,11 +11,11 @@ from marketplace.domain.finding import Finding, errors_by_place
 from marketplace.domain.lint import findings, word_findings
 from marketplace.domain.secrets import secrets_in_words
 from marketplace.models import Listing, Publisher, Release
-from marketplace.models.listing import Visibility
+from marketplace.models.listing import WIDER
 from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import key_ensure, release_sign, require_ours
 from marketplace.services.moderation import successor_tell
-from marketplace.services.origins import require_publishable
+from marketplace.services.origins import require_publishable, upstream_of
 from marketplace.services.proof import hold_reason
 from marketplace.services.shellcheck import root_findings
 from personas.domain.settings import InvalidSettings
@@ -28,7 +28,6 @@ from personas.services.revisions import revision_ensure
 from personas.services.rows import checked_save, locked, row_create, row_update, snapshot
 
 ABOUT = ("name", "summary", "readme", "category", "icon")
-WIDER = list(Visibility)  # in this order
 
 
 def publisher_create(*, by, department: Department | None, **fields: Any) -> Publisher:
@@ -252,6 +251,7 @@ def _bundle(listing: Listing, version: str, licence: str, changelog: list[dict],
                 "changelog": changelog,
                 "about": {name: about.get(name, getattr(listing, name)) for name in ABOUT},
                 "tests": listing.tests or None,
+                "forked_from": upstream_of(listing),
                 **persona_content(listing.persona),
             }
         )

@@ -217,3 +217,19 @@ def test_a_fork_may_be_published_and_so_may_ones_own_work(fork, bob, buyer, list
     closed = release_publish(listing=listing, by=alice, version="2.0.0", licence="CC-BY-ND-4.0")
     mine = install(closed, seller, alice).persona
     assert listing_create(by=alice, publisher=listing.publisher, persona=mine, summary="Mine")
+
+
+def test_a_published_fork_names_what_it_was_forked_from(client, fork, release, listing, bob, buyer):
+    publisher = publisher_create(by=bob, department=buyer, name="Web shop")
+    said = {"name": "Shop database", "summary": "Ours", "readme": "# Expects"}
+    ours = listing_create(by=bob, publisher=publisher, persona=own(fork), **said)
+    told = {"address": listing.address, "version": "1.0.0", "sha256": release.sha256}
+    for visibility, version, known in (("organisation", "1.0.0", told), ("public", "1.1.0", None)):
+        Listing.objects.filter(pk=ours.pk).update(visibility=visibility)
+        Listing.objects.filter(pk=listing.pk).update(visibility="organisation")
+        release_publish(listing=Listing.objects.get(pk=ours.pk), by=bob, version=version, licence="MIT")
+        newest = client_of(bob).get(f"/api/v1/listings/{ours.pk}/releases/").json()[0]
+        assert (newest["version"], newest["forked_from"]) == (version, known)
+        client.force_login(bob)
+        page = client.get(f"/marketplace/listings/{ours.pk}/").content.decode()
+        assert ("Forked from" in page) == (known is not None)
