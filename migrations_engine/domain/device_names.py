@@ -1,7 +1,7 @@
 """Names of a disk by where it sits ("/dev/sda1"), which another bus changes: in the copy they become UUIDs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from analyzer.domain.facts import Facts, Filesystem
 
@@ -13,10 +13,11 @@ _PARTITION = re.compile(r"(?:disk(?P<disk>\d+))?(?:disk|p(?P<number>\d+))?")
 
 def stale(facts: Facts, bus: str) -> list[Filesystem]:
     """File systems that fstab calls by a name which the planned machine has not, or has for something else."""
+    planned = _planned(facts, bus)
     return [
         each
         for each in facts.filesystems
-        if _NODE.fullmatch(each.mounted_as) and each.mounted_as != _node(each, FAMILY_ON[bus])
+        if _NODE.fullmatch(each.mounted_as) and each.mounted_as != planned(each)
     ]
 
 
@@ -26,11 +27,20 @@ def by_uuid(facts: Facts, bus: str) -> Mapping[str, str]:
     A name that is right in the planned machine is in it only where fstab means another file system by it.
     """
     known = [each for each in facts.filesystems if each.uuid]
-    planned = {_node(each, FAMILY_ON[bus]) for each in facts.filesystems}
+    planned = set(map(_planned(facts, bus), facts.filesystems))
     guessed = {_node(each, family): each for each in known for family in FAMILIES}
     certain = {each.mounted_as: each for each in stale(facts, bus) if each.uuid}
     names = {node: each for node, each in guessed.items() if node and node not in planned} | certain
     return {node: f"UUID={each.uuid}" for node, each in names.items()}
+
+
+def _planned(facts: Facts, bus: str) -> Callable[[Filesystem], str]:
+    """The name of a file system in the planned machine; "" where nobody knows: of several `sd` the kernel calls the
+    first that answers sda, at each boot anew."""
+    family = FAMILY_ON[bus]
+    if family == "sd" and any(each.disk for each in facts.filesystems):
+        return lambda each: ""
+    return lambda each: _node(each, family)
 
 
 def _node(filesystem: Filesystem, family: str) -> str:

@@ -20,7 +20,8 @@ def filesystem(device: str, mounted_as: str = "", **columns) -> Filesystem:
         (filesystem("p1", "/dev/nvme0n1p1"), "virtio", True),
         (filesystem("p1", "UUID=p1"), "virtio", False),
         (filesystem("p1", "/dev/sdb1"), "sata", True),  # the only disk has had another letter
-        (filesystem("disk1", "/dev/sdb", disk=1), "sata", False),
+        (filesystem("disk1", "/dev/sdb", disk=1), "sata", True),  # of two, the kernel numbers them as they answer
+        (filesystem("disk1", "/dev/vdb", disk=1), "virtio", False),
         (filesystem("disk1p2", "/dev/sdb2", disk=1), "virtio", True),
         (filesystem("vg0/root", "/dev/mapper/vg0-root"), "virtio", False),
     ],

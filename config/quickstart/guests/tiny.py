@@ -45,7 +45,9 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs tmpfs /run
 mount -o remount,rw /
-mount -a
+# no udev waits here for a disk that is found a moment after the one of the root file system
+tries=0
+until mount -a || [ $tries -ge 30 ]; do tries=$((tries + 1)); usleep 100000; done
 hostname -F /etc/hostname
 for module in virtio_net virtio_console $(cat /etc/modules /etc/modules-load.d/*.conf 2>/dev/null | grep -v '^#'); do
     modprobe "$module"

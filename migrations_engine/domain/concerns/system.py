@@ -126,7 +126,7 @@ def _device_names(o: Outlook) -> Iterable[Concern]:
         "boot.device_names",
         "Boot",
         Severity.INFORMATION if mended else Severity.CRITICAL,
-        f"fstab names {names}, which a {o.spec.disk_bus} disk is not called"
+        f"fstab names {names}, which a {o.spec.disk_bus} disk is not sure to be called"
         + (
             ": in the copy it is mounted by UUID."
             if mended
