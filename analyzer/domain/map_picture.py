@@ -1,8 +1,9 @@
 """The map of the estate as circles on a plane, ready to be drawn."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from analyzer.domain.estate_map import HEIGHT, WIDTH, anchors
 from analyzer.domain.kinds import families
@@ -15,8 +16,7 @@ COLOURS = 11  # of the palette; the last is for what fits nothing
 
 @dataclass(frozen=True)
 class Circle:
-    """`place`: column-row, as in its address. Words, because a template writes 1,500 of them: a number costs ten times
-    as much there."""
+    """`place`: column-row, as in its address."""
 
     place: str
     cx: str
@@ -50,6 +50,19 @@ def circles(cells: Sequence[dict]) -> tuple[list[Circle], list[tuple[str, int, i
         (name or "No good fit", colours[name], counts[name])
         for name in [*order, *([""] if "" in counts else [])]
     ]
+
+
+def drawing(circles: Iterable[Circle]) -> str:
+    """The circles as SVG, each a link to its place. Not a template: a loop over 1,500 of them takes 150 ms there."""
+    return "".join(map(_drawn, circles))
+
+
+def _drawn(each: Circle) -> str:
+    label = escape(each.label)
+    return (
+        f'<a href="{each.place}/" aria-label="{label}"><circle class="estate-{each.colour}" cx="{each.cx}" '
+        f'cy="{each.cy}" r="{each.r}"><title>{label}</title></circle></a>'
+    )
 
 
 def _circle(cell: dict, colour: int, most: float) -> Circle:

@@ -52,7 +52,8 @@ def estate_of(user) -> Estate:
 
 def _told(cell: dict[str, Any], names: dict) -> dict[str, Any]:
     carried = cell.pop("carried")
-    persona = min(carried, key=lambda each: (-carried[each], str(each)))
+    most = max(carried.values())
+    persona = min((each for each, count in carried.items() if count == most), key=str)
     return cell | {"cost": round(cell["cost"], 1), "persona": persona, "name": names.get(persona, "")}
 
 

@@ -5,9 +5,10 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from analyzer.domain.map_picture import circles, places, size
+from analyzer.domain.map_picture import circles, drawing, places, size
 from analyzer.filters import FingerprintFilter
 from analyzer.forms import ManyForm
 from analyzer.models import Fingerprint, VirtualMachine
@@ -33,6 +34,7 @@ def estate(request):
     width, height = size()
     context = {
         "circles": drawn,
+        "drawing": SafeString(drawing(drawn)),  # escapes its labels
         "legend": legend,
         "places": places(found.kinds),
         "largest": largest,

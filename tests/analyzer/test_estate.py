@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from analyzer.domain.cost import cost
-from analyzer.domain.map_picture import circles
+from analyzer.domain.map_picture import circles, drawing
 from analyzer.models import PersonaDraft, Recommendation, VMPersona
 from analyzer.services import estate
 from analyzer.services.drafts import drafts_refresh
@@ -91,6 +91,11 @@ def test_the_most_common_persona_has_the_first_colour():
     assert legend == [("WebDev", 0, 9), ("No good fit", 10, 1)]
     assert [each.r for each in drawn] == ["10.0", "16.0"]  # the area by cost, not by number
     assert drawn[1].label == "1 machine, cost of 36 vCPUs, mostly no good fit"
+
+
+def test_the_name_of_a_persona_is_escaped_in_the_drawing():
+    drawn, _ = circles([{"x": 1, "y": 1, "count": 9, "cost": 9.0, "persona": 1, "name": '<b>"&'}])
+    assert drawing(drawn).count("mostly &lt;b&gt;&quot;&amp;") == 2 and "<b>" not in drawing(drawn)
 
 
 @pytest.mark.parametrize(
