@@ -5,7 +5,6 @@ from functools import cached_property, partial
 import django_filters as filters
 from django import forms
 from django.db import connection
-from django.utils.functional import SimpleLazyObject
 
 from marketplace.domain.orders import PriceKind
 from marketplace.models import (
@@ -66,8 +65,7 @@ class ListingFilter(Searchable):
         listed = self.queryset.order_by().values("publisher")
         self.filters["publisher"].queryset = Publisher.objects.filter(pk__in=listed)
         for name in Facets._fields:
-            choices = SimpleLazyObject(partial(self.choices_of, name))
-            self.filters[name].field.widget.choices = choices
+            self.filters[name].field.widget.choices = partial(self.choices_of, name)
 
     @cached_property
     def facets(self) -> Facets:
