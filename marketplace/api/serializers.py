@@ -106,7 +106,7 @@ class ReleaseSerializer(serializers.ModelSerializer):
     published_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
     approved_by = serializers.SlugRelatedField(slug_field="username", read_only=True)
     permissions = serializers.SerializerMethodField()
-    forked_from = serializers.SerializerMethodField()
+    forked_from = UpstreamSerializer(source="bundled.forked_from", allow_null=True, read_only=True)
     script_sha256 = serializers.SerializerMethodField(
         help_text="What an installation has to approve: of the script, with the commands of its checks if it has any; "
         "empty without."
@@ -132,19 +132,18 @@ class ReleaseSerializer(serializers.ModelSerializer):
         ]
         read_only_fields = ["sha256", "yanked_at", "yank_reason"]
 
+    def to_representation(self, release):
+        release.bundled = installing.bundle_in(release)
+        return super().to_representation(release)
+
     def get_permissions(self, release) -> list[dict]:
         """Without values where it has not been bought."""
         told = manifest if self._is_readable(release) else manifest_hidden
-        permissions = [permission._asdict() for permission in told(installing.bundle_in(release))]
+        permissions = [permission._asdict() for permission in told(release.bundled)]
         return PermissionSerializer(permissions, many=True).data
 
-    @extend_schema_field(UpstreamSerializer(allow_null=True))
-    def get_forked_from(self, release) -> dict | None:
-        upstream = installing.bundle_in(release).forked_from
-        return upstream and upstream.model_dump()
-
     def get_script_sha256(self, release) -> str:
-        return installing.bundle_in(release).root_sha256 if self._is_readable(release) else ""
+        return release.bundled.root_sha256 if self._is_readable(release) else ""
 
     def _is_readable(self, release) -> bool:
         known = self.context.setdefault("readable", {})
