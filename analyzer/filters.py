@@ -45,17 +45,16 @@ class MachineFilter(df.FilterSet):
         method="in_scan_state",
         label="Scan",
         choices=[("none", "Not scanned"), *ScanState.choices],
-        empty_label="Any",
     )
-    persona = df.ModelChoiceFilter(queryset=seen(Persona), method="carrying", label="Persona", empty_label="Any")
+    persona = df.ModelChoiceFilter(queryset=seen(Persona), method="carrying", label="Persona")
     package = df.CharFilter(
         method="having",
         label="Has software",
         help_text="A package or service, as in `nginx`.",
         widget=forms.TextInput(attrs={"placeholder": "nginx"}),
     )
-    source = df.ModelChoiceFilter(queryset=seen(SourceEndpoint), label="Source", empty_label="Any")
-    department = df.ModelChoiceFilter(queryset=seen(Department), label="Department", empty_label="Any")
+    source = df.ModelChoiceFilter(queryset=seen(SourceEndpoint), label="Source")
+    department = df.ModelChoiceFilter(queryset=seen(Department), label="Department")
     missing = df.BooleanFilter(field_name="missing_since", lookup_expr="isnull", exclude=True, label="Missing")
     ordering = df.OrderingFilter(
         fields=["name", "os_id", "scanned_at", "scan_state", "disk_bytes", "created_at"], label="Order"
@@ -87,7 +86,7 @@ class MachineFilter(df.FilterSet):
 
 class SourceFilter(df.FilterSet):
     search = df.CharFilter(method="matching", label="Search")
-    department = df.ModelChoiceFilter(queryset=seen(Department), label="Department", empty_label="Any")
+    department = df.ModelChoiceFilter(queryset=seen(Department), label="Department")
     ordering = df.OrderingFilter(fields=["name", "discovered_at", "machine_count"], label="Order")
 
     class Meta:
@@ -181,7 +180,7 @@ class UsageFilter(df.FilterSet):
 
 class FingerprintFilter(df.FilterSet):
     search = df.CharFilter(field_name="vm__name", lookup_expr="icontains", label="Search", help_text="Name.")
-    persona = df.ModelChoiceFilter(queryset=seen(Persona), label="Says", empty_label="Any")
+    persona = df.ModelChoiceFilter(queryset=seen(Persona), label="Says")
     ordering = df.OrderingFilter(fields=[("vm__name", "name"), ("score", "score")], label="Order")
 
     class Meta:
@@ -191,7 +190,7 @@ class FingerprintFilter(df.FilterSet):
 
 class SoftwareNameFilter(df.FilterSet):
     search = df.CharFilter(method="matching", label="Search", help_text="Either name.")
-    department = df.ModelChoiceFilter(queryset=seen(Department), empty_label="Any")
+    department = df.ModelChoiceFilter(queryset=seen(Department))
     ordering = df.OrderingFilter(fields=["name", "means"], label="Order")
 
     class Meta:
@@ -203,8 +202,8 @@ class SoftwareNameFilter(df.FilterSet):
 
 
 class PersonaDraftFilter(df.FilterSet):
-    state = df.ChoiceFilter(choices=DraftState, label="State", empty_label="Any")
-    department = df.ModelChoiceFilter(queryset=seen(Department), empty_label="Any")
+    state = df.ChoiceFilter(choices=DraftState, label="State")
+    department = df.ModelChoiceFilter(queryset=seen(Department))
     ordering = df.OrderingFilter(fields=[("key", "kind"), ("member_count", "member_count")], label="Order")
 
     class Meta:

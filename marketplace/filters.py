@@ -42,13 +42,13 @@ class Facet(filters.CharFilter):
 
 class ListingFilter(Searchable):
     search_fields = ("search_text",)
-    category = filters.ChoiceFilter(choices=Category, empty_label="Any")
-    publisher = filters.ModelChoiceFilter(queryset=Publisher.objects.none(), empty_label="Any")
-    visibility = filters.ChoiceFilter(choices=Visibility, empty_label="Any")
+    category = filters.ChoiceFilter(choices=Category)
+    publisher = filters.ModelChoiceFilter(queryset=Publisher.objects.none())
+    visibility = filters.ChoiceFilter(choices=Visibility)
     distribution = Facet(lookup_expr="iexact", help_text="os-release ID, as in debian.")
     licence = Facet(lookup_expr="icontains", help_text="An SPDX expression, or a part of one.")
     price = filters.ChoiceFilter(
-        method="price_is", choices=[("free", "Free"), ("priced", "To be bought")], empty_label="Any"
+        method="price_is", choices=[("free", "Free"), ("priced", "To be bought")]
     )
     signed = filters.BooleanFilter(method="is_signed")
     verified = filters.BooleanFilter(
@@ -95,7 +95,7 @@ class ListingFilter(Searchable):
 
 class SubmissionFilter(Searchable):
     search_fields = ("listing__name", "version", "author__username")
-    state = filters.ChoiceFilter(choices=SubmissionState, empty_label="Any")
+    state = filters.ChoiceFilter(choices=SubmissionState)
     ordering = ordered_by("created_at", "listing__name")
 
     class Meta:
@@ -115,7 +115,7 @@ class InstallationFilter(Searchable):
 
 class OrderFilter(Searchable):
     search_fields = ("number", "listing__name", "department__name", "refund_reason")
-    state = filters.ChoiceFilter(choices=ORDER_STATES, empty_label="Any")
+    state = filters.ChoiceFilter(choices=ORDER_STATES)
     side = filters.ChoiceFilter(
         method="side_is", choices=[("bought", "Bought"), ("sold", "Sold")], empty_label="Both", label="Side"
     )
@@ -132,7 +132,7 @@ class OrderFilter(Searchable):
 
 class SubscriptionFilter(Searchable):
     search_fields = ("listing__name", "department__name")
-    state = filters.ChoiceFilter(choices=SUBSCRIPTION_STATES, empty_label="Any")
+    state = filters.ChoiceFilter(choices=SUBSCRIPTION_STATES)
     department = DepartmentChoice()
     ordering = ordered_by("started_at", "listing__name", "department__name")
 
@@ -143,7 +143,7 @@ class SubscriptionFilter(Searchable):
 
 class AccountFilter(Searchable):
     search_fields = ("department__name", "unit")
-    kind = filters.ChoiceFilter(choices=AccountKind, empty_label="Any")
+    kind = filters.ChoiceFilter(choices=AccountKind)
     department = DepartmentChoice()
     ordering = ordered_by("kind", "department__name", "unit")
 
@@ -173,7 +173,7 @@ class CatalogueFilter(Searchable):
 
 class ReportFilter(Searchable):
     search_fields = ("listing__name", "text", "outcome")
-    state = filters.ChoiceFilter(choices=ReportState, empty_label="Any")
+    state = filters.ChoiceFilter(choices=ReportState)
     ordering = ordered_by("created_at", "listing__name")
 
     class Meta:
@@ -183,7 +183,7 @@ class ReportFilter(Searchable):
 
 class TakedownFilter(filters.FilterSet):
     appeal = filters.ChoiceFilter(
-        method="appeal_is", choices=[("open", "Open"), ("declined", "Declined")], empty_label="Any"
+        method="appeal_is", choices=[("open", "Open"), ("declined", "Declined")]
     )
 
     class Meta:

@@ -13,9 +13,9 @@ def _visible_personas(request):
 
 
 class TemplateFilter(ArchivableFilter):
-    persona = filters.ModelChoiceFilter(queryset=_visible_personas, empty_label="Any")
-    source_kind = filters.ChoiceFilter(choices=SourceKind, label="Source", empty_label="Any")
-    target_kind = filters.ChoiceFilter(choices=TargetKind, label="Target", empty_label="Any")
+    persona = filters.ModelChoiceFilter(queryset=_visible_personas)
+    source_kind = filters.ChoiceFilter(choices=SourceKind, label="Source")
+    target_kind = filters.ChoiceFilter(choices=TargetKind, label="Target")
     ordering = ordered_by("name", "department__name", "persona__name", "updated_at", "created_at")
 
     class Meta:
