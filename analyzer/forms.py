@@ -2,7 +2,6 @@
 
 import uuid
 
-import yaml
 from django import forms
 
 from analyzer.models import (
@@ -15,6 +14,7 @@ from analyzer.models import (
 )
 from analyzer.models.source import IMAGES, LIBVIRT
 from analyzer.services.sizing_settings import SETTINGS, standard_values
+from personas.forms.fields import LinesField, YamlField
 from personas.models import Department, Persona
 
 
@@ -60,18 +60,6 @@ class SourceForm(forms.ModelForm):
 
     def _post_clean(self):
         """The service checks the row, as it does for API and command line."""
-
-
-class LinesField(forms.CharField):
-    """One entry a line; as a list."""
-
-    widget = forms.Textarea
-
-    def prepare_value(self, value):
-        return "\n".join(value) if isinstance(value, (list, tuple)) else value
-
-    def to_python(self, value):
-        return [line.strip() for line in (value or "").splitlines() if line.strip()]
 
 
 class SoftwareNameForm(forms.ModelForm):
@@ -139,6 +127,7 @@ class SshForm(forms.Form):
     """Who logs in to which machines. What is secret is never shown again: an empty field leaves it as it is."""
 
     hosts = LinesField(
+        required=True,
         label="Machines", help_text="One a line: web1.example.org, 192.0.2.7, [2001:db8::1]:2222."
     )
     port = forms.IntegerField(min_value=1, max_value=65535, initial=22, help_text="Where a line names none.")
@@ -303,19 +292,14 @@ class PersonaDraftForm(forms.Form):
     hints = LinesField(
         required=False, label="Known by", help_text="Software that speaks for this persona, one name a line."
     )
-    settings = forms.CharField(
-        widget=forms.Textarea, help_text="A settings document (YAML): what a machine of this persona gets."
+    settings = YamlField(
+        empty={},
+        required=True,
+        help_text="A settings document (YAML): what a machine of this persona gets.",
     )
 
     def clean_settings(self):
-        try:
-            document = yaml.safe_load(self.cleaned_data["settings"])
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f" in line {mark.line + 1}" if mark else ""
-            raise forms.ValidationError(
-                f"This is no YAML{where}: {getattr(error, 'problem', error)}."
-            ) from None
+        document = self.cleaned_data["settings"]
         if not isinstance(document, dict):
             raise forms.ValidationError("Give a mapping, as in “resources: {vcpus: 2}”.")
         return document

@@ -1,6 +1,5 @@
 """Personas that groups of machines suggest: look, mend, approve or dismiss."""
 
-import yaml
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -14,6 +13,7 @@ from analyzer.permissions import may
 from analyzer.services.drafts import draft_approve, draft_dismiss, drafts_refresh_asked
 from analyzer.views.answers import saved, told
 from analyzer.views.lists import VisibleList
+from personas.domain.yaml_text import dump_yaml
 from personas.models import Department, Role
 
 SHOWN = 200  # members on the page; the rest as a number
@@ -41,7 +41,7 @@ def draft_detail(request, pk):
         "draft": draft,
         "may_admin": may(request.user, draft.department, Role.ADMIN),
         "members": draft.members.order_by("name")[:SHOWN],
-        "document": yaml.safe_dump(draft.document.get("settings", {}), sort_keys=False, allow_unicode=True),
+        "document": dump_yaml(draft.document.get("settings", {})),
     }
     return render(request, "analyzer/draft_detail.html", context)
 
@@ -54,7 +54,7 @@ def draft_approve_view(request, pk):
     form = (
         PersonaDraftForm(request.POST)
         if request.method == "POST"
-        else PersonaDraftForm(initial=_initial(draft))
+        else PersonaDraftForm(initial=draft.document)
     )
     if request.method == "POST" and form.is_valid():
         act = lambda: draft_approve(draft=draft, by=request.user, data=form.cleaned_data)  # noqa: E731
@@ -68,11 +68,6 @@ def draft_approve_view(request, pk):
         "submit_label": "Create persona",
     }
     return render(request, "analyzer/draft_approve.html", context)
-
-
-def _initial(draft: PersonaDraft) -> dict:
-    settings = yaml.safe_dump(draft.document["settings"], sort_keys=False, allow_unicode=True)
-    return {**draft.document, "settings": settings}
 
 
 @login_required

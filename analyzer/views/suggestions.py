@@ -1,6 +1,5 @@
 """Answers to suggestions, the personas of a machine, and a persona drafted from it."""
 
-import yaml
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -177,7 +176,6 @@ def _drafted(request, vm) -> PersonaDraftForm | None:
     except Refused as error:
         messages.error(request, error.message)
         return None
-    draft["settings"] = yaml.safe_dump(draft["settings"], sort_keys=False, allow_unicode=True)
     return PersonaDraftForm(initial=draft)
 
 

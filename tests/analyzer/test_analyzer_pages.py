@@ -249,7 +249,7 @@ def test_a_persona_is_drafted_from_a_machine_mended_and_kept(admin, vm, scanned)
         "name": "WebTier",
         "description": "",
         "hints": "nginx\ncaddy",
-        "settings": form.initial["settings"],
+        "settings": form["settings"].value(),
     }
     response = admin.post(reverse("analyzer:vm_persona_create", args=[vm.pk]), data)
     assert response.status_code == 302
@@ -263,7 +263,8 @@ def test_a_persona_is_drafted_from_a_machine_mended_and_kept(admin, vm, scanned)
     [
         ("resources: {vcpus: many}", "resources.vcpus"),
         ("nonsense: 1", "nonsense"),
-        ("a: [1", "This is no YAML"),
+        ("a: [1", "Line 1: expected"),
+        ("a: 2026-13-45", "is not the date"),
         ("just words", "Give a mapping"),
     ],
 )
