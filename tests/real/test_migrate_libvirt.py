@@ -1,4 +1,4 @@
-"""A small real Linux guest, moved to a private libvirtd by a run as every other; its libvirtd is killed on the way."""
+"""A small real Linux guest, moved by a department's admin to a libvirtd behind SSH, which is killed on the way."""
 
 import json
 from io import StringIO
@@ -8,14 +8,22 @@ from django.core.management import call_command
 
 from analyzer.sources.libvirt.xml import read_xml
 from migrations_engine.models import Hypervisor, MigratedVM
-from migrations_engine.services.hypervisors import hypervisor_set, target_check
+from migrations_engine.services.hypervisors import host_key_confirm, hypervisor_set, target_check
 from migrations_engine.services.migrated import migrated_vm_console, migrated_vm_remove
 from migrations_engine.services.power import migrated_vm_power, power_switch
 from migrations_engine.targets.libvirt import pool
 from migrations_engine.targets.libvirt.marks import NAMESPACE, parse_mark
+from personas.errors import Refused
 from tests import factories
 from tests.real.estate import real_estate, sha256
 from tests.real.test_migrate_tiny import sized
+from tests.sshd import sshd
+
+
+@pytest.fixture
+def door():
+    with sshd() as server:
+        yield server
 
 
 @pytest.fixture
@@ -35,12 +43,16 @@ def killed(libvirt, monkeypatch):
 
 @pytest.mark.django_db
 @pytest.mark.once
-def test_guest_is_moved_to_libvirt_as_a_persona(libvirt, place, killed):
+def test_guest_is_moved_to_libvirt_as_a_persona(libvirt, place, door, killed):
     estate = real_estate("tiny", script="uname -r; exit 0", template={}, persona=sized())
-    root = factories.make_user(superuser=True)
-    target = factories.make_target(kind="libvirt")
-    hypervisor_set(target=target, address=libvirt.uri, pool=place.pool, by=root)
-    found = target_check(target=target, by=root)
+    target = factories.make_target(kind="libvirt", department=estate.vm.department)
+    address = f"qemu+ssh://{door.username}@127.0.0.1:{door.port}/system?socket={libvirt.socket}"
+    admin = {"target": target, "by": estate.operator}
+    hypervisor_set(address=address, pool=place.pool, private_key=door.private_key, **admin)
+    with pytest.raises(Refused, match="Compare it"):
+        target_check(**admin)
+    host_key_confirm(fingerprint=Hypervisor.objects.get(target=target).offered_fingerprint, **admin)
+    found = target_check(**admin)
     killed.clear()
     assert found["missing"] == []
     assert found["version"].startswith("QEMU ")
