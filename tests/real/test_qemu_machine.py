@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from migrations_engine.domain import boot_console
 from migrations_engine.domain.guest_report import memory_as_asked
 from migrations_engine.domain.machine import (
     GIB,
@@ -427,6 +428,20 @@ def test_a_disk_that_does_not_boot_is_an_error_with_the_end_of_its_console(qemu,
     qemu.power(ref, "off", hard=True)
     with pytest.raises(MachineFailed, match="stopped while booting"):
         qemu.wait_ready(ref, 3)
+
+
+def test_a_guest_that_panics_is_given_up_long_before_the_limit(qemu, source, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(boot_console, "SILENT_S", 5.0)
+    disk = qemu.copy("panics", source)
+    (tmp_path / "junk").write_bytes(b"no initramfs" * 1000)
+    for kernel in tiny.kernels:
+        for request in (f"rm /boot/initrd.img-{kernel}", f"write {tmp_path}/junk /boot/initrd.img-{kernel}"):
+            subprocess.run(["debugfs", "-w", "-R", request, f"{disk.path}?offset={2**21}"], check=True)
+    ref = qemu.create(MachineSpec(key="panics", name="p", vcpus=1, memory_mib=160), disk)
+    qemu.power(ref, "on")
+    with pytest.raises(AgentUnavailable, match=r"does not boot: .*Kernel panic - not syncing: VFS"):
+        qemu.wait_ready(ref, BOOT_S)
+    qemu.destroy("panics")
 
 
 def test_a_port_that_was_taken_meanwhile_is_replaced(qemu, source):

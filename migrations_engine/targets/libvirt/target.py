@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from analyzer.domain.facts import Facts
 from analyzer.sources.libvirt.xml import read_xml
 from migrations_engine.domain import enforcement as rows
+from migrations_engine.domain.boot_console import READ, BootConsole, last_words
 from migrations_engine.domain.machine import (
     Applied,
     Concern,
@@ -239,18 +240,16 @@ class LibvirtTarget(Workbench, InGuest):
 
     def wait_ready(self, ref: MachineRef, timeout_s: float, keep_alive: KeepAlive = no_keep_alive) -> None:
         uuid, agent = self._uuid(ref), self.agent(ref)
-        deadline = time.monotonic() + timeout_s
+        deadline, console = time.monotonic() + timeout_s, BootConsole(FAILED)
         while not agent.answers(1):
             keep_alive()
-            said = self.console(ref, 16384)
-            if told_failed := next((line for line in said.splitlines() if FAILED in line), ""):
-                raise AgentUnavailable(told_failed[told_failed.index(FAILED) :].strip())
+            said = self.console(ref, READ)
+            if told_hopeless := console.verdict(said, time.monotonic()):
+                raise AgentUnavailable(told_hopeless)
             if self._state(uuid) != "running":
-                raise MachineFailed(f"the machine stopped while booting; its console ends: {_last_lines(said)}")
+                raise MachineFailed(f"the machine stopped while booting; its console ends: {last_words(said)}")
             if time.monotonic() > deadline:
-                raise AgentUnavailable(
-                    f"no guest agent within {timeout_s:.0f} s; the console ends: {_last_lines(said)}"
-                )
+                raise AgentUnavailable(f"no guest agent within {timeout_s:.0f} s; the console ends: {last_words(said)}")
             time.sleep(LOOK_S)
 
     def accepted(self, ref: MachineRef, host_port: int) -> bool:
@@ -405,8 +404,3 @@ def _console(key: str) -> str:
 
 def _ref(mark: Mark) -> MachineRef:
     return MachineRef(LibvirtTarget.kind, mark.key, mark.name)
-
-
-def _last_lines(said: str) -> str:
-    lines = [line.strip() for line in said[-4096:].splitlines() if line.strip()]
-    return " / ".join(lines[-4:]) or "(nothing)"

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from migrations_engine.domain.boot_console import READ, BootConsole, last_words
 from migrations_engine.targets.base import AgentUnavailable, KeepAlive, MachineFailed
 from migrations_engine.targets.qemu import process, qmp
 from migrations_engine.targets.qemu.accelerator import Accelerator, accelerator, remember
@@ -24,12 +25,11 @@ def agent_of(folder: Folder) -> PortAgent:
 def _death(folder: Folder) -> str:
     if process.pid_of(folder) is not None:
         return ""
-    return f"the machine has stopped; its console ends: {last_words(folder)}"
+    return f"the machine has stopped; its console ends: {last_words(_console(folder))}"
 
 
-def last_words(folder: Folder) -> str:
-    lines = [line.strip() for line in process.console_end(folder, 4096).splitlines() if line.strip()]
-    return " / ".join(lines[-4:]) or "(nothing)"
+def _console(folder: Folder) -> str:
+    return process.console_end(folder, READ)
 
 
 @dataclass(frozen=True)
@@ -62,25 +62,19 @@ class Boot:
 
     def wait_ready(self, timeout_s: float, keep_alive: KeepAlive) -> None:
         """Until the agent answers. Raises AgentUnavailable, MachineFailed."""
-        deadline = time.monotonic() + timeout_s
+        deadline, console = time.monotonic() + timeout_s, BootConsole(FAILED)
         while not agent_of(self.folder).answers(1.0):
             keep_alive()
-            if told := self._agent_failed():
+            said = _console(self.folder)
+            if told := console.verdict(said, time.monotonic()):
                 raise AgentUnavailable(told)
             if not self._lives():
-                raise MachineFailed(f"the machine stopped while booting; its console ends: {last_words(self.folder)}")
+                raise MachineFailed(f"the machine stopped while booting; its console ends: {last_words(said)}")
             if time.monotonic() > deadline:
-                raise AgentUnavailable(
-                    f"no guest agent within {timeout_s:.0f} s; the console ends: {last_words(self.folder)}"
-                )
+                raise AgentUnavailable(f"no guest agent within {timeout_s:.0f} s; the console ends: {last_words(said)}")
             time.sleep(0.2)
         with self.exclusively():
             self.folder.write(answered=True)
-
-    def _agent_failed(self) -> str:
-        """The guest's own words where it could not install the agent that was brought: waiting on would be in vain."""
-        lines = process.console_end(self.folder, 16384).splitlines()
-        return next((line[line.index(FAILED) :].strip() for line in lines if FAILED in line), "")
 
     def _lives(self) -> bool:
         """False when QEMU is gone. A guest that died of KVM before it ever answered starts again by emulation."""
