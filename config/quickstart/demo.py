@@ -57,7 +57,7 @@ def migrate(console: Console, children: Children) -> bool:
         )
         return True
     console.print(f"\nMigrating [bold]{run.vm.name}[/] as [bold]{run.persona.name}[/] …", highlight=False)
-    follow(run, console)
+    follow(run, console, meanwhile=children.check)
     show_end(load(run), console)
     for vm in filter(None, map(_unscanned, ESTATE)):
         scan_start(vm=vm, by=admin)  # so that the other machines, too, have a suggestion to look at

@@ -19,7 +19,7 @@ from config.quickstart.children import ChildFailed, Children
 from config.quickstart.company import admin_ensure, company_ensure
 from config.quickstart.estate import Plot
 from config.quickstart.guests import GuestBuildError
-from migrations_engine.management.commands.migrate_vm import work_here
+from migrations_engine.management.commands.migrate_vm import follow, work_here
 from migrations_engine.models import MigrationRun, TargetEndpoint
 from migrations_engine.targets import registry
 from personas.errors import Refused
@@ -176,7 +176,7 @@ def small_estate(company, monkeypatch):
     monkeypatch.setitem(registry.TARGETS, "qemu", FakeTarget)
     monkeypatch.setattr(demo, "source_discover", discover)
     monkeypatch.setattr(Plot, "overrides", lambda plot, cache: {"resources": {"memory_mib": 512}})
-    monkeypatch.setattr(demo, "follow", work_here)
+    monkeypatch.setattr(demo, "follow", lambda run, console, meanwhile: work_here(run, console))
     Persona.objects.update(acceptance_checks=[])  # asked of a port of this computer, where nobody answers
     return FakeTarget.world
 
@@ -191,6 +191,18 @@ def test_demo_ends_with_what_the_guest_reported_and_is_done_once(small_estate, d
     assert re.search(r"^verified after \d+ s$", said, re.MULTILINE), said
     assert demo.migrate(demo_screen, children) is False
     assert MigrationRun.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_worker_that_keeps_stopping_is_told_while_the_demo_waits_for_it(small_estate, demo_screen, monkeypatch):
+    def check(children):
+        if MigrationRun.objects.exists():
+            raise ChildFailed("The worker keeps stopping.")
+
+    monkeypatch.setattr(demo, "follow", follow)
+    monkeypatch.setattr(Children, "check", check)
+    with pytest.raises(ChildFailed):
+        demo.migrate(demo_screen, Children(0, settings.VAR_DIR))
 
 
 @pytest.mark.django_db

@@ -89,7 +89,8 @@ def _log_in(page, hand, user):
 
 
 def _connect_source(page, hand, images):
-    page.goto("/sources/new/")
+    hand.press(page.get_by_role("main").get_by_role("link", name="Sources"))  # of the first steps
+    hand.press(page.get_by_role("link", name="New source").first)
     hand.write(page.get_by_label("Name"), "Shop images")
     hand.write(page.get_by_label("Directory"), str(images))
     hand.press(page.get_by_role("button", name="Save"))

@@ -193,26 +193,32 @@ def warn_without_worker(screen: Console) -> None:
         )
 
 
-def follow(run: MigrationRun, screen: Console) -> None:
-    """Live progress until the run ends (no terminal: its log by line); Ctrl-C stops the watching, not the run."""
+def follow(run: MigrationRun, screen: Console, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Live progress until the run ends (no terminal: its log by line); Ctrl-C stops the watching, not the run.
+
+    `meanwhile` is called between two looks; what it raises ends the watching.
+    """
     structlog.contextvars.clear_contextvars()
     try:
         if screen.is_terminal:
             with Live(console=screen, refresh_per_second=4) as live:
-                _until_end(run, lambda fresh: live.update(picture(fresh)))
+                _until_end(run, lambda fresh: live.update(picture(fresh)), meanwhile)
         else:
             seen = [0]
-            _until_end(run, lambda fresh: seen.append(print_events(fresh, screen, seen.pop())))
+            _until_end(run, lambda fresh: seen.append(print_events(fresh, screen, seen.pop())), meanwhile)
     except KeyboardInterrupt:
         raise CommandError(f"Stopped watching; run {run.pk} goes on.", returncode=130) from None
 
 
-def _until_end(run: MigrationRun, show: Callable[[MigrationRun], None]) -> None:
+def _until_end(
+    run: MigrationRun, show: Callable[[MigrationRun], None], meanwhile: Callable[[], None]
+) -> None:
     while True:
         run = load(run)
         show(run)
         if run.has_ended:
             return
+        meanwhile()
         time.sleep(POLL_S)
 
 
