@@ -47,13 +47,12 @@ class ListingFilter(Searchable):
     visibility = filters.ChoiceFilter(choices=Visibility)
     distribution = Facet(lookup_expr="iexact", help_text="os-release ID, as in debian.")
     licence = Facet(lookup_expr="icontains", help_text="An SPDX expression, or a part of one.")
-    price = filters.ChoiceFilter(
-        method="price_is", choices=[("free", "Free"), ("priced", "To be bought")]
-    )
+    price = filters.ChoiceFilter(method="price_is", choices=[("free", "Free"), ("priced", "To be bought")])
     signed = filters.BooleanFilter(method="is_signed")
     verified = filters.BooleanFilter(
-        field_name="publisher__verified_at", lookup_expr="isnull", exclude=True, label="Publisher proven"
-    )
+        field_name="publisher__verified_at", lookup_expr="isnull", exclude=True, label="Publisher proven",
+        help_text="Here; what another instance tells of its own is its word.",
+    )  # fmt: skip
     ordering = ordered_by("name", "publisher__name", "released_at", "installed_in", "updated_at")
 
     class Meta:
@@ -182,9 +181,7 @@ class ReportFilter(Searchable):
 
 
 class TakedownFilter(filters.FilterSet):
-    appeal = filters.ChoiceFilter(
-        method="appeal_is", choices=[("open", "Open"), ("declined", "Declined")]
-    )
+    appeal = filters.ChoiceFilter(method="appeal_is", choices=[("open", "Open"), ("declined", "Declined")])
 
     class Meta:
         model = Takedown

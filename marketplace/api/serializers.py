@@ -20,9 +20,11 @@ class PublisherSerializer(serializers.ModelSerializer):
         model = Publisher
         fields = [
             "id", "slug", "name", "description", "department", "needs_second_person", "domain", "verified_how",
-            "verified_at", "held_reason", "created_at",
+            "verified_at", "told_verified", "told_since", "held_reason", "created_at",
         ]  # fmt: skip
-        read_only_fields = ["domain", "verified_how", "verified_at", "held_reason"]
+        read_only_fields = [
+            "domain", "verified_how", "verified_at", "told_verified", "told_since", "held_reason"
+        ]  # fmt: skip
         validators: list = []
         extra_kwargs = {"slug": {"validators": []}}
 
@@ -190,9 +192,11 @@ class ListingSerializer(serializers.ModelSerializer):
             "successor",
             "taken_down",
             "installed_in",
+            "told_since",
             "created_at",
             "updated_at",
         ]
+        read_only_fields = ["told_since"]
         validators: list = []
         extra_kwargs = {"slug": {"required": False}, "name": {"required": False}}
 

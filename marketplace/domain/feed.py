@@ -75,6 +75,7 @@ class ToldListing(Told):
     deprecated: Text | None = None
     successor: Annotated[str, StringConstraints(max_length=130)] = ""
     taken_down: Text | None = None
+    since: AwareDatetime | None = None
     outcomes: ToldOutcomes = Field(default_factory=ToldOutcomes)
     releases: list[ToldRelease]
 

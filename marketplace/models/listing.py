@@ -115,6 +115,11 @@ class Listing(models.Model):
     told_outcomes = models.JSONField(
         default=dict, editable=False, help_text="What the instance that it comes from has counted."
     )
+    told_since = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Since when the instance that it comes from says that it lists it.",
+    )
     deprecated_at = models.DateTimeField(null=True, editable=False)
     deprecation_reason = models.CharField(max_length=200, blank=True, editable=False)
     successor = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="+")

@@ -48,6 +48,12 @@ class Publisher(Named):
     remote_slug = models.CharField(
         max_length=63, blank=True, editable=False, help_text="What it is called on its own instance."
     )
+    told_verified = models.CharField(
+        max_length=400, blank=True, editable=False, help_text="What its own instance says is proven of it."
+    )
+    told_since = models.DateTimeField(
+        null=True, editable=False, help_text="Since when its own instance says that it has it."
+    )
 
     objects = PublisherQuerySet.as_manager()
 

@@ -176,6 +176,7 @@ def _publisher_taken(catalogue: Catalogue, told: ToldPublisher, by) -> tuple[Pub
         publisher.slug = free_slug(model=Publisher, department=catalogue.department, name=name)
     is_renamed = publisher.name != told.name
     publisher.name, publisher.description = told.name, told.description
+    publisher.told_verified, publisher.told_since = told.verified, told.since
     if is_renamed:
         publisher.held_reason = hold_reason(publisher, others=_others(catalogue, first_statement=chain[0]))
     checked_save(publisher)
@@ -223,7 +224,7 @@ def _listing_ensure(catalogue, publisher: Publisher, told: ToldListing, by) -> L
     listing.name, listing.summary = told.name, told.summary[:200]
     listing.category = told.category if told.category in Category.values else Category.OTHER
     listing.visibility = Visibility.DEPARTMENT if catalogue.department_id else Visibility.ORGANISATION
-    listing.told_outcomes = told.outcomes.model_dump(mode="json")
+    listing.told_outcomes, listing.told_since = told.outcomes.model_dump(mode="json"), told.since
     checked_save(listing)
     listing_reindex(listing)
     deprecation_tell(listing=listing, reason=told.deprecated, successor=_successor(publisher, told), by=by)

@@ -122,6 +122,7 @@ def _listing(listing: Listing, releases: list[dict], ran: set, shown: set) -> di
         "deprecated": listing.deprecation_reason if listing.deprecated_at else None,
         "successor": listing.successor.address if listing.successor_id in shown else "",
         "taken_down": takedown.reason if takedown else None,
+        "since": listing.created_at.isoformat(),
         "outcomes": asdict(listing_record(listing)) if listing.pk in ran else {},
         "releases": [_release(row) for row in releases],
     }

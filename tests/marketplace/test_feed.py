@@ -202,6 +202,42 @@ def test_a_publisher_of_the_same_keys_is_no_look_alike(subscribed):
     assert refreshed(subscribed).publisher.held_reason == ""
 
 
+@pytest.mark.django_db
+def test_what_the_other_side_tells_of_proof_and_age_is_shown_as_its_word(
+    client, wire, subscribed, listing, bob
+):
+    long_ago = timezone.now() - timedelta(days=900)
+    own = Publisher.objects.filter(pk=listing.publisher_id)
+    proven = {"domain": "dba.example", "verified_how": "dns", "verified_at": timezone.now()}
+    own.update(created_at=long_ago, **proven)
+    Listing.objects.filter(pk=listing.pk).update(created_at=long_ago)
+    theirs = refreshed(subscribed)
+    api = client_of(bob)
+    told = api.get(f"/api/v1/publishers/{theirs.publisher_id}/").json()
+    assert (told["told_verified"], told["verified_at"]) == ("dba.example", None)  # told, not seen by us
+    assert told["told_since"] == api.get(f"/api/v1/publishers/{listing.publisher_id}/").json()["created_at"]
+    told = api.get(f"/api/v1/listings/{theirs.pk}/").json()
+    assert told["told_since"] == api.get(f"/api/v1/listings/{listing.pk}/").json()["created_at"]
+    client.force_login(bob)
+    for page in (theirs, theirs.publisher):
+        shown = client.get(page.get_absolute_url()).content.decode()
+        assert "dba.example" in shown and "as Sister tells" in shown
+        assert f"{long_ago:%Y-%m-%d}" in shown
+    rows = client.get("/marketplace/publishers/").content.decode()
+    assert rows.count("dba.example") == 2 and "as Sister tells" in rows
+    only_ours = api.get("/api/v1/listings/?verified=true").json()["results"]
+    assert [each["id"] for each in only_ours] == [str(listing.pk)]
+
+
+@pytest.mark.django_db
+def test_a_proof_that_is_withdrawn_there_is_withdrawn_here(wire, subscribed, listing):
+    own = Publisher.objects.filter(pk=listing.publisher_id)
+    own.update(domain="dba.example", verified_how="file", verified_at=timezone.now())
+    assert refreshed(subscribed).publisher.told_verified == "dba.example"
+    own.update(verified_how="", verified_at=None)
+    assert refreshed(subscribed).publisher.told_verified == ""
+
+
 # --- the feed's own key ----------------------------------------------------------------------------------------------
 
 
