@@ -6,7 +6,7 @@ from django import forms
 
 from analyzer.models import VirtualMachine
 from marketplace.domain.money import CREDITS, UNITS, WrongAmount, money_of
-from marketplace.domain.orders import PriceKind
+from marketplace.domain.orders import ESCROW_DAYS, PriceKind
 from marketplace.forms import Refusable
 from marketplace.models import Price
 from marketplace.models.order import PRICE_KINDS
@@ -55,7 +55,8 @@ class PriceForm(MoneyForm):
     )
     promised_runs = forms.IntegerField(
         min_value=0, max_value=100, initial=0, label="Promise: of the first … runs",
-        help_text="0: no promise. With one, the money is yours after the first success.",
+        help_text="0: no promise. With one, the money is yours after the first success, or when nobody has run it for "
+        f"{ESCROW_DAYS} days (or the refund days, if more).",
     )  # fmt: skip
     promised_percent = forms.IntegerField(
         min_value=0, max_value=100, initial=0, label="… so many percent succeed",

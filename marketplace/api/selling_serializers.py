@@ -27,7 +27,7 @@ TERMS = [field.name for field in Terms._meta.get_fields()]
 class PriceSerializer(serializers.ModelSerializer):
     class Meta:
         model = Price
-        fields = ["id", *TERMS, "trial_runs", "set_at"]
+        fields = ["id", *TERMS, "escrow_days", "trial_runs", "set_at"]
         read_only_fields = ["set_at"]
 
 
@@ -51,7 +51,7 @@ class OrderSerializer(serializers.ModelSerializer):
         fields = [
             "id", "number", "listing", "department", "price", *TERMS, "quantity", "amount", "fee_basis_points",
             "provider", "reference", "pay_url", "renews", "subscription", "period_at", "state", "entitlement",
-            "refund_reason", "refunded_amount", "refund_problem", "disputed_at",
+            "escrow_until", "refund_reason", "refunded_amount", "refund_problem", "disputed_at",
             "ordered_by", "ordered_at", "paid_at", "refunded_at",
         ]  # fmt: skip
         read_only_fields = sorted(

@@ -21,8 +21,11 @@ ORDER_TRANSITIONS = frozenset(
         (OrderState.PENDING, OrderState.HELD),  # the money has come; it stays in escrow until a run succeeds
         (OrderState.PENDING, OrderState.PAID),  # the money has come, and the publisher has it
         (OrderState.PENDING, OrderState.CANCELLED),  # the buyer, or the payment page, gave it up
-        (OrderState.HELD, OrderState.PAID),  # the first run succeeded
-        (OrderState.HELD, OrderState.REFUNDING),  # asked, or the promise was broken; money goes back outside
+        (OrderState.HELD, OrderState.PAID),  # the first run succeeded, or nobody has run it in time
+        (
+            OrderState.HELD,
+            OrderState.REFUNDING,
+        ),  # asked, promise broken, no run succeeded in time: back outside
         (OrderState.HELD, OrderState.REFUNDED),  # the same in credits, which are back at once
         (OrderState.PAID, OrderState.REFUNDING),
         (OrderState.PAID, OrderState.REFUNDED),
@@ -34,6 +37,9 @@ ORDER_TRANSITIONS = frozenset(
 
 ORDER_LIVE = frozenset({OrderState.HELD, OrderState.PAID})
 """What was bought may be used."""
+
+ESCROW_DAYS = 30
+"""So long the money waits for a first success, and never shorter than the refund for the asking (docs/adr/0027)."""
 
 
 class PriceKind(StrEnum):

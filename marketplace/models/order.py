@@ -1,13 +1,14 @@
 """What is sold: the price of a listing, an order, and the entitlement that it gives."""
 
 import uuid
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
 from marketplace.domain.money import UNITS, money_words
-from marketplace.domain.orders import OrderState, PriceKind
+from marketplace.domain.orders import ESCROW_DAYS, OrderState, PriceKind
 from marketplace.models.listing import Listing
 from personas.models import Department
 from personas.models.owned import OwnedQuerySet
@@ -45,6 +46,11 @@ class Terms(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def escrow_days(self) -> int:
+        """How long the money waits for a first success; 0: it does not."""
+        return max(ESCROW_DAYS, self.refund_days) if self.promised_runs else 0
 
 
 class PriceQuerySet(OwnedQuerySet):
@@ -249,6 +255,11 @@ class Order(Terms):
     def begins_at(self):
         """What it pays for begins then, unless something that is paid ends later."""
         return self.period_at or self.paid_at
+
+    @property
+    def escrow_until(self) -> datetime | None:
+        """Then it ends, whatever has been run; None where no money waits."""
+        return self.paid_at + timedelta(days=self.escrow_days) if self.state == OrderState.HELD else None
 
     @property
     def seller(self):

@@ -215,7 +215,7 @@ def promise_settle(*, order: Order) -> Order:
         order = order_capture(order=order, by=None)
     verdict = promise_verdict(ended, runs=order.promised_runs, percent=order.promised_percent)
     if verdict == Verdict.WAIT:
-        return order
+        return escrow_end(order=order)
     Order.objects.filter(pk=order.pk).update(promise_settled_at=timezone.now())
     if verdict == Verdict.KEPT:
         return order
@@ -230,6 +230,30 @@ def _broken(order: Order, reason: str) -> Order:
         return order_capture(order=order, by=None)
 
 
+def escrow_end(*, order: Order) -> Order:
+    """At its end the money is the publisher's where nobody has run it, and the buyer's where no run has succeeded. The
+    promise goes on."""
+    if not _is_over(order):
+        return order
+    with transaction.atomic():
+        order = order_locked(order)
+        if _is_over(order):
+            order = _escrow_ended(order)
+    return refund_send(order=order) if order.state == OrderState.REFUNDING else order
+
+
+def _is_over(order: Order) -> bool:
+    return order.escrow_until is not None and order.escrow_until <= timezone.now()
+
+
+def _escrow_ended(order: Order) -> Order:
+    ended = _ended(order)
+    if any(ended) or not ended:
+        return order_capture(order=order, by=None)
+    runs = f"{len(ended)} migration{'s' * (len(ended) > 1)}"
+    return _taken_back(order, None, f"None of {runs} succeeded in {order.escrow_days} days.")
+
+
 def _ended(order: Order) -> list[bool]:
     bought = Q(persona__allowance=order.entitlement.allowance_id)
     gone = Q(persona=None, department=order.department, origin__in=origins_of(order.listing))
@@ -241,9 +265,11 @@ def _ended(order: Order) -> list[bool]:
 
 
 def orders_settle() -> int:
-    """What time and runs have brought about: promises, refunds that a provider has not taken yet. The number looked at;
-    safe to say at any moment, by any number of clocks."""
-    watched = Order.objects.live().filter(promised_runs__gt=0, promise_settled_at__isnull=True)
+    """What time and runs have brought about: promises, ends of escrows, refunds that a provider has not taken yet. The
+    number looked at; safe to say at any moment, by any number of clocks."""
+    watched = Order.objects.live().filter(
+        promised_runs__gt=0, promise_settled_at__isnull=True, disputed_at__isnull=True
+    )
     sending = Order.objects.filter(state=OrderState.REFUNDING, provider="stripe", refund_problem="")
     orders = [*watched.select_related("entitlement"), *sending]
     for order in orders:

@@ -41,6 +41,7 @@ from tests.marketplace.shop import (
     take_fee,
     total_moved,
 )
+from tests.personas.test_api import client_of
 
 # what has no release is not sold
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("release")]
@@ -511,3 +512,73 @@ def test_a_broken_promise_gives_the_money_back_by_itself(promised, buyer, seller
     assert "1 of 3 runs succeeded" in refusal(own)
     assert settled(order).state == "refunded"
     assert ledger_is_balanced()
+
+
+def days_pass(order, days):
+    Order.objects.filter(pk=order.pk).update(paid_at=timezone.now() - timedelta(days=days))
+    return settled(settled(order))  # the clock says it twice
+
+
+def test_what_nobody_runs_is_earned_at_the_end_of_the_escrow_and_the_promise_goes_on(promised, buyer, seller):
+    order, own = promised
+    assert order.escrow_until == order.paid_at + timedelta(days=30)
+    assert days_pass(order, 29).state == "held"
+    order = days_pass(order, 31)
+    assert (order.state, escrow_of(order), held("earnings", seller), order.escrow_until) == (
+        "paid",
+        0,
+        100,
+        None,
+    )
+    assert (refusal(own), total_moved("capture"), ledger_is_balanced()) == ("", 100, True)
+    run_ended(own, "failed")
+    run_ended(own, "failed")
+    assert (settled(order).state, held("wallet", buyer), held("earnings", seller)) == ("refunded", 100, 0)
+    assert ledger_is_balanced()
+
+
+def test_what_was_run_and_never_succeeded_goes_back_at_the_end_of_the_escrow(promised, buyer, seller):
+    order, own = promised
+    Order.objects.filter(pk=order.pk).update(paid_at=timezone.now() - timedelta(days=29))
+    run_ended(own, "failed")
+    assert settled(order).state == "held"
+    order = days_pass(order, 31)
+    assert (order.state, held("wallet", buyer), held("earnings", seller)) == ("refunded", 100, 0)
+    assert (total_moved("refund"), ledger_is_balanced()) == (100, True)
+    assert "None of 1 migration succeeded in 30 days" in refusal(own)
+
+
+def test_a_cancelled_run_does_not_count_at_the_end_of_the_escrow(promised):
+    order, own = promised
+    run_ended(own, "cancelled")
+    assert days_pass(order, 31).state == "paid"
+
+
+def test_an_escrow_does_not_end_before_the_refund_for_the_asking(release, listing, buyer, bob, alice):
+    terms = {"promised_runs": 4, "promised_percent": 75, "refund_days": 60}
+    price = make_price(listing, alice, unit_amount=100, **terms)
+    grant(buyer, 100)
+    order = buy(listing, buyer, bob)
+    assert price.escrow_days == 60
+    assert days_pass(order, 59).state == "held"
+    assert order_refund(order=order, by=bob).state == "refunded"
+
+
+def test_the_end_of_the_escrow_is_told_before_and_after_buying(client, promised, listing, bob):
+    order, _ = promised
+    api = client_of(bob)
+    until = api.get(f"/api/v1/orders/{order.pk}/").json()["escrow_until"]
+    assert datetime.fromisoformat(until) == order.escrow_until
+    assert api.get(f"/api/v1/listings/{listing.pk}/price/").json()["escrow_days"] == 30
+    client.force_login(bob)
+    page = client.get(order.get_absolute_url()).content.decode()
+    assert f"{order.escrow_until:%Y-%m-%d}" in page and "none succeeded" in page
+    assert "after 30 days" in client.get(listing.get_absolute_url()).content.decode()
+
+
+def test_an_escrow_waits_for_the_bank_where_the_payment_is_disputed(promised):
+    order, _ = promised
+    Order.objects.filter(pk=order.pk).update(disputed_at=timezone.now())
+    assert days_pass(order, 31).state == "held"
+    Order.objects.filter(pk=order.pk).update(disputed_at=None)
+    assert settled(order).state == "paid"
