@@ -60,6 +60,7 @@ class MovementKind(models.TextChoices):
     FEE_REVERSAL = "fee_reversal", "Fee reversed"
     REFUND = "refund", "Refund"
     REFUND_FAILED = "refund_failed", "Refund came back"
+    CHARGEBACK = "chargeback", "Taken back by the bank"
     PAYOUT = "payout", "Payout asked for"
     PAID_OUT = "paid_out", "Paid out"
     PAYOUT_REFUSED = "payout_refused", "Payout refused"
@@ -103,8 +104,10 @@ class Movement(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["order", "kind"],
-                # a refund that came back is sent again: the escrow, never below zero, holds it to once
-                condition=models.Q(order__isnull=False) & ~models.Q(kind__in=["refund", "refund_failed"]),
+                # a refund that came back is sent again: the escrow, never below zero, holds it to once; what a bank
+                # takes comes from several accounts, each dispute once (PaymentEvent)
+                condition=models.Q(order__isnull=False)
+                & ~models.Q(kind__in=["refund", "refund_failed", "chargeback"]),
                 name="an_order_moves_money_once_of_each_kind",
             ),
         ]

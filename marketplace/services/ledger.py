@@ -37,8 +37,10 @@ def account_locked(account: Account) -> Account:
     return Account.objects.select_for_update(no_key=True).get(pk=account.pk)
 
 
-def balance_of(account: Account, *, before: datetime | None = None) -> int:
+def balance_of(account: Account, *, before: datetime | None = None, order: Order | None = None) -> int:
+    """With `order`: what of it is there."""
     rows = Movement.objects.filter(at__lt=before) if before else Movement.objects.all()
+    rows = rows.filter(order=order) if order else rows
     came = rows.filter(destination=account).aggregate(n=Sum("amount"))["n"] or 0
     went = rows.filter(source=account).aggregate(n=Sum("amount"))["n"] or 0
     return came - went

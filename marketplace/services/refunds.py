@@ -13,7 +13,7 @@ from marketplace.models.ledger import MovementKind
 from marketplace.payments.base import PaymentError, RefundFailed
 from marketplace.payments.registry import provider_of
 from marketplace.services.entitlements import entitlement_revoke
-from marketplace.services.ledger import movement_book
+from marketplace.services.ledger import balance_of, movement_book
 from marketplace.services.orders import accounts_of, order_capture, order_locked, state_set
 from marketplace.services.origins import origins_of
 from marketplace.services.subscriptions import subscription_refunded
@@ -125,11 +125,16 @@ def _send_back(order: Order, amount: int, by) -> None:
     )  # fmt: skip
 
 
+def _to_send(order: Order) -> int:
+    """What is on its way back: less than was given back where the buyer's bank has taken a part of it."""
+    return balance_of(accounts_of(order)["escrow"])
+
+
 def refund_send(*, order: Order) -> Order:
     """Asks the provider, outside of any transaction; what it cannot do now is tried again by `orders_settle`."""
     try:
         sent = provider_of(order.provider).refund(
-            key=str(order.pk), reference=order.reference, amount=order.refunded_amount
+            key=str(order.pk), reference=order.reference, amount=_to_send(order)
         )
     except RefundFailed as error:
         return refund_failed(order=order, reason=str(error))
@@ -150,7 +155,7 @@ def refund_done(*, order: Order, by) -> Order:
         raise Refused(f"The order is {order.state}: no refund is on its way.")
     if by is not None and order.provider != "invoice" and not order.refund_problem:
         raise Refused("The provider says so by itself.")
-    _send_back(order, order.refunded_amount, by)
+    _send_back(order, _to_send(order), by)
     state_set(order, OrderState.REFUNDED, refunded_at=timezone.now(), refund_problem="")
     record(by=by, action="order.refunded", obj=order, after={"state": order.state})
     return order
@@ -170,10 +175,14 @@ def refund_failed(*, order: Order, reason: str) -> Order:
     if order.state not in (OrderState.REFUNDING, OrderState.REFUNDED):
         return order
     if order.state == OrderState.REFUNDED:
+        sent = _sent(order)
+        if not sent:  # the buyer's bank took it before it left
+            record(by=None, action="order.refund_failed", obj=order, after={"reason": reason[:200]})
+            return order
         accounts = accounts_of(order)
         movement_book(
             kind=MovementKind.REFUND_FAILED, source=accounts["payer"], destination=accounts["escrow"],
-            amount=order.refunded_amount, by=None, order=order,
+            amount=sent, by=None, order=order,
         )  # fmt: skip
         state_set(order, OrderState.REFUNDING, refunded_at=None)
     order.refund_problem = reason[:200]
@@ -182,6 +191,12 @@ def refund_failed(*, order: Order, reason: str) -> Order:
         by=None, action="order.refund_failed", obj=order, after={"state": order.state, "reason": reason[:200]}
     )
     return order
+
+
+def _sent(order: Order) -> int:
+    """By refunds that have not come back."""
+    signs = {MovementKind.REFUND: 1, MovementKind.REFUND_FAILED: -1}
+    return sum(signs.get(kind, 0) * amount for kind, amount in order.movements.values_list("kind", "amount"))
 
 
 @transaction.atomic
@@ -196,16 +211,37 @@ def order_disputed(*, order: Order) -> Order:
 
 @transaction.atomic
 def dispute_end(*, order: Order, lost: int) -> Order:
-    """The bank has decided: `lost` has left (0: the payment stands). What is lost after a refund is only recorded: its
-    reversal is booked already."""
+    """The bank has decided: `lost` has left (0: the payment stands)."""
     order = order_locked(order)
     order.disputed_at = None
     order.save(update_fields=["disputed_at"])
     record(by=None, action="order.dispute_end", obj=order, after={"state": order.state, "lost": lost})
-    if not lost or order.state not in ORDER_LIVE | {OrderState.REFUNDING}:
-        return order
-    _taken_back(order, None, "The buyer's bank took the payment back.", gone=min(lost, order.amount))
-    return refund_done(order=order, by=None)
+    lost = min(lost, order.amount)
+    if lost and order.state in ORDER_LIVE:
+        order = _taken_back(order, None, "The buyer's bank took the payment back.", gone=lost)
+    if lost and order.state in (OrderState.REFUNDING, OrderState.REFUNDED):
+        _charged_back(order, lost)
+    return order
+
+
+def _charged_back(order: Order, lost: int) -> None:
+    """Of what was on its way back first, then of what the publisher and the platform have earned by it. What went back
+    before, and now once more, is nobody's earning: the platform bears it."""
+    accounts = accounts_of(order)
+    on_its_way = balance_of(accounts["escrow"])
+    rest = max(0, lost - on_its_way)
+    of_publisher = min(
+        rest - fee_of(rest, order.fee_basis_points), balance_of(accounts["earnings"], order=order)
+    )
+    parts = {"escrow": lost - rest, "earnings": of_publisher, "fee": rest - of_publisher}
+    for source, amount in parts.items():
+        if amount:
+            movement_book(
+                kind=MovementKind.CHARGEBACK, source=accounts[source], destination=accounts["payer"],
+                amount=amount, by=None, order=order,
+            )  # fmt: skip
+    if order.state == OrderState.REFUNDING and lost >= on_its_way:
+        state_set(order, OrderState.REFUNDED, refunded_at=timezone.now(), refund_problem="")
 
 
 def promise_settle(*, order: Order) -> Order:

@@ -24,6 +24,7 @@ from tests.marketplace.shop import (
     ledger_is_balanced,
     make_price,
     superuser,
+    take_fee,
     total_moved,
 )
 
@@ -99,9 +100,9 @@ def refunded(order, *, id="evt_9", amount=None):
     return event_of(order, "charge.refunded", id=id, amount_refunded=amount)
 
 
-def dispute_of(order, kind="created", *, id="evt_d", **data):
+def dispute_of(order, kind="created", *, id="evt_d", dispute="dp_1", **data):
     """As Stripe tells it: with the payment, and no word of the order."""
-    whole = {"id": "dp_1", "payment_intent": "pi_1", "metadata": {}, "currency": "eur", "amount": order.amount,
+    whole = {"id": dispute, "payment_intent": "pi_1", "metadata": {}, "currency": "eur", "amount": order.amount,
              "status": "needs_response"}  # fmt: skip
     return json.dumps({"id": id, "type": f"charge.dispute.{kind}", "data": {"object": whole | data}})
 
@@ -313,6 +314,90 @@ def test_a_refund_on_its_way_is_booked_when_it_has_left(client, paid, bob, playe
         each["status"] = "succeeded"
     send(client, refund_told(paid, "succeeded"))
     assert (state(paid), total_moved("refund"), len(played.refunds)) == ("refunded", 1250, 1)
+
+
+def lost(order, *, id="evt_e", **data):
+    return dispute_of(order, "closed", id=id, status="lost", **data)
+
+
+def booked(order) -> dict:
+    """What has left the accounts of the platform in all, beside what they hold."""
+    return {
+        "outside": held("external", unit="EUR"),
+        "earnings": held("earnings", order.seller, "EUR"),
+        "fee": held("fee", unit="EUR"),
+        "escrow": escrow_of(order),
+    }
+
+
+@pytest.fixture
+def runs_refunded(client, played, release, listing, alice, bob, buyer):
+    """Five runs of 10.00 of which three were used: 20.00 have gone back, the publisher has 27.00, the platform 3.00."""
+    take_fee(1000)
+    make_price(listing, alice, kind="per_run", unit="EUR", unit_amount=1000)
+    order = buy(listing, buyer, bob, provider="stripe", quantity=5)
+    send(client, event_of(order))
+    played.metadata = {"order": str(order.pk)}
+    RunAllowance.objects.update(runs_left=2)
+    order = order_refund(order=order, by=bob)
+    assert booked(order) == {"outside": -3000, "earnings": 2700, "fee": 300, "escrow": 0}
+    return order
+
+
+@pytest.mark.django_db
+def test_a_dispute_lost_after_a_refund_of_a_part_takes_the_rest_from_the_publisher(client, runs_refunded):
+    order = runs_refunded
+    for _ in range(2):
+        assert send(client, lost(order, amount=3000)).status_code == 204
+    assert booked(order) == {"outside": 0, "earnings": 0, "fee": 0, "escrow": 0}
+    assert (state(order), order.refunded_amount, ledger_is_balanced()) == ("refunded", 2000, True)
+    client.force_login(superuser())
+    assert "Taken back by the bank" in client.get(order.get_absolute_url()).content.decode()
+
+
+@pytest.mark.django_db
+def test_what_the_bank_takes_a_second_time_is_the_platforms_loss(client, runs_refunded):
+    order = runs_refunded
+    send(client, lost(order, amount=5000))  # the whole payment, of which 20.00 have gone back before
+    assert booked(order) == {"outside": 2000, "earnings": 0, "fee": -2000, "escrow": 0}
+    assert ledger_is_balanced()
+
+
+def test_a_dispute_lost_after_a_whole_refund_is_no_loss_of_the_publisher(client, paid, bob):
+    assert order_refund(order=paid, by=bob).state == "refunded"
+    assert send(client, lost(paid)).status_code == 204
+    assert booked(paid) == {"outside": 1250, "earnings": 0, "fee": -1250, "escrow": 0}
+    assert ledger_is_balanced()
+
+
+def test_two_disputes_of_one_payment_are_booked_both(client, paid):
+    send(client, lost(paid, amount=500))
+    assert (state(paid), booked(paid)["earnings"]) == ("refunded", 750)
+    send(client, lost(paid, id="evt_2", dispute="dp_2", amount=750))
+    assert booked(paid) == {"outside": 0, "earnings": 0, "fee": 0, "escrow": 0}
+
+
+def test_a_refund_under_way_is_ended_by_the_bank_and_does_not_come_back(client, paid, bob, played):
+    played.refund_status = "pending"
+    assert order_refund(order=paid, by=bob).state == "refunding"
+    assert send(client, lost(paid)).status_code == 204
+    assert (state(paid), booked(paid)["outside"], escrow_of(paid)) == ("refunded", 0, 0)
+    for each in played.refunds.values():
+        each["status"] = "failed"
+    assert send(client, refund_told(paid, "failed")).status_code == 204  # it has never left our books
+    assert (state(paid), paid.refund_problem, booked(paid)["outside"]) == ("refunded", "", 0)
+    assert ledger_is_balanced()
+
+
+def test_of_a_refund_under_way_the_bank_takes_a_part(client, paid, bob, played):
+    played.refund_status = "pending"
+    order_refund(order=paid, by=bob)
+    send(client, lost(paid, amount=250))
+    assert (state(paid), booked(paid)["outside"], escrow_of(paid)) == ("refunding", -1000, 1000)
+    for each in played.refunds.values():
+        each |= {"status": "succeeded", "amount": 1000}
+    send(client, refund_told(paid, "succeeded"))
+    assert (state(paid), booked(paid)["outside"], total_moved("refund")) == ("refunded", 0, 1000)
 
 
 @pytest.mark.parametrize("before", ["pending", "succeeded"])
