@@ -76,8 +76,10 @@ class Refusable:
 
 class ReleaseForm(Refusable, forms.Form):
     version = forms.CharField(
-        max_length=20, initial="1.0.0", help_text="Three numbers; a version never changes."
-    )
+        max_length=40, initial="1.0.0",
+        help_text="Three numbers; a version never changes. A pre-release, as 1.1.0-rc.1, is offered to nobody on "
+        "a stable version.",
+    )  # fmt: skip
     licence = forms.CharField(
         max_length=120, initial="Apache-2.0", help_text="An SPDX expression, as in Apache-2.0."
     )

@@ -59,7 +59,9 @@ class AboutSerializer(serializers.ModelSerializer):
 
 
 class ReleaseAskedSerializer(serializers.Serializer):
-    version = serializers.CharField(max_length=20)
+    version = serializers.CharField(
+        max_length=40, help_text="As 1.2.3, or a pre-release: 1.2.3-alpha.1, 1.2.3-beta.1, 1.2.3-rc.1."
+    )
     licence = serializers.CharField(max_length=120, help_text="An SPDX expression.")
     changelog = ReleaseChangeSerializer(many=True, required=False)
     about = AboutSerializer(
@@ -120,6 +122,7 @@ class ReleaseSerializer(serializers.ModelSerializer):
             "id",
             "listing",
             "version",
+            "is_prerelease",
             "licence",
             "changelog",
             "sha256",
@@ -306,7 +309,9 @@ class InstallationUpdateSerializer(serializers.Serializer):
 
 class PreviewAskedSerializer(serializers.Serializer):
     release = ScopedRelatedField(
-        queryset=Release.objects.all(), required=False, help_text="Of the same listing; left out: the newest."
+        queryset=Release.objects.all(),
+        required=False,
+        help_text="Of the same listing; left out: what it is offered.",
     )
 
 

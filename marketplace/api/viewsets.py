@@ -218,6 +218,7 @@ class InstallationViewSet(
             data=request.query_params, context=self.get_serializer_context()
         )
         asked.is_valid(raise_exception=True)
-        release = asked.validated_data.get("release") or installation.listing.newest or installation.release
+        there = installation.release
+        release = asked.validated_data.get("release") or installation.listing.offered_to(there) or there
         preview = previews.installation_preview(installation=installation, release=release, by=request.user)
         return Response(serializers.UpdatePreviewSerializer(preview).data)

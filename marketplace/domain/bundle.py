@@ -6,6 +6,7 @@ The bytes are the canonical JSON (personas/domain/canonical.py) of a `Bundle`; t
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -37,7 +38,20 @@ def _settings(document: dict) -> dict:
         raise ValueError("; ".join(error.lines())) from None
 
 
-Semver = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$")]
+NUMBER = r"(0|[1-9]\d{0,5})"
+VERSION = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}(-(alpha|beta|rc)\.{NUMBER})?", re.ASCII)
+"""Semver, and of its pre-releases those that `packaging` orders in the same way; each has one spelling."""
+
+
+def _version(words: str) -> str:
+    if not VERSION.fullmatch(words):
+        raise ValueError(
+            "is no version: write three numbers, as in 1.2.3, or a pre-release, as in 1.2.3-rc.1"
+        )
+    return words
+
+
+Semver = Annotated[str, AfterValidator(_version)]
 Licence = Annotated[str, StringConstraints(min_length=1, max_length=120), AfterValidator(_licence)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Words = Annotated[str, StringConstraints(max_length=400)]
@@ -167,8 +181,14 @@ class UnreadableBundle(ValueError):
 
 
 def version_key(version: str) -> Version:
-    """For sorting: 1.10.0 comes after 1.9.0."""
+    """For sorting: 1.10.0 comes after 1.9.0, and 1.10.0-rc.1 between them."""
     return Version(version)
+
+
+def preference(version: str) -> tuple[bool, Version]:
+    """For choosing: a pre-release only where there is nothing else, as `packaging` chooses."""
+    key = version_key(version)
+    return not key.is_prerelease, key
 
 
 def pack(bundle: Bundle) -> bytes:

@@ -8,7 +8,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from marketplace.domain.bundle import version_key
+from marketplace.domain.bundle import preference, version_key
 from marketplace.domain.markdown import rendered
 from personas.models import Department
 from personas.models.owned import OwnedQuerySet
@@ -173,8 +173,13 @@ class Listing(models.Model):
 
     @property
     def newest(self) -> "Release | None":
-        """The highest version that can be installed."""
-        return max(self.installable, key=lambda release: release.key, default=None)
+        """The highest version that can be installed; a pre-release only where there is nothing else."""
+        return max(self.installable, key=lambda release: preference(release.version), default=None)
+
+    def offered_to(self, release: "Release") -> "Release | None":
+        """What an update leads to from `release`: to a pre-release only from another one."""
+        offered = [each for each in self.installable if release.is_prerelease or not each.is_prerelease]
+        return max(offered, key=lambda each: each.key, default=None)
 
     @property
     def installable(self) -> "list[Release]":
@@ -198,7 +203,7 @@ class Release(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     listing = models.ForeignKey(Listing, models.PROTECT, related_name="releases")
-    version = models.CharField(max_length=20)
+    version = models.CharField(max_length=40)
     licence = models.CharField(max_length=120)
     changelog = models.JSONField(default=list)
     bundle = models.BinaryField()
@@ -232,3 +237,7 @@ class Release(models.Model):
     @property
     def key(self):
         return version_key(self.version)
+
+    @property
+    def is_prerelease(self) -> bool:
+        return self.key.is_prerelease

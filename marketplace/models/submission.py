@@ -26,7 +26,7 @@ class Submission(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     listing = models.ForeignKey("marketplace.Listing", models.CASCADE, related_name="submissions")
-    version = models.CharField(max_length=20)
+    version = models.CharField(max_length=40)
     bundle = models.BinaryField()
     sha256 = models.CharField(max_length=64)
     persona_revision = models.PositiveIntegerField()

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from marketplace.domain.bundle import MOST_BYTES, UnreadableBundle, digest, unpack, version_key
+from marketplace.domain.bundle import MOST_BYTES, UnreadableBundle, digest, preference, unpack, version_key
 from marketplace.domain.envelope import Signed, opened
 from marketplace.domain.feed import (
     MOST_FEED_BYTES,
@@ -200,7 +200,7 @@ def _others(catalogue: Catalogue, *, first_statement: bytes) -> QuerySet:
 def _listing_taken(
     catalogue, owner: tuple[Publisher, KeyRing], told: ToldListing, by
 ) -> list[dict[str, str]]:
-    """[] or why its newest release is not taken over."""
+    """[] or why its newest release (and its newest pre-release, where that is newer) is not taken over."""
     publisher, ring = owner
     name = f"{told.publisher}/{told.slug}"
     try:
@@ -208,9 +208,11 @@ def _listing_taken(
             listing = _listing_ensure(catalogue, publisher, told, by)
             _known_releases_follow(listing, told)
         usable = [each for each in told.releases if not each.yanked]
-        newest = max(usable, key=lambda each: version_key(each.version), default=None)
-        if newest and told.taken_down is None:
-            _release_ensure(catalogue, listing, ring, newest, by)
+        if usable and told.taken_down is None:
+            newest = max(usable, key=lambda each: preference(each.version))
+            highest = max(usable, key=lambda each: version_key(each.version))
+            for each in dict.fromkeys((newest, highest)):
+                _release_ensure(catalogue, listing, ring, each, by)
     except NOT_TAKEN as error:
         return [{"listing": name, "reason": str(error)}]
     except Refused as error:
@@ -273,7 +275,6 @@ def release_take(*, listing: Listing, signed: Signed, by) -> Release:
     if release and release.sha256 != sha256:
         raise Refused(f"{release} is here already, with other bytes.")
     if release is None:
-        _told_by_bundle(listing, bundle)
         release = Release(
             listing=listing,
             version=bundle.version,
@@ -285,6 +286,8 @@ def release_take(*, listing: Listing, signed: Signed, by) -> Release:
             persona_revision=0,
         )
         release.save()
+        if Listing.objects.get(pk=listing.pk).newest == release:
+            _told_by_bundle(listing, bundle)
         listing_reindex(listing)
         told = {"version": bundle.version, "sha256": sha256, "key": signed.key}
         record(by=by, action="release.take", obj=release, after=told)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from marketplace.domain.bundle import Bundle, bundle_of, digest
+from marketplace.domain.bundle import Bundle, bundle_of, digest, preference
 from marketplace.domain.finding import Finding
 from marketplace.domain.lint import findings
 from marketplace.domain.manifest import Delta, Permission, delta, manifest
@@ -35,7 +35,7 @@ class Told(NamedTuple):
 def submission_told(submission: Submission) -> Told:
     bundle = bundle_of(json.loads(bytes(submission.bundle)))
     others = [each for each in submission.listing.installable if each.version != submission.version]
-    before = max(others, key=lambda release: release.key, default=None)
+    before = max(others, key=lambda release: preference(release.version), default=None)
     return Told(
         bundle=bundle,
         permissions=manifest(bundle),

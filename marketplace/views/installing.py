@@ -104,7 +104,7 @@ class Update(Market, FormPage):
     def asked(self) -> Release | None:
         listing = self.installation.listing
         if "release" not in self.request.GET:
-            return listing.newest
+            return listing.offered_to(self.installation.release)
         rows = Release.objects.visible_to(self.request.user).filter(listing=listing)
         try:
             return get_object_or_404(rows, pk=self.request.GET["release"])

@@ -110,4 +110,5 @@ class ListingDetail(Market, DetailView):
         found = list(rows.select_related("department", "release", "persona"))
         for row in found:
             row.may_write = allows(by=self.request.user, department=row.department, role=Role.ADMIN)
+            row.offered = self.object.offered_to(row.release)
         return found

@@ -5,7 +5,6 @@ from django.db import transaction
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from marketplace.domain.bundle import version_key
 from marketplace.forms import ListingForm, PublishForm, ReleaseForm, WordsForm, YankForm
 from marketplace.models import Listing, Release, Submission
 from marketplace.services.publishing import (
@@ -107,9 +106,10 @@ class ReleaseCreate(Market, FormPage):
         released = max(self.listing.releases.all(), key=lambda release: release.key, default=None)
         if released is None:
             return {}
-        major, minor, _ = version_key(released.version).release
+        major, minor, _ = released.key.release
+        version = released.key.base_version if released.is_prerelease else f"{major}.{minor + 1}.0"
         words = {name: getattr(self.listing, name) for name in ABOUT}
-        return {"version": f"{major}.{minor + 1}.0", "licence": released.licence, **words}
+        return {"version": version, "licence": released.licence, **words}
 
     def get_context_data(self, **context):
         return super().get_context_data(

@@ -18,6 +18,7 @@ from marketplace.services import catalogues
 from marketplace.services.catalogues import catalogue_create, catalogue_refresh
 from marketplace.services.feed import bundle_for_others, feed_now
 from marketplace.services.keys import chain_lines, chain_of, ring_of
+from marketplace.services.publishing import release_publish
 from personas.errors import Refused
 from personas.models import AuditEntry
 from tests.marketplace.shop import install, run_ended, superuser
@@ -236,6 +237,15 @@ def test_a_proof_that_is_withdrawn_there_is_withdrawn_here(wire, subscribed, lis
     assert refreshed(subscribed).publisher.told_verified == "dba.example"
     own.update(verified_how="", verified_at=None)
     assert refreshed(subscribed).publisher.told_verified == ""
+
+
+@pytest.mark.django_db
+def test_a_prerelease_is_taken_over_beside_the_newest_version(wire, subscribed, listing, alice):
+    told = {"about": {"readme": "# Candidate"}, "licence": "MIT"}
+    release_publish(listing=Listing.objects.get(pk=listing.pk), by=alice, version="1.1.0-rc.1", **told)
+    theirs = refreshed(subscribed)
+    assert sorted(each.version for each in theirs.releases.all()) == ["1.0.0", "1.1.0-rc.1"]
+    assert (theirs.newest.version, theirs.readme, theirs.licence) == ("1.0.0", listing.readme, "Apache-2.0")
 
 
 # --- the feed's own key ----------------------------------------------------------------------------------------------
