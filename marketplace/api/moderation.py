@@ -80,31 +80,19 @@ class TakedownViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
     @extend_schema(request=AppealSerializer)
     @action(detail=True, methods=["post"])
     def appeal(self, request, pk=None):
-        takedown = self.get_object()
-        asked = AppealSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = moderation.takedown_appeal(takedown=takedown, by=request.user, **asked.validated_data)
-        return Response(self.get_serializer(row).data)
+        return self.act(request, moderation.takedown_appeal, AppealSerializer)
 
     @extend_schema(request=ReasonSerializer)
     @action(detail=True, methods=["post"])
     def decline(self, request, pk=None):
         """By a moderator: the appeal changes nothing; the publisher reads why."""
-        takedown = self.get_object()
-        asked = ReasonSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = moderation.takedown_appeal_decline(takedown=takedown, by=request.user, **asked.validated_data)
-        return Response(self.get_serializer(row).data)
+        return self.act(request, moderation.takedown_appeal_decline, ReasonSerializer)
 
     @extend_schema(request=ReasonSerializer)
     @action(detail=True, methods=["post"])
     def lift(self, request, pk=None):
         """By a moderator: the listing is restored, and what is installed runs again."""
-        takedown = self.get_object()
-        asked = ReasonSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = moderation.takedown_lift(takedown=takedown, by=request.user, **asked.validated_data)
-        return Response(self.get_serializer(row).data)
+        return self.act(request, moderation.takedown_lift, ReasonSerializer)
 
 
 class AbuseReportSerializer(serializers.ModelSerializer):
@@ -132,6 +120,7 @@ class AbuseReportViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.
     queryset = AbuseReport.objects.select_related("listing")
     serializer_class = AbuseReportSerializer
     write_role = Role.VIEWER
+    noun = "report"
 
     def check_object_permissions(self, request, obj):
         """A report is its reporter's and the moderators': `visible_to` has said so, and services decide."""
@@ -139,8 +128,4 @@ class AbuseReportViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.
     @extend_schema(request=ReportDecideSerializer)
     @action(detail=True, methods=["post"])
     def decide(self, request, pk=None):
-        report = self.get_object()
-        asked = ReportDecideSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = moderation.report_decide(report=report, by=request.user, **asked.validated_data)
-        return Response(self.get_serializer(row).data)
+        return self.act(request, moderation.report_decide, ReportDecideSerializer)

@@ -42,24 +42,16 @@ class WithProof:
     @action(detail=True, methods=["post"], url_path="check-proof")
     def check_proof(self, request, pk=None):
         """Looks for the line now. 409 when it is not there."""
-        publisher = self.get_object()
-        asked = ProofCheckSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = proof.proof_check(publisher=publisher, by=request.user, **asked.validated_data)
-        return Response(self.get_serializer(row).data)
+        return self.act(request, proof.proof_check, ProofCheckSerializer)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def vouch(self, request, pk=None):
         """A superuser knows who they are."""
-        return Response(
-            self.get_serializer(proof.proof_by_admin(publisher=self.get_object(), by=request.user)).data
-        )
+        return self.act(request, proof.proof_by_admin)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"], url_path="let-through")
     def let_through(self, request, pk=None):
         """A superuser has looked at a publisher whose name was held."""
-        return Response(
-            self.get_serializer(proof.hold_release(publisher=self.get_object(), by=request.user)).data
-        )
+        return self.act(request, proof.hold_release)

@@ -49,36 +49,29 @@ class OrderViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.Retrie
         )  # fmt: skip
         return Response(self.get_serializer(order).data, status=status.HTTP_201_CREATED)
 
-    def _act(self, request, shape, verb):
-        order = self.get_object()
-        asked = shape(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = verb(order=order, by=request.user, **asked.validated_data)
-        return Response(self.get_serializer(row).data)
-
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def cancel(self, request, pk=None):
         """Gives up what is not paid."""
-        return self._act(request, serializers.Serializer, orders.order_cancel)
+        return self.act(request, orders.order_cancel)
 
     @extend_schema(request=shapes.RefundSerializer)
     @action(detail=True, methods=["post"])
     def refund(self, request, pk=None):
         """By the buyer inside the window, by the seller at any time."""
-        return self._act(request, shapes.RefundSerializer, refunds.order_refund)
+        return self.act(request, refunds.order_refund, shapes.RefundSerializer)
 
     @extend_schema(request=shapes.ReferenceSerializer)
     @action(detail=True, methods=["post"])
     def confirm(self, request, pk=None):
         """The money of an invoice has arrived."""
-        return self._act(request, shapes.ReferenceSerializer, orders.order_confirm)
+        return self.act(request, orders.order_confirm, shapes.ReferenceSerializer)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def refunded(self, request, pk=None):
         """The money of a refund has been sent: of an invoice, or of what a provider could not send."""
-        return self._act(request, serializers.Serializer, refunds.refund_done)
+        return self.act(request, refunds.refund_done)
 
 
 class EntitlementViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
@@ -93,21 +86,17 @@ class SubscriptionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scop
     serializer_class = shapes.SubscriptionSerializer
     filterset_class = SubscriptionFilter
 
-    def _act(self, request, verb):
-        row = verb(subscription=self.get_object(), by=request.user)
-        return Response(self.get_serializer(row).data)
-
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def cancel(self, request, pk=None):
         """It runs to the end of what is paid."""
-        return self._act(request, subscriptions.subscription_cancel)
+        return self.act(request, subscriptions.subscription_cancel)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def keep(self, request, pk=None):
         """Takes a cancellation back, while what is paid lasts."""
-        return self._act(request, subscriptions.subscription_keep)
+        return self.act(request, subscriptions.subscription_keep)
 
 
 class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
@@ -201,11 +190,7 @@ class PayoutViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped):
     @extend_schema(request=shapes.PayoutSettleSerializer)
     @action(detail=True, methods=["post"])
     def settle(self, request, pk=None):
-        payout = self.get_object()
-        asked = shapes.PayoutSettleSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = accounts.payout_settle(payout=payout, by=request.user, **asked.validated_data)
-        return Response(self.get_serializer(row).data)
+        return self.act(request, accounts.payout_settle, shapes.PayoutSettleSerializer)
 
 
 class PaymentEvents(APIView):

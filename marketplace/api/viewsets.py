@@ -116,11 +116,7 @@ class SubmissionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
     @extend_schema(request=serializers.ReasonSerializer)
     @action(detail=True, methods=["post"])
     def refuse(self, request, pk=None):
-        submission = self.get_object()
-        asked = serializers.ReasonSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = submissions.submission_refuse(submission=submission, by=request.user, **asked.validated_data)
-        return Response(self.get_serializer(row).data)
+        return self.act(request, submissions.submission_refuse, serializers.ReasonSerializer)
 
 
 class ReleaseViewSet(WithFiles, mixins.RetrieveModelMixin, Scoped):
@@ -144,11 +140,7 @@ class ReleaseViewSet(WithFiles, mixins.RetrieveModelMixin, Scoped):
     @action(detail=True, methods=["post"])
     def yank(self, request, pk=None):
         """No new installations; those that are there go on."""
-        release = self.get_object()
-        asked = serializers.YankSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        row = publishing.release_yank(release=release, by=request.user, reason=asked.validated_data["reason"])
-        return Response(self.get_serializer(row).data)
+        return self.act(request, publishing.release_yank, serializers.YankSerializer)
 
 
 class InstallationViewSet(
