@@ -46,9 +46,13 @@ class ListingFilter(Searchable):
     publisher = filters.ModelChoiceFilter(queryset=Publisher.objects.none())
     visibility = filters.ChoiceFilter(choices=Visibility)
     distribution = Facet(lookup_expr="iexact", help_text="os-release ID, as in debian.")
-    licence = Facet(lookup_expr="icontains", help_text="An SPDX expression, or a part of one.")
-    price = filters.ChoiceFilter(method="price_is", choices=[("free", "Free"), ("priced", "To be bought")])
-    signed = filters.BooleanFilter(method="is_signed")
+    licence = Facet(
+        lookup_expr="icontains", label="Licence", help_text="An SPDX expression, or a part of one."
+    )
+    price = filters.ChoiceFilter(
+        method="price_is", choices=[("free", "Free"), ("priced", "To be bought")], label="Price"
+    )
+    signed = filters.BooleanFilter(method="is_signed", label="Signed")
     verified = filters.BooleanFilter(
         field_name="publisher__verified_at", lookup_expr="isnull", exclude=True, label="Publisher proven",
         help_text="Here; what another instance tells of its own is its word.",
@@ -181,7 +185,9 @@ class ReportFilter(Searchable):
 
 
 class TakedownFilter(filters.FilterSet):
-    appeal = filters.ChoiceFilter(method="appeal_is", choices=[("open", "Open"), ("declined", "Declined")])
+    appeal = filters.ChoiceFilter(
+        method="appeal_is", choices=[("open", "Open"), ("declined", "Declined")], label="Appeal"
+    )
 
     class Meta:
         model = Takedown
