@@ -368,11 +368,9 @@ class ForkUpdateForm(UpdateForm):
         super().__init__(*args, **kwargs)
         self.paths = {f"conflict_{n}": conflict.path for n, conflict in enumerate(conflicts)}
         for name, conflict in zip(self.paths, conflicts, strict=True):
-            told = f"Yours: {conflict.ours!s:.200} · Upstream: {conflict.theirs!s:.200}"
             self.fields[name] = forms.ChoiceField(
                 choices=[("", "Choose"), ("ours", "Keep ours"), ("theirs", "Take upstream's")],
                 label=conflict.path,
-                help_text=told,
             )
 
     def choices(self) -> dict[str, str]:

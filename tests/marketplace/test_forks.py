@@ -141,7 +141,10 @@ def test_forking_and_merging_by_page_and_by_api(client, release, publish, bob, b
     assert client.get(f"{page}update/").url == f"{page}merge/"
     shown = client.get(f"{page}merge/").content.decode()
     assert "persona/settings/machine" in shown and "say below whose value holds" in shown
-    assert shown.count("<table") == shown.count("table-cards") == 1  # on a phone each setting is a card
+    assert shown.count("<table") == shown.count("table-cards") == 2  # on a phone each setting is a card
+    assert (
+        '<span class="chip">theirs</span>' in shown and "[&#x27;" not in shown
+    )  # values, not our lists of them
     assert client.post(f"{page}merge/", {"conflict_0": ""}).status_code == 200
     told = client_of(bob).post(f"/api/v1/installations/{fork.pk}/merge/", {"release": str(newer.pk)}).json()
     assert [each["path"] for each in told["conflicts"]] == ["persona/settings/packages"]
