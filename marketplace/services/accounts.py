@@ -19,7 +19,7 @@ def wallet_of(department: Department) -> Account:
 
 def _require_amount(amount: int) -> None:
     if not 1 <= amount <= MOST:
-        raise BadInput({"amount": ["Give an amount of at least 1."]})
+        raise BadInput({"amount": [f"Give an amount from 1 to {MOST:,}."]})
 
 
 @transaction.atomic

@@ -10,13 +10,18 @@ from django.utils import timezone
 from marketplace.domain.orders import months_later
 from marketplace.services.ledger import Statement
 
+YEARS = range(1970, 2200)  # a statement names the month before and the one after: the calendar ends at both ends
+
 
 def month_of(words: str) -> datetime:
-    """The first moment of `2026-11`; of the current month where the words are no month."""
+    """The first moment of `2026-11`; of the current month where the words are no month of these times."""
     try:
-        return datetime.strptime(words, "%Y-%m").replace(tzinfo=UTC)
+        start = datetime.strptime(words, "%Y-%m").replace(tzinfo=UTC)
     except ValueError:
-        return timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        start = None
+    if start and start.year in YEARS:
+        return start
+    return timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def month_end(start: datetime) -> datetime:

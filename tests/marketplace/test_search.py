@@ -40,9 +40,18 @@ def test_a_slip_of_the_finger_is_forgiven_by_postgresql(found, words):
     assert found(search=words) == (["Tuned database"] if connection.vendor == "postgresql" else [])
 
 
-@pytest.mark.parametrize("words", ["xylophone", "''", "!& |"])
+@pytest.mark.parametrize("words", ["xylophone", "''", "!& |", "postgre -tun"])
 def test_what_cannot_be_meant_finds_nothing_and_breaks_nothing(found, words):
     assert found(search=words) == []
+
+
+def test_a_search_longer_than_a_sentence_is_refused(client, release, bob):
+    """SQLite would end at the thousandth condition."""
+    words = "a " * 1500
+    assert client_of(bob).get("/api/v1/listings/", {"search": words}).status_code == 400
+    assert client_of(bob).get("/api/v1/listings/", {"search": words[:199]}).status_code == 200
+    client.force_login(bob)
+    assert client.get("/marketplace/", {"search": words}).status_code == 200
 
 
 @pytest.mark.parametrize("few", [0, 5_000])

@@ -195,6 +195,9 @@ def test_a_statement_is_a_page_a_file_and_a_chart(buys, buyer, seller, bob):
     chart = buys.get(url("account_series", wallet)).json()
     assert chart["series"][0]["values"][-1] == 70 and len(chart["x"]) == len(chart["series"][0]["values"])
     assert "Opening balance" in text(buys.get(wallet.get_absolute_url() + "?month=2020-01"))
+    for month in ("0001-01", "9999-12"):  # the calendar's ends: there is no month before, or after
+        for page in (wallet.get_absolute_url(), url("account_csv", wallet), url("account_series", wallet)):
+            assert buys.get(page, {"month": month}).status_code == 200
     assert "No department is called so." in text(
         buys.post(url("credits_transfer"), {**said, "destination": "x"})
     )
