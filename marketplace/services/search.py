@@ -1,7 +1,9 @@
-"""How PostgreSQL searches the catalogue: full text by the index marketplace_listing_words, and where a word is nowhere,
-the word of a name that is nearly it (a slip of the finger) by the index marketplace_listing_trigrams."""
+"""How PostgreSQL searches the catalogue: full text by the index marketplace_listing_words, whole words first, then
+beginnings; and where a word is nowhere, the word of a name that is nearly it (a slip of the finger) by the index
+marketplace_listing_trigrams."""
 
 import re
+from collections.abc import Callable
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
@@ -16,27 +18,29 @@ FEW = 5_000
 PostgreSQL would go through all listings in that order and break each one's text into words again. Of more than that the
 next one is never far."""
 
-MOST_WORDS = 8  # of a search, that are looked at for slips
+MOST_WORDS = 8  # of a search, that are looked at for beginnings and slips
 NEAR_NAMES = 20  # in which the word that was meant is looked for
 
 
 def listings_searched(rows: QuerySet[Listing], words: str) -> QuerySet[Listing]:
     """Those of `rows` that hold all the words, wherever they stand; where their name holds them, first. Where there is
-    none, those that hold what was meant."""
-    found = _found(rows, words)
+    none, those that hold words that begin so; and where there is none of these, what was meant."""
+    found = _found(rows, words, by_words)
     if found is None:
-        found = _found(rows, _meant(rows, words))
+        found = _found(rows, words, by_beginnings)
+    if found is None:
+        found = _found(rows, _meant(rows, words), by_words)
     return rows.none() if found is None else found
 
 
-def _found(rows: QuerySet[Listing], words: str) -> QuerySet[Listing] | None:
+def _found(rows: QuerySet[Listing], words: str, match: Callable[[str], Func]) -> QuerySet[Listing] | None:
     """None when there is none."""
     ordered = rows.order_by(_in_the_name(words).desc(), "name", "pk")
-    ids = list(ordered.filter(by_words(words)).values_list("pk", flat=True)[: FEW + 1])
+    ids = list(ordered.filter(match(words)).values_list("pk", flat=True)[: FEW + 1])
     if not ids:
         return None
     if len(ids) > FEW:
-        return rows.filter(by_words(words))
+        return rows.filter(match(words))
     found = ordered.filter(_among(ids))
     found.known = Known(ids, ordered)
     return found
@@ -55,7 +59,17 @@ def _among(ids: list[UUID]) -> Func:
 
 def by_words(words: str) -> Func:
     """All of them, in any order."""
-    template, between = "(to_tsvector('simple', %(expressions)s))", ") @@ websearch_to_tsquery('simple', "
+    return _matching("websearch_to_tsquery", words)
+
+
+def by_beginnings(words: str) -> Func:
+    """Words that begin with them, in any order. None where they are a question (`-not`, `"so exactly"`)."""
+    plain = words.split() if re.fullmatch(r"[\w\s]+", words) else []
+    return _matching("to_tsquery", " & ".join(f"{word}:*" for word in plain[:MOST_WORDS]))
+
+
+def _matching(query: str, words: str) -> Func:
+    template, between = "(to_tsvector('simple', %(expressions)s))", f") @@ {query}('simple', "
     return Func(
         F("search_text"), Value(words), template=template, arg_joiner=between, output_field=BooleanField()
     )

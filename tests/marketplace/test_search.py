@@ -30,6 +30,11 @@ def test_words_are_found_wherever_they_stand(found, words):
     assert found(search=words) == ["Tuned database"]
 
 
+@pytest.mark.parametrize("words", ["postgres", "tun postgre", "Datab", "tuned data"])
+def test_the_beginning_of_a_word_is_enough(found, words):
+    assert found(search=words) == ["Tuned database"]
+
+
 @pytest.mark.parametrize("words", ["oracle", "tuned oracle"])
 def test_what_is_not_there_is_not_found(found, words):
     assert found(search=words) == []
