@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from marketplace.domain.money import fee_of, money_words
@@ -175,10 +175,11 @@ def require_budget(order: Order) -> None:
 
 
 def spent_this_month(department: Department, unit: str) -> int:
+    """What was ordered and is not given back: of runs, those that are used stay spent."""
     start = timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    gone = (OrderState.CANCELLED, OrderState.REFUNDED, OrderState.REFUNDING)
     orders = Order.objects.filter(department=department, unit=unit, ordered_at__gte=start)
-    return orders.exclude(state__in=gone).aggregate(n=Sum("amount"))["n"] or 0
+    kept = orders.exclude(state=OrderState.CANCELLED).aggregate(n=Sum(F("amount") - F("refunded_amount")))
+    return kept["n"] or 0
 
 
 def order_number() -> str:

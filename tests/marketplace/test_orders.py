@@ -188,6 +188,18 @@ def test_a_budget_holds_though_there_are_credits(listing, buyer, bob, alice):
     buy(listing, buyer, bob, quantity=50)
 
 
+def test_used_runs_stay_spent_when_the_others_are_given_back(listing, buyer, bob, alice):
+    make_price(listing, alice, kind="per_run", unit_amount=10)
+    grant(buyer)
+    budget_set(department=buyer, unit="credits", monthly_amount=50, by=superuser())
+    order = buy(listing, buyer, bob, quantity=5)
+    RunAllowance.objects.update(runs_left=1)
+    assert order_refund(order=order, by=bob).refunded_amount == 10
+    with pytest.raises(NotPaid, match="40 credits are spent"):
+        buy(listing, buyer, bob, quantity=2)
+    buy(listing, buyer, bob)
+
+
 def test_a_key_gives_the_order_of_that_time_or_is_refused_for_another(listing, buyer, bob, alice):
     make_price(listing, alice, kind="per_run", unit_amount=10)
     grant(buyer)
