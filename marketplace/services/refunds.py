@@ -38,7 +38,7 @@ def order_refund(*, order: Order, by, reason: str = "") -> Order:
         raise Refused(
             "The payment is disputed: the buyer's bank decides, and sends the money back by itself."
         )
-    return _refund(order, by, reason.strip() or "The buyer asked for it.")
+    return _on_its_way(_taken_back(order, by, reason.strip() or "The buyer asked for it."))
 
 
 def _require_may(order: Order, by) -> None:
@@ -51,8 +51,7 @@ def _require_may(order: Order, by) -> None:
         raise Refused(f"The time for a refund ended on {until:%Y-%m-%d}; ask the publisher.")
 
 
-def _refund(order: Order, by, reason: str) -> Order:
-    order = _taken_back(order, by, reason)
+def _on_its_way(order: Order) -> Order:
     return refund_send(order=order) if order.state == OrderState.REFUNDING else order
 
 
@@ -256,12 +255,13 @@ def promise_settle(*, order: Order) -> Order:
     if verdict == Verdict.KEPT:
         return order
     succeeded = f"{sum(ended)} of {len(ended)} runs succeeded"
-    return _broken(order, f"{succeeded}; promised were {order.promised_percent} % of {order.promised_runs}.")
+    promised = f"promised were {order.promised_percent} % of {order.promised_runs}"
+    return _on_its_way(_broken(order, f"{succeeded}; {promised}."))
 
 
 def _broken(order: Order, reason: str) -> Order:
     try:
-        return _refund(order, None, reason)
+        return _taken_back(order, None, reason)
     except Refused:  # every run that was bought one by one is used
         return order_capture(order=order, by=None)
 
@@ -275,7 +275,7 @@ def escrow_end(*, order: Order) -> Order:
         order = order_locked(order)
         if _is_over(order):
             order = _escrow_ended(order)
-    return refund_send(order=order) if order.state == OrderState.REFUNDING else order
+    return _on_its_way(order)
 
 
 def _is_over(order: Order) -> bool:
@@ -287,7 +287,7 @@ def _escrow_ended(order: Order) -> Order:
     if any(ended) or not ended:
         return order_capture(order=order, by=None)
     runs = f"{len(ended)} migration{'s' * (len(ended) > 1)}"
-    return _taken_back(order, None, f"None of {runs} succeeded in {order.escrow_days} days.")
+    return _broken(order, f"None of {runs} succeeded in {order.escrow_days} days.")
 
 
 def _ended(order: Order) -> list[bool]:

@@ -24,7 +24,7 @@ from marketplace.services.prices import price_of
 from marketplace.services.publishing import listing_create, publisher_create, release_publish, release_yank
 from marketplace.services.refunds import order_refund, orders_settle, refund_done
 from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
-from personas.models import AuditEntry, Persona, RunAllowance
+from personas.models import AuditEntry, Persona, RunAllowance, RunOutcome
 from personas.services.allowances import refusal_of
 from tests.factories import make_member
 from tests.marketplace.shop import (
@@ -558,6 +558,18 @@ def test_what_was_run_and_never_succeeded_goes_back_at_the_end_of_the_escrow(pro
     assert (order.state, held("wallet", buyer), held("earnings", seller)) == ("refunded", 100, 0)
     assert (total_moved("refund"), ledger_is_balanced()) == (100, True)
     assert "None of 1 migration succeeded in 30 days" in refusal(own)
+
+
+def test_what_is_all_used_at_the_end_of_the_escrow_is_earned(release, listing, buyer, bob, alice):
+    make_price(listing, alice, kind="per_run", unit_amount=10, promised_runs=4, promised_percent=50)
+    grant(buyer, 100)
+    order = buy(listing, buyer, bob, quantity=3)
+    run_ended(install(release, buyer, bob).persona, "failed")
+    Order.objects.update(paid_at=timezone.now() - timedelta(days=29))
+    RunOutcome.objects.update(ended_at=timezone.now() - timedelta(days=1))
+    RunAllowance.objects.update(runs_left=0)  # nothing is left to give back, and the clock goes on
+    assert days_pass(order, 31).state == "paid"
+    assert ledger_is_balanced()
 
 
 def test_a_cancelled_run_does_not_count_at_the_end_of_the_escrow(promised):
