@@ -8,6 +8,7 @@ from django.utils import timezone
 from marketplace.domain.orders import PriceKind, subscribed_until
 from marketplace.models import Entitlement, Listing, Order
 from marketplace.models.order import price_words
+from marketplace.services.moderation import require_not_taken_down
 from marketplace.services.prices import price_of
 from personas.errors import Refused
 from personas.models import Department, Role, RunAllowance
@@ -73,8 +74,7 @@ def require_readable(*, listing: Listing, user) -> None:
 
 def require_on_sale(listing: Listing) -> None:
     """Raises Refused with why nothing of it could be installed: then nothing is paid for it either."""
-    if takedown := listing.takedown:
-        raise Refused(f"{listing} has been taken down: {takedown.reason}")
+    require_not_taken_down(listing)
     if listing.newest is None:
         raise Refused(f"{listing} has no version to install: wait until its publisher brings one out.")
 

@@ -11,7 +11,7 @@ from marketplace.models import Installation, Release
 from marketplace.services.contents import MODELS, parts_made, persona_columns
 from marketplace.services.entitlements import entitled
 from marketplace.services.keys import signed_by
-from marketplace.services.moderation import tell_persona
+from marketplace.services.moderation import require_not_taken_down, tell_persona
 from personas.errors import BadInput, InUse, Missing, Refused
 from personas.models import Department, Persona, Role
 from personas.services.access import require
@@ -147,8 +147,7 @@ def _require_usable(release: Release, by) -> None:
         raise Missing("No such release.")
     if release.yanked_at:
         raise Refused(f"{release} has been yanked: {release.yank_reason}")
-    if takedown := release.listing.takedown:
-        raise Refused(f"{release.listing} has been taken down: {takedown.reason}")
+    require_not_taken_down(release.listing)
 
 
 def _require_trusted(release: Release) -> None:

@@ -116,6 +116,12 @@ def takedown_follow(*, listing: Listing, reason: str | None) -> None:
         _lifted(holds, "restored where it comes from", None)
 
 
+def require_not_taken_down(listing: Listing) -> None:
+    """Raises Refused with the reason of the takedown that holds."""
+    if takedown := listing.takedown:
+        raise Refused(f"{listing} has been taken down: {takedown.reason}")
+
+
 def tell_persona(*, listing: Listing, persona: Persona, by) -> None:
     """What a persona that was installed from it has to say; said again after every installation and update."""
     holds = listing.takedowns.filter(lifted_at__isnull=True).first()

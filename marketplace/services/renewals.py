@@ -24,6 +24,7 @@ from marketplace.models import Order, Subscription
 from marketplace.payments.registry import provider_of
 from marketplace.services.entitlements import paid_until
 from marketplace.services.ledger import account_locked
+from marketplace.services.moderation import require_not_taken_down
 from marketplace.services.orders import (
     COPIED,
     order_cancel,
@@ -111,8 +112,7 @@ def _placed(subscription: Subscription, until: datetime) -> Order | None:
     if price_of(mine.listing) is None:
         _freed(mine)
         return None
-    if takedown := mine.listing.takedown:
-        raise Refused(f"“{mine.listing}” has been taken down: {takedown.reason}")
+    require_not_taken_down(mine.listing)
     order = _order(mine, until)
     require_budget(order)
     order.save()
