@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import translate
-from functools import cache
+from functools import cache, lru_cache
 
 from analyzer.domain.facts import Facts, Package, Service
 from analyzer.domain.software import ARCHITECTURE, UNIT, head
@@ -40,9 +40,13 @@ class NameMapping:
         self._wild = [(place, rule.means) for place, rule in wild]
         patterns = "|".join(f"({translate(rule.name.strip().lower())})" for _, rule in wild)
         self._pattern = re.compile(patterns) if wild else None
+        self._known = lru_cache(maxsize=100_000)(self._look_up)  # the same names are on most machines
 
     def means(self, name: str) -> str | None:
         """None where no rule speaks of it."""
+        return self._known(name)
+
+    def _look_up(self, name: str) -> str | None:
         plain = ARCHITECTURE.sub("", UNIT.sub("", name.strip().lower()))
         found = [self._plain[each] for each in {plain, head(plain)} if each in self._plain]
         match = self._pattern.match(plain) if self._pattern else None

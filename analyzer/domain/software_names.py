@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 LANGUAGE = re.compile(
     r"^(?:python3?-|python3\d+-|r-cran-|r-bioc-|r-|ruby-|node-|golang-|php\d*(?:\.\d+)?-|perl-)"
@@ -37,16 +38,15 @@ class Names:
     def __init__(self, names: Iterable[str]):
         self._plain: dict[str, list[str]] = {}
         for name in names:
-            plain = normalised(name)
-            for key in {plain, LANGUAGE.sub("", plain), INNER_VERSION.sub("", plain)}:
+            for key in _keys(name):
                 self._plain.setdefault(key, []).append(name)
         self._sorted = sorted(self._plain)
 
     def matching(self, hint: str) -> list[tuple[str, float]]:
         """(name, closeness 0..1) of every name that the hint means, the closest first. `*` and `?` are wildcards."""
         found: dict[str, float] = {}
-        wanted = normalised(hint)
-        keys = self._wild(wanted) if set(wanted) & set("*?") else self._beginning(wanted)
+        wanted, stems = _wanted(hint)
+        keys = self._beginning(wanted, stems) if stems else self._wild(wanted)
         for key, closeness in keys:
             for name in self._plain[key]:
                 found[name] = max(closeness, found.get(name, 0))
@@ -55,11 +55,9 @@ class Names:
     def _wild(self, pattern: str):
         return [(key, 0.9) for key in self._sorted if fnmatchcase(key, pattern)]
 
-    def _beginning(self, wanted: str):
+    def _beginning(self, wanted: str, stems: Iterable[str]):
         found = []
-        for stem in {wanted, SERVER.sub("", wanted)}:
-            if not stem:
-                continue
+        for stem in stems:
             index = bisect_left(self._sorted, stem)
             while index < len(self._sorted) and self._sorted[index].startswith(stem):
                 key = self._sorted[index]
@@ -68,6 +66,21 @@ class Names:
                     found.append((key, closeness))
                 index += 1
         return found
+
+
+@lru_cache(maxsize=200_000)  # the same names are on most machines
+def _keys(name: str) -> frozenset[str]:
+    plain = normalised(name)
+    return frozenset({plain, LANGUAGE.sub("", plain), INNER_VERSION.sub("", plain)})
+
+
+@lru_cache(maxsize=10_000)
+def _wanted(hint: str) -> tuple[str, tuple[str, ...]]:
+    """(the hint, what its names begin with: nothing where it has wildcards)."""
+    wanted = normalised(hint)
+    if set(wanted) & set("*?"):
+        return wanted, ()
+    return wanted, tuple(sorted({wanted, SERVER.sub("", wanted)} - {""}))
 
 
 def normalised(name: str) -> str:

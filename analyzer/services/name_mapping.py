@@ -1,5 +1,7 @@
 """The facts of a machine in the words that its department uses for software."""
 
+from functools import lru_cache
+
 from django.db.models import Q
 
 from analyzer.domain.facts import Facts
@@ -13,7 +15,12 @@ def mapping_of(department: Department | None) -> NameMapping:
     ours = Q(department__isnull=True) | (Q(department=department) if department else Q())
     rows = SoftwareName.objects.filter(ours).values_list("department", "name", "means")
     told = sorted(rows, key=lambda row: row[0] is None)
-    return NameMapping([*(NameRule(name, means) for _, name, means in told), *built_in()])
+    return _mapping(tuple(NameRule(name, means) for _, name, means in told))
+
+
+@lru_cache(maxsize=16)
+def _mapping(rules: tuple[NameRule, ...]) -> NameMapping:
+    return NameMapping([*rules, *built_in()])
 
 
 def named_facts(facts: Facts, department: Department | None) -> Facts:
