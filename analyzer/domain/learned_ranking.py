@@ -14,7 +14,7 @@ from analyzer.domain.facts import Facts
 from analyzer.domain.learner import NAME, TRADE_AT, Profile, Scorer, profile
 from analyzer.domain.recommend import Candidate, Ranked, Ranking, distribution_fit
 from analyzer.domain.second_role import in_order
-from analyzer.domain.software import Sign, Workload, without, workload
+from analyzer.domain.software import Sign, Workload, without
 from analyzer.knowledge.trades import trades
 
 LEAST_CHANCE = 0.3  # below, even the likeliest is a guess: "no good fit" is the honest answer
@@ -22,18 +22,20 @@ REASONS = 3
 MOST_REMOVED = 3  # a change of more programs than that is another machine, not a change
 
 
-def profile_of(candidate: Candidate, description: str = "") -> Profile:
+def profile_of(candidate: Candidate) -> Profile:
     return profile(
         id=candidate.id,
         name=candidate.name,
-        description=description,
+        description=candidate.description,
         hints=(*candidate.hints, *candidate.packages),
     )
 
 
-def learned_ranking(rules: Ranking, facts: Facts, candidates: Sequence[Candidate], scorer: Scorer) -> Ranking:
-    """`rules` with the learner's scores and order. `scorer` was made of the profiles of these candidates."""
-    found = workload(facts)
+def learned_ranking(
+    rules: Ranking, facts: Facts, found: Workload, candidates: Sequence[Candidate], scorer: Scorer
+) -> Ranking:
+    """`rules` with the learner's scores and order. `found`: what the facts say; `scorer` was made of the profiles of
+    these candidates."""
     factors = np.array([*(distribution_fit(facts, each)[0] for each in candidates), 1.0])
     chances = _chances(scorer, found, factors)
     by_id = dict(zip(scorer.ids, chances, strict=True))

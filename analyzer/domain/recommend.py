@@ -51,6 +51,7 @@ class Candidate:
 
     id: str
     name: str
+    description: str = ""
     hints: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     units: tuple[str, ...] = ()

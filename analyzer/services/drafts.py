@@ -12,8 +12,8 @@ from analyzer.domain.persona_draft import persona_draft
 from analyzer.domain.software import head
 from analyzer.models import Fingerprint, PersonaDraft
 from analyzer.models.fleet import DraftState
+from analyzer.services.candidates import personas_of
 from analyzer.services.machines import size_of
-from analyzer.services.recommendations import personas_of
 from analyzer.services.usage import usage_summary
 from personas.errors import Refused
 from personas.models import Department, DriverSet, Persona, Role, Script

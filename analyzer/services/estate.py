@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from analyzer.domain.cost import UNKNOWN_MEMORY_MIB, UNKNOWN_VCPUS, cost
 from analyzer.models import EstateCell, Fingerprint, VirtualMachine
-from analyzer.services.recommendations import personas_usable
+from analyzer.services.candidates import personas_usable
 from analyzer.services.vm_personas import vm_persona_assign
 from personas.errors import BadInput, NotAllowed
 from personas.models import Persona, Role

@@ -8,13 +8,13 @@ from django.db import transaction
 from analyzer.domain.facts import Facts, OperatingSystem
 from analyzer.domain.learned_ranking import LEAST_CHANCE
 from analyzer.domain.learner import Scorer
-from analyzer.domain.recommend import Candidate, distribution_fit
+from analyzer.domain.recommend import distribution_fit
 from analyzer.domain.software import Workload
-from analyzer.models import Fingerprint, Recommendation, Recommender, VirtualMachine
-from analyzer.models.learning import SHARED
+from analyzer.models import Fingerprint, Recommendation, VirtualMachine
 from analyzer.models.recommendation import RecommendationState
-from analyzer.services.learning import recommender_of, scorer_of
-from analyzer.services.recommendations import candidate_of, personas_of, profiles_of, recommendation_make
+from analyzer.services.candidates import Candidates, candidates_of, candidates_stamp
+from analyzer.services.learning import learned_at, recommender_of, scorer_of
+from analyzer.services.recommendations import recommendation_make
 from analyzer.services.scans import facts_of
 from personas.models import Department
 
@@ -35,12 +35,11 @@ def fleet_rescore() -> dict[str, int]:
 
 def department_rescore(*, department: Department | None) -> int:
     """How many machines were scored."""
-    personas = personas_of(department)
-    candidates = [candidate_of(each) for each in personas]
-    scorer = scorer_of(department, profiles_of(personas, candidates))
+    candidates = candidates_of(department)
+    scorer = scorer_of(department, candidates)
     if scorer is None:
         return 0  # learning is off: the rules speak at each scan
-    scored_as = _scored_as(department, personas)
+    scored_as = _scored_as(department)
     scored, last = 0, None
     while rows := _score_chunk(department, scored_as, last, scorer, candidates):
         scored, last = scored + len(rows), rows[-1].pk
@@ -49,7 +48,7 @@ def department_rescore(*, department: Department | None) -> int:
 
 @transaction.atomic
 def _score_chunk(
-    department, scored_as: str, last, scorer: Scorer, candidates: list[Candidate]
+    department, scored_as: str, last, scorer: Scorer, candidates: Candidates
 ) -> list[Fingerprint]:
     """The next rows that were scored otherwise, held until they are written: a scan that ends meanwhile comes after."""
     rows = Fingerprint.objects.filter(vm__department=department).exclude(scored_as=scored_as).order_by("pk")
@@ -66,7 +65,7 @@ def _score_chunk(
     return found
 
 
-def _score(rows: list[Fingerprint], scorer: Scorer, candidates: list[Candidate]) -> None:
+def _score(rows: list[Fingerprint], scorer: Scorer, candidates: Candidates) -> None:
     found = [Workload(signs=(), evidence=each.evidence, names=each.names) for each in rows]
     chances = scorer.probabilities(found) * _factors(rows, candidates)
     chances /= chances.sum(axis=1, keepdims=True)
@@ -79,7 +78,7 @@ def _score(rows: list[Fingerprint], scorer: Scorer, candidates: list[Candidate])
         each.score = round(score, 3)
 
 
-def _factors(rows: list[Fingerprint], candidates: list[Candidate]) -> np.ndarray:
+def _factors(rows: list[Fingerprint], candidates: Candidates) -> np.ndarray:
     """As the ranking of one machine: what a persona's distribution costs it on this one."""
     known: dict[str, np.ndarray] = {}
     for each in rows:
@@ -89,15 +88,8 @@ def _factors(rows: list[Fingerprint], candidates: list[Candidate]) -> np.ndarray
     return np.stack([known[str(each.system)] for each in rows])
 
 
-def _scored_as(department: Department | None, personas) -> str:
-    recommender = recommender_of(department)
-    shared = Recommender.objects.filter(scope=SHARED).first() if recommender.shares else None
-    said = [
-        recommender.state.get("version", 0),
-        shared and shared.state.get("version", 0),
-        recommender.updated_at,
-        *((each.pk, each.updated_at) for each in personas),
-    ]
+def _scored_as(department: Department | None) -> str:
+    said = learned_at(recommender_of(department)), candidates_stamp(department)
     return hashlib.sha256(repr(said).encode()).hexdigest()
 
 

@@ -1,15 +1,18 @@
 """What people answer teaches the recommender of their department, in the transaction of the answer."""
 
-from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
 
 from django.db import transaction
 
 from analyzer.domain.facts import Facts
+from analyzer.domain.learned_ranking import profile_of
 from analyzer.domain.learner import NONE, Model, Profile, Scorer, learned, learned_later
 from analyzer.domain.outcomes import Lesson
 from analyzer.domain.software import workload
 from analyzer.models import Recommender
 from analyzer.models.learning import SHARED
+from analyzer.services.candidates import KEPT, Candidates
 from personas.errors import Refused
 from personas.models import Department, Role
 from personas.services.access import require
@@ -21,17 +24,36 @@ ENOUGH = 20  # answers before a gain is more than luck
 
 
 def recommender_of(department: Department | None) -> Recommender:
-    """The row, unsaved where nobody has answered or decided anything yet."""
+    """The row, unsaved where nobody has answered or decided anything; what it has learned is read when asked for."""
     scope = str(department.pk) if department else ORGANISATION
-    return Recommender.objects.filter(scope=scope).first() or Recommender(scope=scope, department=department)
+    known = Recommender.objects.filter(scope=scope).defer("state", "previous").first()
+    return known or Recommender(scope=scope, department=department)
 
 
-def scorer_of(department: Department | None, profiles: Sequence[Profile]) -> Scorer | None:
+def scorer_of(department: Department | None, candidates: Candidates) -> Scorer | None:
     """None where the fixed rules speak: learning is switched off, or still in the shadow."""
     recommender = recommender_of(department)
     if not recommender.enabled or recommender.shadow:
         return None
-    return Scorer(model_of(recommender), profiles, _shared() if recommender.shares else None)
+    return _scorer(recommender.scope, learned_at(recommender), candidates)
+
+
+def learned_at(recommender: Recommender) -> tuple[datetime | None, datetime | None]:
+    """Another one after each lesson, of its own and of those that share with it."""
+    shared = Recommender.objects.filter(scope=SHARED) if recommender.shares else Recommender.objects.none()
+    return recommender.updated_at, shared.values_list("updated_at", flat=True).first()
+
+
+@lru_cache(maxsize=KEPT)
+def _scorer(scope: str, learned_at: tuple, candidates: Candidates) -> Scorer:
+    """Made anew after a lesson or a change of personas: its memory of 2,000 answers is a megabyte of JSON."""
+    recommender = Recommender.objects.filter(scope=scope).first() or Recommender(scope=scope)
+    shared = _shared() if recommender.shares else None
+    return Scorer(model_of(recommender), profiles_of(candidates), shared)
+
+
+def profiles_of(candidates: Candidates) -> list[Profile]:
+    return [profile_of(each) for each in candidates]
 
 
 def card_of(recommender: Recommender) -> dict:
@@ -55,7 +77,7 @@ def answer_learn(
     *,
     department: Department | None,
     facts: Facts,
-    profiles: Sequence[Profile],
+    candidates: Candidates,
     label: str,
     wrong: bool = False,
     shown: str = NONE,
@@ -65,7 +87,7 @@ def answer_learn(
     recommender = _locked(recommender_of(department))
     if not recommender.enabled:
         return
-    found = workload(facts)
+    found, profiles = workload(facts), profiles_of(candidates)
     shared = _shared() if recommender.shares else None
     model = learned(model_of(recommender), profiles, found, label=label, wrong=wrong, shared=shared)
     recommender.state = model.as_json()
@@ -85,7 +107,7 @@ def outcome_learn(
     *,
     department: Department | None,
     facts: Facts,
-    profiles: Sequence[Profile],
+    candidates: Candidates,
     label: str,
     source: str,
     lesson: Lesson | None,
@@ -95,7 +117,8 @@ def outcome_learn(
     if not recommender.enabled:
         return
     told = {"label": label, "source": source, "lesson": lesson}
-    found, shared = workload(facts), _shared() if recommender.shares else None
+    found, profiles = workload(facts), profiles_of(candidates)
+    shared = _shared() if recommender.shares else None
     model = learned_later(model_of(recommender), profiles, found, shared=shared, **told)
     recommender.state = model.as_json()
     recommender.save(update_fields=["state", "updated_at"])

@@ -14,9 +14,9 @@ from analyzer.domain.facts import Facts
 from analyzer.domain.outcomes import LESSONS, RESIZED_WITHIN_DAYS, OutcomeKind, went_well
 from analyzer.models import Fingerprint, Recommendation, SuggestionOutcome, VirtualMachine
 from analyzer.models.recommendation import RecommendationState, Verdict
+from analyzer.services.candidates import candidates_of
 from analyzer.services.learning import outcome_learn
 from analyzer.services.name_mapping import named_facts
-from analyzer.services.recommendations import candidate_of, personas_of, profiles_of
 
 FOLLOWED = (RecommendationState.CLAIMED, RecommendationState.SUCCEEDED, RecommendationState.FAILED)
 
@@ -104,11 +104,10 @@ def _teach(pk) -> bool:
     facts = _facts(row)
     if facts is None:
         return False
-    personas = personas_of(row.vm.department)
     outcome_learn(
         department=row.vm.department,
         facts=named_facts(facts, row.vm.department),
-        profiles=profiles_of(personas, [candidate_of(each) for each in personas]),
+        candidates=candidates_of(row.vm.department),
         label=str(row.persona_id),
         source=f"outcome-{row.pk}",
         lesson=LESSONS[OutcomeKind(row.kind)],

@@ -1,15 +1,16 @@
 """Suggestions: made from a scan, answered by people. Each answer is kept, and teaches the recommender at once."""
 
 from django.db import transaction
-from django.db.models import Q
 
 from analyzer.domain.facts import Facts
-from analyzer.domain.learned_ranking import learned_ranking, profile_of
-from analyzer.domain.learner import NONE, Profile
-from analyzer.domain.recommend import Candidate, Ranking, recommend
+from analyzer.domain.learned_ranking import learned_ranking
+from analyzer.domain.learner import NONE
+from analyzer.domain.recommend import Ranking, recommend
+from analyzer.domain.software import Workload, workload
 from analyzer.domain.suggestion_coverage import suggestion_coverage
 from analyzer.models import Feedback, Recommendation, Scan, VirtualMachine
 from analyzer.models.recommendation import RecommendationState, Verdict
+from analyzer.services.candidates import candidates_of
 from analyzer.services.fingerprints import fingerprint_store
 from analyzer.services.learning import answer_learn, scorer_of
 from analyzer.services.machines import size_of
@@ -17,81 +18,39 @@ from analyzer.services.name_mapping import named_facts
 from analyzer.services.usage import usage_summary
 from analyzer.services.vm_personas import vm_persona_assign
 from personas.errors import BadInput, Refused
-from personas.models import Department, Persona, Role
+from personas.models import Persona, Role
 from personas.services.access import require
 from personas.services.audit import record
-
-WIDEST_RANGE = 16  # a rule that opens more ports than that says nothing of which service is meant
 
 
 def ranking_of(*, vm: VirtualMachine, facts: Facts) -> Ranking:
     """Every persona that this machine's department can use, best first. Writes nothing."""
     facts = named_facts(facts, vm.department)
-    personas = personas_of(vm.department)
-    candidates = [candidate_of(persona) for persona in personas]
+    return _ranked(vm, facts, workload(facts))
+
+
+@transaction.atomic
+def scan_score(*, scan: Scan, facts: Facts) -> Ranking:
+    """The same for a new scan; what the fleet needs to score the machine again is kept."""
+    facts = named_facts(facts, scan.vm.department)
+    found = workload(facts)
+    ranking = _ranked(scan.vm, facts, found)
+    fingerprint_store(scan=scan, system=facts.os, found=found, ranking=ranking)
+    return ranking
+
+
+def _ranked(vm: VirtualMachine, facts: Facts, found: Workload) -> Ranking:
+    """`facts` in the words of the machine's department, `found` what they say."""
+    candidates = candidates_of(vm.department)
     rules = recommend(facts, candidates, size=size_of(vm), usage=usage_summary(vm))
-    scorer = scorer_of(vm.department, profiles_of(personas, candidates))
-    return learned_ranking(rules, facts, candidates, scorer) if scorer else rules
-
-
-def personas_of(department: Department | None) -> list[Persona]:
-    """Those that its machines can be suggested, with all that a candidate is made of."""
-    parts = ("default_driver_set", "resource_allocation_profile", "network_profile")
-    return list(_usable(department).select_related(*parts))
-
-
-def profiles_of(personas: list[Persona], candidates: list[Candidate]) -> list[Profile]:
-    return [profile_of(each, persona.description) for persona, each in zip(personas, candidates, strict=True)]
-
-
-def personas_usable(vm: VirtualMachine):
-    """Those of the machine's department and of the organisation, archived ones left out."""
-    return _usable(vm.department)
-
-
-def _usable(department: Department | None):
-    own = Q(department__isnull=True) | Q(department=department)
-    return Persona.objects.active().filter(own).order_by("name")
-
-
-def candidate_of(persona: Persona) -> Candidate:
-    document = persona.document()
-    checks = document.get("acceptance_checks") or []
-    resources = document.get("resources") or {}
-    distribution = document.get("distribution") or {}
-    drivers = persona.default_driver_set
-    return Candidate(
-        id=str(persona.pk),
-        name=persona.name,
-        hints=tuple(map(str, persona.hints)),
-        packages=tuple(document.get("packages") or ()),
-        units=tuple(check["unit"] for check in checks if check["kind"] == "systemd_unit"),
-        ports=frozenset(check["port"] for check in checks if "port" in check) | _ports_let_in(persona),
-        distributions=frozenset(drivers.distributions if drivers else ()),
-        distribution=distribution.get("name") or "",
-        distribution_must=distribution.get("intent") in ("require", "install"),
-        vcpus=resources.get("vcpus"),
-        memory_mib=resources.get("memory_mib"),
-        root_disk_gib=resources.get("root_disk_gib"),
-    )
-
-
-def _ports_let_in(persona: Persona) -> frozenset[int]:
-    groups = persona.network_profile.security_groups if persona.network_profile else []
-    ports: set[int] = set()
-    for rule in (rule for group in groups for rule in group["rules"]):
-        first = rule.get("port_from")
-        last = rule.get("port_to") or first
-        if first is not None and last - first < WIDEST_RANGE:
-            ports.update(range(first, last + 1))
-    return frozenset(ports)
+    scorer = scorer_of(vm.department, candidates)
+    return learned_ranking(rules, facts, found, candidates, scorer) if scorer else rules
 
 
 @transaction.atomic
 def recommendation_make(*, scan: Scan, facts: Facts) -> Recommendation:
     """The answer to a scan. It asks people again only when it differs from what they have answered already."""
-    ranking = ranking_of(vm=scan.vm, facts=facts)
-    fingerprint_store(scan=scan, facts=named_facts(facts, scan.vm.department), ranking=ranking)
+    ranking = scan_score(scan=scan, facts=facts)
     newest = Recommendation.objects.filter(vm=scan.vm).first()
     if newest and newest.state != RecommendationState.ACTIVE and _same(newest, ranking):
         return newest
@@ -192,13 +151,12 @@ def _learn(recommendation: Recommendation, verdict, persona: Persona | None) -> 
     vm, refused = recommendation.vm, recommendation.persona_id
     if not recommendation.scan.facts or (verdict == Verdict.DISMISSED and not refused):
         return
-    personas = personas_of(vm.department)
-    profiles = profiles_of(personas, [candidate_of(each) for each in personas])
     meant = refused if verdict == Verdict.DISMISSED else persona and persona.pk
     label = str(meant) if meant else NONE
     facts = named_facts(Facts.model_validate(recommendation.scan.facts), vm.department)
     wrong = verdict == Verdict.DISMISSED
     shown = str(refused) if refused else NONE
+    candidates = candidates_of(vm.department)
     answer_learn(
-        department=vm.department, facts=facts, profiles=profiles, label=label, wrong=wrong, shown=shown
+        department=vm.department, facts=facts, candidates=candidates, label=label, wrong=wrong, shown=shown
     )

@@ -6,7 +6,8 @@ from django.db.models import Q
 from analyzer.domain.name_mapping import WILD
 from analyzer.domain.software import head, meaning
 from analyzer.models import Fingerprint, Package, Service, SoftwareName
-from analyzer.services.recommendations import personas_of, recommendation_make
+from analyzer.services.candidates import personas_of
+from analyzer.services.recommendations import recommendation_make
 from analyzer.services.scans import facts_of
 from personas.errors import BadInput
 from personas.models import Department

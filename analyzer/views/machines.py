@@ -13,8 +13,8 @@ from analyzer.forms import AssignForm, UsageUploadForm
 from analyzer.models import Scan, VirtualMachine
 from analyzer.models.usage import Metric
 from analyzer.permissions import may
+from analyzer.services.candidates import personas_usable
 from analyzer.services.neighbours import nearest_known
-from analyzer.services.recommendations import personas_usable
 from analyzer.services.scan_changes import scan_before, scan_changes
 from analyzer.services.scans import facts_of
 from analyzer.services.sizing import sizes_shown

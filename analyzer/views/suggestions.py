@@ -10,9 +10,9 @@ from django.views.decorators.http import require_POST
 from analyzer.forms import AnswerForm, AssignForm, DismissForm, NoneFitsForm, PersonaDraftForm
 from analyzer.models import Recommendation, VMPersona
 from analyzer.permissions import may
+from analyzer.services.candidates import personas_usable
 from analyzer.services.machines import persona_create_from_vm, persona_from_vm
 from analyzer.services.recommendations import (
-    personas_usable,
     recommendation_accept,
     recommendation_choose_other,
     recommendation_dismiss,

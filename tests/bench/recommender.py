@@ -108,8 +108,7 @@ def grouping(department) -> Iterator[Figure]:
 
 def answering(made: dict, rounds: int) -> Iterator[Figure]:
     from analyzer.models import Recommendation
-    from analyzer.services.fingerprints import fingerprint_store
-    from analyzer.services.recommendations import ranking_of, recommendation_none_fits
+    from analyzer.services.recommendations import recommendation_none_fits, scan_score
     from tests.factories import make_facts, make_package, make_scan, make_vm
 
     facts = make_facts(packages=tuple(make_package(name) for name in SERVER))
@@ -123,8 +122,7 @@ def answering(made: dict, rounds: int) -> Iterator[Figure]:
         recommendation_none_fits(recommendation=open_one, by=made["by"])
 
     def score_again():
-        ranking = ranking_of(vm=scans[-1].vm, facts=facts)
-        fingerprint_store(scan=scans[-1], facts=facts, ranking=ranking)
+        scan_score(scan=scans[-1], facts=facts)
 
     yield timed("one answer is in force", Side("answer", answer, before=scan), rounds=rounds, at_most=1)
     yield timed(
