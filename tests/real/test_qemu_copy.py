@@ -5,14 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from migrations_engine.domain.machine import GIB, SourceDisk
-from migrations_engine.targets.base import CopyFailed, CopyMismatch, ImageRefused
-from migrations_engine.targets.qemu import images
+from migrations_engine.targets.base import CopyFailed, CopyMismatch, ImageRefused, no_progress
+from migrations_engine.targets.qemu import images, verified_copy
+from migrations_engine.targets.qemu.verified_copy import Pair, compare
 from tests.disks import converted, make_ova
 
 MIB = 2**20
@@ -137,7 +139,51 @@ def test_what_the_callback_raises_stops_the_copy_and_leaves_no_disk(qemu, tmp_pa
 def test_a_copy_that_differs_is_named(tmp_path):
     one, other = make_image(tmp_path / "a.raw"), make_image(tmp_path / "b.raw")
     with pytest.raises(CopyMismatch):
-        images.compare(one, "raw", other, "raw", 4 * MIB, lambda done, total: None)
+        compare(Pair(one, "raw", other, "raw", 4 * MIB), no_progress)
+
+
+@pytest.mark.parametrize("image_format", ["raw", "qcow2"])
+@pytest.mark.parametrize("differs_at", [0, 5 * MIB - 1, 5 * MIB, 12 * MIB + 7, 16 * MIB + 511])
+def test_one_byte_is_found_in_whichever_slice_it_lies(tmp_path, monkeypatch, image_format, differs_at):
+    monkeypatch.setattr(verified_copy, "SLICE_BYTES", MIB)
+    one, size = make_image(tmp_path / "a.raw", megabytes=16), 16 * MIB + 512
+    os.truncate(one, size)
+    source, copy = converted(one, image_format, tmp_path / "source"), converted(one, "raw", tmp_path / "copy")
+    pair = Pair(source, image_format, copy, "raw", size)
+    told = []
+    compare(pair, lambda done, total: told.append((done, total)))
+    assert told[-1] == (size, size)
+    with open(pair.copy, "r+b") as file:
+        file.seek(differs_at)
+        before = file.read(1)
+        file.seek(differs_at)
+        file.write(bytes([before[0] ^ 1]))
+    with pytest.raises(CopyMismatch, match="differs"):
+        compare(pair, no_progress)
+
+
+@pytest.mark.parametrize("longer", ["source", "copy"])
+def test_a_size_that_differs_in_zeros_only_is_found(tmp_path, monkeypatch, longer):
+    monkeypatch.setattr(verified_copy, "SLICE_BYTES", MIB)
+    pair = Pair(make_image(tmp_path / "a.raw"), "raw", tmp_path / "b.raw", "raw", 4 * MIB)
+    pair.copy.write_bytes(pair.source.read_bytes())
+    os.truncate(getattr(pair, longer), 5 * MIB)
+    with pytest.raises(CopyMismatch, match="changed its size"):
+        compare(pair, no_progress)
+
+
+def test_what_the_callback_raises_ends_every_slice_of_a_comparison(tmp_path, monkeypatch):
+    monkeypatch.setattr(verified_copy, "SLICE_BYTES", MIB)
+    one = make_image(tmp_path / "a.raw", megabytes=64)
+    callers = set()
+
+    def cancel(done, total):
+        callers.add(threading.get_ident())
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        compare(Pair(one, "raw", one, "raw", 64 * MIB), cancel)
+    assert callers == {threading.get_ident()}
 
 
 def test_a_copy_that_breaks_off_is_an_error_with_the_tools_words(tmp_path):

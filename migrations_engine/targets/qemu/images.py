@@ -1,20 +1,19 @@
-"""Disk images with qemu-img: look before opening, copy, compare, checksum."""
+"""Disk images with qemu-img: look before opening, copy, checksum. Copies that are compared: verified_copy.py."""
 
 import errno
 import hashlib
 import json
 import os
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from analyzer.domain.ova import BadOva, read_ova
 from analyzer.domain.printable import printable
 from migrations_engine.targets.base import (
     CopyFailed,
-    CopyMismatch,
     ImageRefused,
     Progress,
     no_progress,
@@ -27,8 +26,6 @@ MOST_VIRTUAL_BYTES = (
     16 * 2**40
 )  # what ext4 and our own arithmetic were tried with; a sparse 60 TB image is no VM
 BLOCK = 4 * 2**20
-COMPARE_SHARE = 4  # of five parts of a copy's progress four are the copy and one its comparison
-SIZES_DIFFER = "Image size mismatch"
 PERCENT = re.compile(r"\(([\d.]+)/100%\)")
 COPY_TIMEOUT_S = (
     24 * 3600
@@ -52,17 +49,19 @@ def member_part(path: Path, member: str) -> Part:
     return part
 
 
-def _named(image_format: str, part: Part | None) -> str:
-    """What qemu-img is told to open as /source: with the format named, nothing is guessed from its bytes."""
-    file = {"driver": "file", "filename": "/source"}
+def described(image_format: str, part: Part | None, filename: str = "/source") -> dict[str, Any]:
+    """What qemu-img is told to open: with the format named, nothing is guessed from its bytes."""
+    file: dict[str, Any] = {"driver": "file", "filename": filename}
     if part is not None:
         file = {"driver": "raw", "offset": part[0], "size": part[1], "file": file}
-    described = {"driver": image_format, "file": file}
-    if image_format == "qcow2":
-        described["backing"] = (
-            None  # refused by `inspect`; whatever the header says by now, nothing else is opened
-        )
-    return "json:" + json.dumps(described)
+    if image_format != "qcow2":
+        return {"driver": image_format, "file": file}
+    # refused by `inspect`; whatever the header says by now, nothing else is opened
+    return {"driver": image_format, "file": file, "backing": None}
+
+
+def named(description: dict[str, Any]) -> str:
+    return "json:" + json.dumps(description)
 
 
 def inspect(path: Path, image_format: str, part: Part | None = None) -> int:
@@ -74,7 +73,7 @@ def inspect(path: Path, image_format: str, part: Part | None = None) -> int:
         raise ImageRefused(f"{image_format!r} is no format that can be copied ({', '.join(sorted(FORMATS))})")
     if not path.is_file():
         raise ImageRefused(f"{path.name} is no file")
-    opened = ("-f", image_format, "/source") if part is None else (_named(image_format, part),)
+    opened = ("-f", image_format, "/source") if part is None else (named(described(image_format, part)),)
     job = Sandboxed(
         ("qemu-img", "info", "--output=json", "-U", *opened),
         read={"/source": path},
@@ -85,7 +84,7 @@ def inspect(path: Path, image_format: str, part: Part | None = None) -> int:
     except TimeoutError as error:
         raise ImageRefused(f"{path.name} cannot be read as {image_format}: {error}") from error
     if ended.exit_code:
-        raise ImageRefused(f"{path.name} cannot be read as {image_format}: {_last_line(ended.stderr)}")
+        raise ImageRefused(f"{path.name} cannot be read as {image_format}: {last_line(ended.stderr)}")
     info = json.loads(ended.stdout)
     if part is not None:
         _require_one_extent(path.name, info)
@@ -135,73 +134,18 @@ def convert(
     """Writes `copy` anew, sparse, to the medium. `progress` is told bytes of `size`. Raises CopyFailed."""
     copy.unlink(missing_ok=True)
     copy.touch(mode=0o600)
-    command = ("qemu-img", "convert", "-p", "-W", "-m", "16", "-O", copy_format, _named(source_format, part), "/copy")
+    opened = named(described(source_format, part))
+    command = ("qemu-img", "convert", "-p", "-W", "-m", "16", "-O", copy_format, opened, "/copy")
     # qcow2 has tables of its own; the limit is there to bound what a hostile image can make us write
     limits = Limits(file_bytes=size + size // 8 + 64 * 2**20)
     job = Sandboxed(command, read={"/source": source}, write={"/copy": copy}, limits=limits)
-    ended = _watched(job, size, progress)
+    ended = watched(job, size, progress)
     if ended.exit_code:
-        raise CopyFailed(f"{source.name} could not be copied: {_why(ended)}")
+        raise CopyFailed(f"{source.name} could not be copied: {why(ended)}")
     _synced(copy)
 
 
-def copy_compared(
-    source: Path,
-    source_format: str,
-    copy: Path,
-    copy_format: str,
-    size: int,
-    progress: Progress,
-    part: Part | None = None,
-) -> None:
-    """As `convert`, then both are read once more and compared. Raises CopyFailed, CopyMismatch."""
-    convert(source, source_format, copy, copy_format, size, _first_part(progress), part)
-    compare(source, source_format, copy, copy_format, size, _last_part(progress), part)
-    if _virtual_bytes(copy, copy_format) != size:
-        raise _changed(source)
-
-
-def _virtual_bytes(copy: Path, copy_format: str) -> int:
-    """Of a copy that we made; of a source see `inspect`."""
-    if copy_format == "raw":
-        return copy.stat().st_size
-    with open(copy, "rb") as file:
-        return struct.unpack_from(">Q", file.read(32), 24)[0]  # docs/interop/qcow2.txt: `size` of the header
-
-
-def _changed(source: Path) -> CopyMismatch:
-    return CopyMismatch(f"{source.name} changed its size while it was copied: stop what writes to it, then try again")
-
-
-def _first_part(progress: Progress) -> Progress:
-    return lambda done, total: progress(done * COMPARE_SHARE // (COMPARE_SHARE + 1), total)
-
-
-def _last_part(progress: Progress) -> Progress:
-    return lambda done, total: progress((total * COMPARE_SHARE + done) // (COMPARE_SHARE + 1), total)
-
-
-def compare(
-    source: Path,
-    source_format: str,
-    copy: Path,
-    copy_format: str,
-    size: int,
-    progress: Progress,
-    part: Part | None = None,
-) -> None:
-    """Both hold the same bytes. Raises CopyMismatch."""
-    command = ("qemu-img", "compare", "-p", "-F", copy_format, _named(source_format, part), "/copy")
-    ended = _watched(Sandboxed(command, read={"/source": source, "/copy": copy}), size, progress)
-    if ended.signal:
-        raise CopyFailed(f"the copy of {source.name} could not be compared: {_why(ended)}")
-    if ended.exit_code:
-        raise CopyMismatch(f"the copy of {source.name} differs: {_last_line(ended.stderr or ended.stdout)}")
-    if SIZES_DIFFER in ended.stdout:  # no failure for qemu-img where the longer one ends in zeros
-        raise _changed(source)
-
-
-def _watched(job: Sandboxed, size: int, progress: Progress) -> sandbox.Ended:
+def watched(job: Sandboxed, size: int, progress: Progress) -> sandbox.Ended:
     done = 0
 
     def watch(text: str) -> None:
@@ -277,12 +221,12 @@ def _next_data(descriptor: int, at: int, total: int) -> int:
         raise
 
 
-def _why(ended: sandbox.Ended) -> str:
+def why(ended: sandbox.Ended) -> str:
     if ended.signal:
         return f"qemu-img was ended by {ended.signal} (somebody killed it, or this machine ran out of memory)"
-    return _last_line(ended.stderr)
+    return last_line(ended.stderr)
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
     lines = text.strip().splitlines()
     return lines[-1] if lines else "it gave no reason"

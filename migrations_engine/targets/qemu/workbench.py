@@ -34,6 +34,7 @@ from migrations_engine.targets.qemu.first_boot import prepare_offline
 from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.grow import grow
 from migrations_engine.targets.qemu.seed import write_seed
+from migrations_engine.targets.qemu.verified_copy import copy_compared
 
 WORKBENCH_CAPS = frozenset({"keys", "offline_prepare", "kernels", "kernel_install"})
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
@@ -187,7 +188,7 @@ def _copied(source: SourceDisk, final: Path, image_format: str, progress: Progre
     source_format = "vmdk" if source.member else source.format
     size = images.inspect(path, source_format, inside)
     with images.draft(final) as part:
-        images.copy_compared(path, source_format, part, image_format, size, progress, inside)
+        copy_compared(path, source_format, part, image_format, size, progress, inside)
     return size
 
 
@@ -266,4 +267,4 @@ def _prepare(folder: Folder, wanted: FirstBoot, bundles: list[Bundle]) -> Prepar
 def _to_qcow2(folder: Folder, progress: Progress) -> None:
     size = folder.raw.stat().st_size
     with images.draft(folder.qcow2) as part:
-        images.copy_compared(folder.raw, "raw", part, "qcow2", size, progress)
+        copy_compared(folder.raw, "raw", part, "qcow2", size, progress)
