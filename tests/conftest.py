@@ -1,5 +1,6 @@
 """What holds for every test. Factories live in `tests/factories.py`, servers to kill in `tests/servers.py`."""
 
+import gc
 import os
 
 import hypothesis
@@ -33,12 +34,42 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.once)
 
 
+def pytest_collection_finish():
+    """What was imported stays until the end: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_sessionfinish(session, exitstatus):
     """The test command installs all that it needs, so in CI a skip is a hole, not a circumstance."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and exitstatus == pytest.ExitCode.OK and reporter.stats.get("skipped"):
         reporter.write_line("\nCI allows no skipped test.", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb():
+    """A database that is there already, from `schema.place()`, is migrated from where it stands: nothing is left."""
+    from django.db import connection
+
+    return connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings():
+    from tests import schema
+
+    schema.place()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    from tests import schema
+
+    with django_db_blocker.unblock():
+        schema.keep()
 
 
 @pytest.fixture

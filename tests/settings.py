@@ -32,3 +32,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_H
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     # in memory, SQLite's threads share one cache and never wait for each other; in a file they behave as the product's
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # noqa: F405
+
+WHITENOISE_AUTOREFRESH = True  # look for a file when it is asked for: each test's client would list them all
