@@ -5,10 +5,11 @@ import shutil
 from urllib.parse import urlparse, urlunparse
 
 import pytest
+from django.conf import settings
 from django.db import connection
+from django.test import Client
 from playwright.sync_api import expect, sync_playwright
 
-from tests.factories import PASSWORD
 from tests.journeys.browser import CHROMIUM_ARGS, DESKTOP, Watch
 from tests.real import instance
 
@@ -21,6 +22,7 @@ PATIENCE_MS = 20_000  # two busy cores; an expectation that holds returns at onc
 @pytest.fixture(scope="session")
 def chromium():
     expect.set_options(timeout=PATIENCE_MS)
+    Client().get("/livez")  # imports every view: the first page would spend its patience on that
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGS)
         yield browser
@@ -29,7 +31,7 @@ def chromium():
 
 @pytest.fixture
 def screen(request):
-    """The screen of this journey; `@every_screen` or `@both_widths` (tests/journeys/browser.py) asks for others."""
+    """The screen of this journey; `@both_widths` (tests/journeys/browser.py) asks for others."""
     return getattr(request, "param", DESKTOP)
 
 
@@ -59,17 +61,17 @@ def page(chromium, live_server, screen, watch):
 
 
 @pytest.fixture
-def login(page):
-    """`login(user)` through the login form, for a user of tests/factories.py; ends on home."""
+def login(page, live_server):
+    """`login(user)`: the browser is theirs from now on, on no page yet. The form is gone through by test_migration."""
 
-    def through_the_form(user):
-        page.goto("/login/")
-        page.get_by_label("Username").fill(user.get_username())
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+    def given_a_session(user):
+        client = Client()
+        client.force_login(user)
+        session = {"name": settings.SESSION_COOKIE_NAME, "value": client.session.session_key}
+        page.context.clear_cookies()
+        page.context.add_cookies([{**session, "url": live_server.url}])
 
-    return through_the_form
+    return given_a_session
 
 
 @pytest.fixture

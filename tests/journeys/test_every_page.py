@@ -6,15 +6,14 @@ from playwright.sync_api import expect
 from migrations_engine.targets import registry
 from tests.journeys.browser import (
     DESKTOP,
-    Screen,
+    PHONE_DARK,
     accessibility_violations,
     settle,
+    show_on,
     sideways_scroll_px,
 )
 from tests.journeys.site import make_site
 from tests.migrations_engine.fake_target import FakeTarget, World
-
-PHONE_DARK = Screen(390, 844, "dark")  # with DESKTOP: both widths and both themes
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -31,7 +30,7 @@ def site(transactional_db, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("screen", [PHONE_DARK], ids=str, indirect=True)
 def test_every_page_is_accessible_and_fits_its_screen(page, login, watch, site):
-    """Each is loaded on the narrow screen, where it is harder to fit, and then made wide and light."""
+    """Each is loaded narrow and dark, where it is harder to fit, and then made wide and light: both of either."""
     deciding = f"/migrations/{site.deciding.pk}/"
     paths = [*site.paths(), f"/migrations/{site.failed.pk}/", deciding, f"{deciding}decide/force/"]
     assert len(paths) > 50, paths
@@ -45,11 +44,6 @@ def test_every_page_is_accessible_and_fits_its_screen(page, login, watch, site):
             if found := troubles_of(page, path) + watch.take():
                 troubles[f"{path} on {screen}"] = found
     assert troubles == {}
-
-
-def show_on(page, screen: Screen) -> None:
-    page.set_viewport_size({"width": screen.width, "height": screen.height})
-    page.emulate_media(color_scheme=screen.scheme)
 
 
 def troubles_of(page, path: str) -> list[str]:

@@ -37,7 +37,6 @@ def test_a_persona_is_published_read_and_installed(page, login, alice, bob):
     page.get_by_role("button", name="Publish").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Tuned PostgreSQL")
     assert accessibility_violations(page) == []
-    page.context.clear_cookies()
 
     login(bob)
     page.goto("/marketplace/")

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from tests import factories
 from tests.journeys.browser import accessibility_violations, both_widths, sideways_scroll_px
 
+pytestmark = pytest.mark.once  # tests/templates_app merges on both databases
+
 
 @pytest.fixture
 def anna(live_server):

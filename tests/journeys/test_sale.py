@@ -57,13 +57,13 @@ def test_a_persona_is_sold_from_the_first_draft_to_a_refund(page, login, shop, s
     take_fee(1000)
     grant(department, 100)
 
-    as_(page, login, writes)
+    login(writes)
     publish_what_the_checks_let_through(page)
     set_the_price(page)
-    as_(page, login, approves)
+    login(approves)
     approve(page, "1.0.0")
 
-    as_(page, login, buyer)
+    login(buyer)
     try_it_on_ones_own_machine(page, shop.vm)
     buy(page, runs=2)
     install(page)
@@ -71,12 +71,12 @@ def test_a_persona_is_sold_from_the_first_draft_to_a_refund(page, login, shop, s
     rate(page)
     assert sha256(shop.disk) == before
 
-    as_(page, login, writes)
+    login(writes)
     hand_in_another_script(page)
-    as_(page, login, approves)
+    login(approves)
     approve(page, "1.1.0")
 
-    as_(page, login, buyer)
+    login(buyer)
     update_after_a_look(page)
     buy(page, runs=3)
     give_back(page)
@@ -87,11 +87,6 @@ def test_a_persona_is_sold_from_the_first_draft_to_a_refund(page, login, shop, s
     assert told == [80, 18, 2]  # of 100: two runs at 10, less a tenth; the three others are given back
     assert held(AccountKind.ESCROW) == 0
     assert sorted(Order.objects.values_list("state", "quantity")) == [("paid", 2), ("refunded", 3)]
-
-
-def as_(page, login, user):
-    page.context.clear_cookies()
-    login(user)
 
 
 def to_the_listing(page):
