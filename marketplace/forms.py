@@ -9,7 +9,7 @@ from marketplace.domain.bundle import CHANGE_KINDS, Bundle, PersonaTest
 from marketplace.models import AbuseReport, Listing, Publisher
 from personas.domain.yaml_text import UnreadableYaml, dump_yaml, load_yaml
 from personas.forms.fields import TextOf
-from personas.models import Department, Persona
+from personas.models import Department, Persona, Secret
 
 CHANGE = re.compile(rf"^(?P<kind>{'|'.join(CHANGE_KINDS)})\s*:\s*(?P<text>.+)$", re.IGNORECASE)
 
@@ -58,7 +58,7 @@ class TestsField(TextOf):
         return dump_yaml(value)
 
 
-PLACES = {"script", "persona", "readme", "summary", "tests", "driver_set", "changelog"}
+PLACES = {"script", "scripts", "persona", "readme", "summary", "tests", "driver_set", "changelog"}
 """What a check before publishing may complain of; a form that has no such field names it."""
 
 
@@ -71,7 +71,7 @@ class Refusable:
             if own in self.fields:
                 self.add_error(own, told)
             else:
-                self.add_error(None, [f"{field}: {line}" if field in PLACES else line for line in told])
+                self.add_error(None, [f"{field}: {line}" if own in PLACES else line for line in told])
 
 
 class ReleaseForm(Refusable, forms.Form):
@@ -208,7 +208,41 @@ def ask_root(form: forms.Form, bundle: Bundle, known: str | None = None) -> None
     field.error_messages["required"] = f"Read the {what} below, then let it in."
 
 
-class InstallForm(Refusable, forms.Form):
+class SecretChoice(forms.ModelChoiceField):
+    """A secret by what it is called and whose it is; its value is nobody's to read."""
+
+    def label_from_instance(self, secret):
+        return f"{secret.name} ({secret.department})"
+
+
+class GivesSecrets:
+    """One question for each secret that its scripts are given; what is left open is given before a run."""
+
+    def ask_secrets(self, names: list[str], rows, bound: dict[str, str] | None = None) -> None:
+        self.secret_names = {f"secret_{number}": name for number, name in enumerate(names)}
+        for field, name in self.secret_names.items():
+            self.fields[field] = SecretChoice(
+                rows,
+                required=False,
+                empty_label="Later, before it runs",
+                to_field_name="slug" if bound is not None else None,
+                initial=(bound or {}).get(name),
+                label=f"Secret “{name}”",
+                help_text="Which of the department's its scripts are given.",
+            )
+
+    def secrets(self) -> dict[str, str]:
+        chosen = {name: self.cleaned_data.get(field) for field, name in self.secret_names.items()}
+        return {name: secret.slug for name, secret in chosen.items() if secret}
+
+    def require_secrets_of(self, department) -> None:
+        for field in self.secret_names:
+            secret = self.cleaned_data.get(field)
+            if secret and department and secret.department_id != department.pk:
+                self.add_error(field, f"It is none of {department}'s.")
+
+
+class InstallForm(GivesSecrets, Refusable, forms.Form):
     department = forms.ModelChoiceField(
         Department.objects.none(), empty_label=None, help_text="Where it will belong."
     )
@@ -220,21 +254,29 @@ class InstallForm(Refusable, forms.Form):
         self.fields["department"].queryset = Department.objects.administered_by(user)
         self.initial |= {"name": bundle.persona.name}
         ask_root(self, bundle)
+        self.ask_secrets(bundle.secret_names, Secret.objects.administered_by(user))
+
+    def clean(self):
+        self.require_secrets_of(self.cleaned_data.get("department"))
+        return super().clean()
 
     def installation(self) -> dict:
         """The box approves the text that this very page shows: its hash."""
         told = ("department", "name", "approved_script_sha256")
-        return {name: self.cleaned_data[name] for name in told if name in self.fields}
+        said = {name: self.cleaned_data[name] for name in told if name in self.fields}
+        return said | {"secrets": self.secrets()}
 
 
-class UpdateForm(Refusable, forms.Form):
+class UpdateForm(GivesSecrets, Refusable, forms.Form):
     """Only what has changed of that which runs as root is asked about."""
 
     approved_script_sha256 = RootField()
 
-    def __init__(self, *args, bundle, known_script_sha256: str, **kwargs):
+    def __init__(self, *args, bundle, installation, **kwargs):
         super().__init__(*args, **kwargs)
-        ask_root(self, bundle, known=known_script_sha256)
+        ask_root(self, bundle, known=installation.approved_script_sha256)
+        rows = Secret.objects.filter(department=installation.department)
+        self.ask_secrets(bundle.secret_names, rows, bound=installation.secrets)
 
     def approval(self) -> str:
         return self.cleaned_data.get("approved_script_sha256", "")

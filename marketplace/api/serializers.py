@@ -112,8 +112,11 @@ class ReleaseSerializer(serializers.ModelSerializer):
     permissions = serializers.SerializerMethodField()
     forked_from = UpstreamSerializer(source="bundled.forked_from", allow_null=True, read_only=True)
     script_sha256 = serializers.SerializerMethodField(
-        help_text="What an installation has to approve: of the script, with the commands of its checks if it has any; "
-        "empty without."
+        help_text="What an installation has to approve: of its scripts with what they are given, and the commands of "
+        "its checks if it has any; empty without."
+    )
+    secrets = serializers.SerializerMethodField(
+        help_text="Names of the secrets that its scripts are given; an installation says which of one's own they are."
     )
 
     class Meta:
@@ -129,6 +132,7 @@ class ReleaseSerializer(serializers.ModelSerializer):
             "permissions",
             "forked_from",
             "script_sha256",
+            "secrets",
             "published_by",
             "approved_by",
             "published_at",
@@ -149,6 +153,10 @@ class ReleaseSerializer(serializers.ModelSerializer):
 
     def get_script_sha256(self, release) -> str:
         return release.bundled.root_sha256 if self._is_readable(release) else ""
+
+    def get_secrets(self, release) -> list[str]:
+        """None where it has not been bought."""
+        return release.bundled.secret_names if self._is_readable(release) else []
 
     def _is_readable(self, release) -> bool:
         known = self.context.setdefault("readable", {})
@@ -295,6 +303,15 @@ class UninstalledSerializer(serializers.Serializer):
     archived_at = serializers.DateTimeField()
 
 
+def secrets_field() -> serializers.DictField:
+    return serializers.DictField(
+        child=serializers.CharField(max_length=63),
+        required=False,
+        help_text="Name of a secret in the release → slug of the department's own that its scripts are given. What is "
+        "left out stays as it was said before, else a run waits for it.",
+    )
+
+
 class InstallationUpdateSerializer(serializers.Serializer):
     release = ScopedRelatedField(queryset=Release.objects.all())
     choices = serializers.DictField(
@@ -305,6 +322,7 @@ class InstallationUpdateSerializer(serializers.Serializer):
     approved_script_sha256 = serializers.CharField(
         required=False, allow_blank=True, max_length=64, help_text="Needed when what runs as root is another."
     )
+    secrets = secrets_field()
 
 
 class PreviewAskedSerializer(serializers.Serializer):
@@ -331,6 +349,12 @@ class SettingChangeSerializer(serializers.Serializer):
     after = serializers.JSONField(allow_null=True, help_text="null where it is not said.")
 
 
+class ScriptChangeSerializer(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    diff = serializers.CharField(help_text="Unified; of the whole text where the script comes or goes.")
+
+
 class UpdatePreviewSerializer(serializers.Serializer):
     before = serializers.CharField(source="before.version", help_text="The version that is installed.")
     version = serializers.CharField(source="after.version")
@@ -342,6 +366,9 @@ class UpdatePreviewSerializer(serializers.Serializer):
     permissions = DeltaSerializer(source="delta", help_text="Without values where it has not been bought.")
     settings = SettingChangeSerializer(
         many=True, allow_null=True, help_text="null where it has not been bought."
+    )
+    scripts = ScriptChangeSerializer(
+        many=True, allow_null=True, help_text="Scripts with another text; null where it has not been bought."
     )
     script_sha256 = serializers.CharField(help_text="What the update has to approve; empty without.")
 
@@ -373,6 +400,7 @@ class InstallationSerializer(serializers.ModelSerializer):
     approved_script_sha256 = serializers.CharField(
         required=False, allow_blank=True, max_length=64, help_text="Of what you read (`script_sha256`)."
     )
+    secrets = secrets_field()
 
     is_fork = serializers.BooleanField(
         required=False, help_text="Go one's own way with it; where the licence allows it, else 403."
@@ -389,6 +417,7 @@ class InstallationSerializer(serializers.ModelSerializer):
             "persona",
             "name",
             "approved_script_sha256",
+            "secrets",
             "is_fork",
             "installed_at",
         ]

@@ -11,17 +11,23 @@ from typing import Annotated, Any, Literal
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from packaging.version import Version
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
+from marketplace.domain.script_entries import entries_of, secrets_asked
 from personas.domain.canonical import canonical_json
 from personas.domain.drivers import Driver
 from personas.domain.nesting import MOST_LEVELS, levels
 from personas.domain.part import Part
+from personas.domain.scripts import Parameter, dump_parameters, parse_parameters
 from personas.domain.security_groups import SecurityGroup
 from personas.domain.settings import InvalidSettings, Resources, Slug, told, validate_document
 
-FORMAT = "migration-personas/bundle@1"
+FORMAT = "migration-personas/bundle@1"  # at most one `script`, that says no more than its text
+FORMAT_SCRIPTS = (
+    "migration-personas/bundle@2"  # `scripts`; who reads only the first refuses it, and runs no half
+)
 MOST_BYTES = 1024 * 1024  # a script may have 256 KiB; the rest is small
+MOST_SCRIPTS = 32
 
 
 def _licence(expression: str) -> str:
@@ -85,13 +91,35 @@ class BundledNetwork(Named):
     security_groups: list[SecurityGroup] = Field(default_factory=list)
 
 
+def _declared(parameters: list[Parameter]) -> list[Parameter]:
+    return parse_parameters([parameter.model_dump() for parameter in parameters])  # none of them twice
+
+
 class BundledScript(Named):
-    interpreter: Literal["sh", "bash", "python3"]
+    """`parameters`: what it asks for, with types and defaults. Of a secret there is only a name, in the settings."""
+
+    interpreter: Literal["sh", "bash", "python3", "pwsh"]
     body: Annotated[str, StringConstraints(min_length=1, max_length=256 * 1024, strip_whitespace=False)]
+    parameters: Annotated[list[Parameter], Field(max_length=50), AfterValidator(_declared)] | None = None
 
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.body.encode()).hexdigest()
+
+    @property
+    def meaning(self) -> list:
+        """All of it that decides what runs."""
+        return [self.interpreter, self.sha256, dump_parameters(self.parameters or [])]
+
+    @property
+    def length(self) -> str:
+        lines = len(self.body.splitlines())
+        return f"{lines} line{'' if lines == 1 else 's'}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the first format has words for it."""
+        return not self.parameters and self.interpreter != "pwsh"
 
 
 class BundledPersona(Named):
@@ -131,9 +159,10 @@ class PersonaTest(Part):
 
 
 class Bundle(Part):
-    """`persona.settings` names the driver set and the script by the slugs that they have here."""
+    """`persona.settings` names the driver set and the scripts by the slugs that they have here, and the secrets by the
+    names that its publisher gave them: whoever installs it says which of its own they are."""
 
-    format: Literal["migration-personas/bundle@1"] = FORMAT
+    format: Literal["migration-personas/bundle@1", "migration-personas/bundle@2"] = FORMAT
     publisher: Slug
     listing: Slug
     version: Semver
@@ -147,27 +176,80 @@ class Bundle(Part):
     resource_profile: BundledResources | None = None
     network_profile: BundledNetwork | None = None
     script: BundledScript | None = None
+    scripts: Annotated[list[BundledScript], Field(min_length=1, max_length=MOST_SCRIPTS)] | None = None
+
+    @model_validator(mode="after")
+    def _says_what_it_runs(self):
+        if (self.format == FORMAT_SCRIPTS) != bool(self.scripts) or (self.script and self.scripts):
+            raise ValueError(f"`scripts` belong to {FORMAT_SCRIPTS}, which has no `script`")
+        if self.script and not self.script.is_plain:
+            raise ValueError(f"{self.script.slug} has what only {FORMAT_SCRIPTS} can say")
+        named = {entry["name"] for entry in entries_of(self.persona.settings)}
+        carried = [script.slug for script in self.carried]
+        if missing := sorted(named - set(carried)):
+            raise ValueError(f"the settings run {', '.join(missing)}, which it does not carry")
+        if self.scripts and sorted(named) != sorted(carried):
+            raise ValueError("it carries a script that its settings do not run, or one twice")
+        return self
+
+    @property
+    def carried(self) -> list[BundledScript]:
+        """Its scripts, each once."""
+        return self.scripts or ([self.script] if self.script else [])
+
+    @property
+    def runs(self) -> list[tuple[BundledScript, dict[str, Any]]]:
+        """Every running of a script, with the entry that says when and with what."""
+        if self.script:
+            return [(self.script, {"name": self.script.slug})]
+        by_slug = {script.slug: script for script in self.carried}
+        return [(by_slug[entry["name"]], entry) for entry in entries_of(self.persona.settings)]
+
+    def place_of(self, script: BundledScript) -> str:
+        """How a finding names it."""
+        return "script" if self.script else f"scripts.{script.slug}"
+
+    @property
+    def secret_names(self) -> list[str]:
+        return secrets_asked(self.persona.settings)
 
     @property
     def commands(self) -> list[str]:
         return commands_of(self.persona.settings)
 
     @property
-    def script_sha256(self) -> str:
-        return self.script.sha256 if self.script else ""
-
-    @property
     def root_words(self) -> str:
-        """What it runs as root: `script`, `commands`, `script and commands`, or empty."""
-        return " and ".join([*(["script"] if self.script else []), *(["commands"] if self.commands else [])])
+        """What it runs as root: `script`, `3 scripts and commands`, `commands`, or empty."""
+        count = len(self.carried)
+        scripts = ["script" if count == 1 else f"{count} scripts"] if count else []
+        return " and ".join([*scripts, *(["commands"] if self.commands else [])])
 
     @property
     def root_sha256(self) -> str:
-        """Of all that it runs as root: the script's own where that is all, empty where it runs nothing."""
+        """Of all that it runs as root: the script's own where that is all, empty where it runs nothing. In the second
+        format with what they are given too: another parameter or secret is another thing to have read."""
+        if self.scripts:
+            texts = [[each.slug, *each.meaning] for each in self.scripts]
+            told = {"commands": self.commands, "entries": entries_of(self.persona.settings), "scripts": texts}
+            return digest(canonical_json(told).encode())
+        script_sha256 = self.script.sha256 if self.script else ""
         if not self.commands:
-            return self.script_sha256
-        told = {"commands": self.commands, "script": self.script_sha256}
-        return digest(canonical_json(told).encode())
+            return script_sha256
+        return digest(canonical_json({"commands": self.commands, "script": script_sha256}).encode())
+
+
+def scripts_said(scripts: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a bundle for its scripts: the first format wherever that can say it, so that the same persona has
+    the same bytes as ever and whoever reads only that format can read it."""
+    if not scripts:
+        return {}
+    entries = entries_of(settings)
+    is_plain = not scripts[0].get("parameters") and scripts[0]["interpreter"] != "pwsh"
+    if len(scripts) == 1 and is_plain and entries in ([], [{"name": scripts[0]["slug"]}]):
+        return {"script": {name: value for name, value in scripts[0].items() if name != "parameters"}}
+    named = {entry["name"] for entry in entries}
+    run = sorted((each for each in scripts if each["slug"] in named), key=lambda each: each["slug"])
+    return {"format": FORMAT_SCRIPTS, "scripts": run} if run else {}
 
 
 def commands_of(settings: dict[str, Any]) -> list[str]:

@@ -23,9 +23,9 @@ def dependencies(bundle: Bundle) -> list[Dependency]:
     if network := bundle.network_profile:
         groups = ", ".join(group.name for group in network.security_groups)
         found.append(Dependency("Network profile", network.name, groups))
-    if script := bundle.script:
-        lines = len(script.body.splitlines())
-        found.append(Dependency("Script", script.name, f"{script.interpreter}, {lines} lines"))
+    for script in bundle.carried:
+        asks = [f"asks for {', '.join(each.name for each in script.parameters)}"] if script.parameters else []
+        found.append(Dependency("Script", script.name, ", ".join([script.interpreter, script.length, *asks])))
     return found
 
 

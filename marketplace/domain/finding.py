@@ -4,8 +4,9 @@ from typing import Literal, NamedTuple
 
 
 class Finding(NamedTuple):
-    """`check`: lint, tests, shellcheck or secrets. `place`: what to change (`readme`, `script`, `persona`, `tests`),
-    `line` in it, counted from 1; 0 for all of it. Only an error keeps a release from being published."""
+    """`check`: lint, tests, shellcheck or secrets. `place`: what to change (`readme`, `script`, `scripts.tune`,
+    `persona`, `tests`), `line` in it, counted from 1; 0 for all of it. Only an error keeps a release from being
+    published."""
 
     check: str
     level: Literal["error", "warning"]

@@ -5,6 +5,7 @@ from marketplace.domain.finding import Finding
 from marketplace.domain.manifest import manifest
 from marketplace.domain.persona_tests import failed_tests
 from marketplace.domain.secrets import secrets_in
+from personas.domain.scripts import BadParameters, environment
 
 
 def findings(bundle: Bundle) -> list[Finding]:
@@ -12,7 +13,8 @@ def findings(bundle: Bundle) -> list[Finding]:
     about = bundle.about
     summary, readme = (about.summary, about.readme) if about else ("", "")
     words = word_findings(summary=summary or bundle.persona.description, readme=readme)
-    return [*words, *_changes(bundle), *_doubts(bundle), *failed_tests(bundle), *secrets_in(bundle)]
+    doubts = [*_changes(bundle), *_doubts(bundle), *_given(bundle)]
+    return [*words, *doubts, *failed_tests(bundle), *secrets_in(bundle)]
 
 
 def word_findings(*, summary: str, readme: str):
@@ -41,3 +43,20 @@ def _doubts(bundle: Bundle):
     for permission in manifest(bundle):
         if permission.is_grave and permission.kind == "port":
             yield Finding("lint", "warning", "persona", 0, f"It {permission.text}.")
+
+
+def _given(bundle: Bundle):
+    """What a script is given must be what it asks for; what nobody says is told here, and again before a run."""
+    for script, entry in bundle.runs:
+        place, declared = bundle.place_of(script), script.parameters or []
+        given, secrets = entry.get("parameters") or {}, entry.get("secrets") or {}
+        open_ones = [each for each in declared if each.required and each.default is None]
+        for name in [each.name for each in open_ones if each.name not in {*given, *secrets}]:
+            text = (
+                f"Nothing is given for its parameter {name}: it does not run before who installs it says it."
+            )
+            yield Finding("lint", "warning", place, 0, text)
+        try:
+            environment([each.model_copy(update={"required": False}) for each in declared], given, secrets)
+        except BadParameters as error:
+            yield from (Finding("lint", "error", place, 0, problem) for problem in error.problems)

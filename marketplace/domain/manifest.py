@@ -2,9 +2,12 @@
 
 from typing import NamedTuple
 
-from marketplace.domain.bundle import Bundle
+from marketplace.domain.bundle import Bundle, BundledScript
+from marketplace.domain.script_entries import when_words
+from personas.domain.canonical import canonical_json
 from personas.domain.security_groups import Rule
 
+LANGUAGES = {"python3": ["Python 3"], "pwsh": ["PowerShell"]}  # of a shell's script the text tells
 EVERYONE = {"0.0.0.0/0", "::/0"}
 
 
@@ -18,14 +21,34 @@ class Permission(NamedTuple):
 
 def manifest(bundle: Bundle) -> list[Permission]:
     """In a fixed order; the same content gives the same list."""
-    settings = bundle.persona.settings
-    found = []
-    if bundle.script:
-        lines = len(bundle.script.body.splitlines())
-        found.append(
-            Permission("script", f"runs “{bundle.script.name}” as root in the guest ({lines} lines)", True)
+    return [permission for permission, _ in _told(bundle)]
+
+
+def _told(bundle: Bundle) -> list[tuple[Permission, str]]:
+    """Each with what it means to the letter: of a script its text, and what it is given."""
+    scripts = [_run(script, entry) for script, entry in bundle.runs]
+    secrets = [(permission, "") for script, entry in bundle.runs for permission in _secrets(script, entry)]
+    return [*scripts, *secrets, *((permission, "") for permission in _others(bundle))]
+
+
+def _run(script: BundledScript, entry: dict) -> tuple[Permission, str]:
+    words = [*LANGUAGES.get(script.interpreter, []), script.length, *when_words(entry)]
+    told = Permission("script", f"runs “{script.name}” as root in the guest ({', '.join(words)})", True)
+    return told, canonical_json([*script.meaning, {**entry, "name": ""}])
+
+
+def _secrets(script: BundledScript, entry: dict) -> list[Permission]:
+    return [
+        Permission(
+            "secret", f"gives “{script.name}” the secret “{name}”, which you choose, as {variable}", True
         )
-    found += [
+        for variable, name in (entry.get("secrets") or {}).items()
+    ]
+
+
+def _others(bundle: Bundle) -> list[Permission]:
+    settings = bundle.persona.settings
+    found = [
         Permission("command", f"runs “{command}” as root in the guest, to check it", True)
         for command in bundle.commands
     ]
@@ -53,6 +76,7 @@ def manifest(bundle: Bundle) -> list[Permission]:
 
 HIDDEN = {
     "script": "runs a script as root in the guest",
+    "secret": "asks for secrets of your department",
     "command": "runs commands as root in the guest, to check it",
     "port": "lets in connections from elsewhere",
     "kernel": "installs a kernel",
@@ -79,10 +103,10 @@ class Delta(NamedTuple):
 
 def delta(before: Bundle, after: Bundle) -> Delta:
     """A script whose text has changed counts as gained: somebody has to read it again."""
-    old, new = manifest(before), manifest(after)
-    changed = before.script and after.script and before.script.sha256 != after.script.sha256
-    kept = [permission for permission in old if not (changed and permission.kind == "script")]
-    return Delta([each for each in new if each not in kept], [each for each in old if each not in new])
+    old, new = _told(before), _told(after)
+    still = [permission for permission, _ in new]
+    gained = [permission for permission, meant in new if (permission, meant) not in old]
+    return Delta(gained, [permission for permission, _ in old if permission not in still])
 
 
 def delta_hidden(before: Bundle, after: Bundle) -> Delta:

@@ -9,8 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from marketplace.domain.bundle import Bundle
+from marketplace.domain.bundle import Bundle, BundledScript
 from marketplace.domain.finding import Finding
+from marketplace.domain.script_entries import renamed, secrets_asked
 from personas.domain.canonical import canonical_json
 
 SHAPES = {
@@ -54,7 +55,7 @@ def _found(texts: dict[str, str]) -> list[Finding]:
             "secrets",
             "error",
             place,
-            line if place in ("script", "readme") else 0,
+            line if place == "readme" or place.startswith("script") else 0,
             f"This looks like {what}.",
         )
         for place, text in texts.items()
@@ -78,13 +79,33 @@ def _is_random(value: str) -> bool:
 
 
 def _texts(bundle: Bundle) -> dict[str, str]:
-    rest = bundle.model_dump(mode="json", exclude={"script": {"body"}, "about": {"readme"}})
+    rest = bundle.model_dump(mode="json", exclude={"script": True, "scripts": True, "about": {"readme"}})
+    rest["persona"]["settings"] = _without_references(rest["persona"]["settings"])
     pieces = {part: _plain(value) for part, value in rest.items() if isinstance(value, (dict, list))}
-    if bundle.script:
-        pieces["script"] = bundle.script.body
+    pieces |= {bundle.place_of(script): script.body for script in bundle.carried}
+    pieces |= {"persona": pieces["persona"] + "".join(_around(script) for script in bundle.carried)}
     if bundle.about:
         pieces["readme"] = bundle.about.readme
     return pieces
+
+
+def _without_references(settings: dict) -> dict:
+    """`DB_PASSWORD: db-password-2` assigns no secret: it is what one is called."""
+    return renamed(settings, scripts={}, secrets=dict.fromkeys(secrets_asked(settings), "")) | {
+        "secret_names": secrets_asked(settings)
+    }
+
+
+def _around(script: BundledScript) -> str:
+    """What is said of a script beside its text, each default as the assignment that it is."""
+    said = [script.name, script.description]
+    for parameter in script.parameters or []:
+        values = [parameter.default, *(parameter.choices or [])]
+        said += [
+            parameter.description,
+            *(f"{parameter.name}={value}" for value in values if value is not None),
+        ]
+    return "".join(f"\n{each}" for each in said)
 
 
 def _plain(value: dict | list) -> str:

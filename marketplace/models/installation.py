@@ -10,7 +10,7 @@ from personas.models.owned import OwnedQuerySet
 
 
 class Installation(models.Model):
-    """`approved_script_sha256`: of what runs as root (script, commands of checks) and somebody of the department has
+    """`approved_script_sha256`: of what runs as root (scripts, commands of checks) and somebody of the department has
     read and let in; empty when the release has none."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -20,7 +20,14 @@ class Installation(models.Model):
     persona = models.OneToOneField("personas.Persona", models.PROTECT, related_name="installation")
     approved_script_sha256 = models.CharField(max_length=64, blank=True)
     made = models.JSONField(
-        default=list, blank=True, help_text="The parts made for it: [[model, id]]; an uninstall removes them."
+        default=list,
+        blank=True,
+        help_text="The parts made for it: [[model, id, a script's slug there]]; an uninstall removes them.",
+    )
+    secrets = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What its scripts are given: name of a secret in the release → slug of one of ours.",
     )
     is_fork = models.BooleanField(
         default=False, help_text="The department goes its own way; updates are merged into its edits."

@@ -15,12 +15,14 @@ from analyzer.services.scans import facts_of
 from marketplace.models import Release
 from marketplace.services.contents import parts_made, persona_columns
 from marketplace.services.installing import bundle_in
+from marketplace.services.secret_bindings import bindings_of
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, Refused
 from personas.models import Persona, Role
 from personas.services.access import require
 from personas.services.personas import persona_create
 from personas.services.rows import free_slug
+from personas.services.secrets import secret_create
 from templates_app.models import MigrationTemplate
 
 LATER = frozenset({"script.unapproved"})  # who installs it reads the script then
@@ -73,12 +75,15 @@ def forecast(*, release: Release, vm: VirtualMachine, template: MigrationTemplat
 def _installed(release: Release, department, by) -> Persona:
     bundle = bundle_in(release)
     parts = parts_made(bundle, department=department, by=by, author=release.published_by)
+    secrets = bindings_of(bundle.secret_names, listing=release.listing, bound={})
+    for name, slug in secrets.items():  # who installs it gives them then
+        secret_create(by=by, department=department, slug=slug, name=name, value=slug)
     return persona_create(
         by=by,
         department=department,
         name=bundle.persona.name,
         slug=free_slug(model=Persona, department=department, name=bundle.persona.slug),
-        **persona_columns(bundle, parts, department=department),
+        **persona_columns(bundle, parts, department=department, secrets=secrets),
     )
 
 

@@ -1,24 +1,32 @@
 """A fork: a release in a department that goes its own way with it, and still takes over what changes upstream."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
-from marketplace.domain.bundle import Bundle, bundle_of, commands_of
+from marketplace.domain.bundle import Bundle, BundledScript, bundle_of, scripts_said
 from marketplace.domain.licences import allows_derivatives
+from marketplace.domain.script_entries import entries_of, renamed, secrets_asked
 from marketplace.domain.three_way import Merge, three_way
 from marketplace.models import Installation, Release
-from marketplace.services.installing import bundle_in, installation_create, installation_move
-from marketplace.services.publishing import persona_content
+from marketplace.services.installing import (
+    bundle_in,
+    installation_create,
+    installation_move,
+    parts_there,
+)
+from marketplace.services.publishing import persona_content, scripts_of
+from marketplace.services.secret_bindings import bindings_of
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, NotAllowed, Refused
-from personas.models import Department, Persona
+from personas.models import Department, Persona, Script
 from personas.services.audit import record
 from personas.services.rows import checked_save, locked
 
-PARTS = ("driver_set", "resource_profile", "network_profile", "script")
-CONTENT = ("persona", *PARTS)
+CONTENT = ("persona", "driver_set", "resource_profile", "network_profile")
+SCRIPTS = {"format", "script", "scripts"}  # together they say which there are
 OWN = {"slug", "name"}  # what a department calls its persona and parts is its own
 
 
@@ -35,13 +43,29 @@ def fork_create(*, release: Release, department: Department, by, **asked: Any) -
     return installation
 
 
+@dataclass(frozen=True)
+class Own:
+    """What a fork says by now, in the words of its upstream. `scripts`: {slug in `bundle`: row} and `secrets`: {name in
+    `bundle`: slug} of those that did not come from there."""
+
+    bundle: Bundle
+    scripts: Mapping[str, Script]
+    secrets: Mapping[str, str]
+
+
 def fork_merge(
     *, installation: Installation, release: Release, choices: Mapping[str, str] | None = None
 ) -> Merge:
     """What the update to `release` comes to: nothing is written."""
-    base, theirs = (content_of(bundle_in(each)) for each in (installation.release, release))
-    persona = Persona.objects.get(pk=installation.persona_id)
-    return three_way(base, _of_persona(persona, base), theirs, choices)
+    base, theirs = bundle_in(installation.release), bundle_in(release)
+    return _merge(base, _own(installation, base, theirs), theirs, choices)
+
+
+def _merge(base: Bundle, own: Own, theirs: Bundle, choices: Mapping[str, str] | None) -> Merge:
+    old, ours, new = (content_of(bundle) for bundle in (base, own.bundle, theirs))
+    if "driver_set" in ours and "driver_set" in old:
+        ours["persona"]["settings"]["driver_set"] = old["persona"]["settings"]["driver_set"]
+    return three_way(old, ours, new, choices)
 
 
 @transaction.atomic
@@ -52,13 +76,16 @@ def fork_update(
     by,
     choices: Mapping[str, str] | None = None,
     approved_script_sha256: str = "",
+    secrets: Mapping[str, str] | None = None,
 ) -> Installation:
     """Takes over what changed upstream, keeps what the department changed; where both did, `choices` says whose. Raises
     BadInput naming the conflicts that nobody has decided, and as `installation_create`."""
     installation = locked(installation)
     if not installation.is_fork:
         raise Refused("It is no fork: an update replaces it.")
-    merge = fork_merge(installation=installation, release=release, choices=choices)
+    base, theirs = bundle_in(installation.release), bundle_in(release)
+    own = _own(installation, base, theirs)
+    merge = _merge(base, own, theirs, choices)
     if merge.open:
         raise BadInput({"choices": [f"{path}: choose ours or theirs." for path in merge.open]})
     bundle = _bundle(release, merge.merged)
@@ -67,42 +94,80 @@ def fork_update(
         release=release,
         bundle=bundle,
         by=by,
-        is_known=_is_known(bundle, installation.persona),
+        is_known=_is_known(bundle, own.bundle),
         approved_script_sha256=approved_script_sha256,
+        kept_scripts={slug: row for slug, row in own.scripts.items() if slug in _texts(bundle)},
+        kept_secrets=own.secrets,
+        secrets=secrets,
     )
 
 
-def _is_known(bundle: Bundle, persona: Persona) -> bool:
-    """Whether the persona runs all of it as root already: what is merged has the rest from the release."""
-    script = persona.post_migration_script
-    same_script = bundle.script is None or bool(script and script.latest.sha256 == bundle.script.sha256)
-    return same_script and set(bundle.commands) <= set(commands_of(persona.document()))
+def _is_known(bundle: Bundle, own: Bundle) -> bool:
+    """Whether the fork runs all of it as root already: what is merged has the rest from the release."""
+    there = _texts(own)
+    return (
+        all(there.get(slug) == text for slug, text in _texts(bundle).items())
+        and all(entry in entries_of(own.persona.settings) for entry in entries_of(bundle.persona.settings))
+        and set(bundle.commands) <= set(own.commands)
+    )
+
+
+def _texts(bundle: Bundle) -> dict[str, list]:
+    return {script.slug: script.meaning for script in bundle.carried}
 
 
 def content_of(bundle: Bundle) -> dict[str, Any]:
-    """{"persona": …, "driver_set": …}: what it brings, without the names."""
+    """{"persona": …, "driver_set": …, "scripts": {slug: …}}: what it brings, without the names."""
     said = bundle.model_dump(mode="json", exclude_none=True)
-    return {part: _without_names(said[part]) for part in CONTENT if part in said}
+    content = {part: _without_names(said[part]) for part in CONTENT if part in said}
+    scripts = {each.slug: _without_names(_said(each)) for each in bundle.carried}
+    return content | ({"scripts": scripts} if scripts else {})
 
 
-def _of_persona(persona: Persona, base: dict[str, Any]) -> dict[str, Any]:
-    """Its content in the words of a bundle; what it calls its own parts is no change."""
-    content = bundle_of(
+def _said(script: BundledScript) -> dict[str, Any]:
+    return script.model_dump(mode="json", exclude_none=True)
+
+
+def _own(installation: Installation, base: Bundle, theirs: Bundle) -> Own:
+    """What it calls its own parts is no change; what it has of its own is called so that it meets nothing of theirs."""
+    persona = Persona.objects.get(pk=installation.persona_id)
+    slugs = {row.slug: slug for slug, row in parts_there(installation).scripts.items()}
+    bindings = bindings_of(base.secret_names, listing=installation.listing, bound=installation.secrets)
+    names = {slug: name for name, slug in bindings.items()}
+    scripts = {row.slug: row for row in scripts_of(persona) if row.slug not in slugs}
+    secrets = [slug for slug in secrets_asked(persona.document()) if slug not in names]
+    their_slugs, their_names = {*_texts(base), *_texts(theirs)}, {*base.secret_names, *theirs.secret_names}
+    slugs |= {slug: _apart(slug, their_slugs) for slug in scripts}
+    names |= {slug: _apart(slug, their_names) for slug in secrets}
+    bundle = bundle_of(
         {
             "publisher": "own",
             "listing": "own",
             "version": "0.0.0",
             "licence": "MIT",
-            **persona_content(persona),
+            **_called(persona_content(persona), slugs, names),
         }
     )
-    said = content_of(content)
-    settings, upstream = said["persona"]["settings"], base["persona"]["settings"]
-    if "driver_set" in said and "driver_set" in base:
-        settings["driver_set"] = upstream["driver_set"]
-    if "script" in said and "script" in base:
-        settings["post_migration"]["scripts"] = upstream["post_migration"]["scripts"]
-    return said
+    return Own(
+        bundle,
+        scripts={slugs[slug]: row for slug, row in scripts.items()},
+        secrets={names[slug]: slug for slug in secrets},
+    )
+
+
+def _apart(name: str, others: set[str]) -> str:
+    return f"{name[:59]}-own" if name in others else name
+
+
+def _called(content: dict[str, Any], slugs: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
+    """A persona's content with its scripts and secrets called as upstream calls them."""
+    scripts = content.get("scripts") or ([content["script"]] if "script" in content else [])
+    settings = renamed(content["persona"]["settings"], scripts=slugs, secrets=names)
+    return {
+        **{part: said for part, said in content.items() if part not in SCRIPTS},
+        "persona": {**content["persona"], "settings": settings},
+        **scripts_said([{**each, "slug": slugs[each["slug"]]} for each in scripts], settings),
+    }
 
 
 def _without_names(part: dict[str, Any]) -> dict[str, Any]:
@@ -111,13 +176,19 @@ def _without_names(part: dict[str, Any]) -> dict[str, Any]:
 
 def _bundle(release: Release, merged: dict[str, Any]) -> Bundle:
     """A bundle of the merged content under the release's name. Raises BadInput where it is none."""
-    upstream = bundle_in(release).model_dump(mode="json", exclude_none=True)
+    offered = bundle_in(release)
+    upstream = offered.model_dump(mode="json", exclude_none=True)
     for part in CONTENT:
         if part in merged:
             names = {name: upstream.get(part, {}).get(name, part.replace("_", "-")) for name in OWN}
             merged[part] = {**names, **merged[part]}
-    kept = {name: value for name, value in upstream.items() if name not in CONTENT}
+    called = {script.slug: script.name for script in offered.carried}
+    scripts = [
+        {"slug": slug, "name": called.get(slug, slug), **said}
+        for slug, said in merged.pop("scripts", {}).items()
+    ]
+    kept = {name: value for name, value in upstream.items() if name not in {*CONTENT, *SCRIPTS}}
     try:
-        return bundle_of({**kept, **merged})
+        return bundle_of({**kept, **merged, **scripts_said(scripts, merged["persona"]["settings"])})
     except InvalidSettings as error:
         raise BadInput({"choices": error.lines()}) from None

@@ -1,5 +1,6 @@
 """A release in a department: a persona of the department's own with all its parts, pinned to the version."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.apps import apps
@@ -8,12 +9,13 @@ from django.utils import timezone
 
 from marketplace.domain.bundle import Bundle, UnreadableBundle, unpack
 from marketplace.models import Installation, Release
-from marketplace.services.contents import MODELS, parts_made, persona_columns
+from marketplace.services.contents import MODELS, Parts, parts_made, persona_columns
 from marketplace.services.entitlements import entitled
 from marketplace.services.keys import signed_by
 from marketplace.services.moderation import require_not_taken_down, tell_persona
+from marketplace.services.secret_bindings import bindings_checked, bindings_of
 from personas.errors import BadInput, InUse, Missing, Refused
-from personas.models import Department, Persona, Role
+from personas.models import Department, Persona, Role, Script
 from personas.services.access import require
 from personas.services.approvals import script_approve
 from personas.services.audit import record
@@ -31,10 +33,16 @@ def bundle_in(release: Release) -> Bundle:
 
 @transaction.atomic
 def installation_create(
-    *, release: Release, department: Department, by, approved_script_sha256: str = "", name: str = ""
+    *,
+    release: Release,
+    department: Department,
+    by,
+    approved_script_sha256: str = "",
+    name: str = "",
+    secrets: Mapping[str, str] | None = None,
 ) -> Installation:
     """Makes the persona and its parts in `department`. What runs as root comes in only with the hash of what was
-    read.
+    read. `secrets`: {name in the release: slug of a secret of the department}; what is left out is given before a run.
 
     Raises NotAllowed, Missing (not the caller's to see), PaymentRequired, BadInput, Refused (yanked, there already).
     """
@@ -49,19 +57,22 @@ def installation_create(
     bundle = bundle_in(release)
     _require_trusted(release)
     _require_approved(bundle, approved_script_sha256, release, by)
+    names = bundle.secret_names
+    bound = bindings_checked(names=names, given=secrets or {}, before={}, department=department)
     parts = parts_made(bundle, department=department, by=by, author=release.published_by)
+    bindings = bindings_of(names, listing=release.listing, bound=bound)
     persona = persona_create(
         by=by,
         department=department,
         name=name or bundle.persona.name,
         slug=free_slug(model=Persona, department=department, name=bundle.persona.slug),
-        **persona_columns(bundle, parts, department=department),
+        **persona_columns(bundle, parts, department=department, secrets=bindings),
     )
     installation = Installation(
-        department=department, listing=release.listing, persona=persona, installed_by=by
+        department=department, listing=release.listing, persona=persona, installed_by=by, secrets=bound
     )
     _pin(installation, release, bundle, parts, allowance)
-    _approve(parts, bundle, release, by)
+    _approve(parts, {each.sha256 for each in bundle.carried}, release, by)
     tell_persona(listing=release.listing, persona=persona, by=by)
     record(by=by, action="installation.create", obj=installation, after=_told(installation))
     return installation
@@ -69,11 +80,16 @@ def installation_create(
 
 @transaction.atomic
 def installation_update(
-    *, installation: Installation, release: Release, by, approved_script_sha256: str = ""
+    *,
+    installation: Installation,
+    release: Release,
+    by,
+    approved_script_sha256: str = "",
+    secrets: Mapping[str, str] | None = None,
 ) -> Installation:
     """The same persona, now as `release` (newer or older) has it; what the department changed in it is replaced, its
-    name and slug stay. What runs as root and has not been let in before needs its hash. Runs that are under way keep
-    what they started with. Raises as `installation_create`."""
+    name and slug stay, and so do the secrets that it was given. What runs as root and has not been let in before needs
+    its hash. Runs that are under way keep what they started with. Raises as `installation_create`."""
     installation = locked(installation)
     if installation.is_fork:
         raise Refused("It is a fork: an update is merged into what the department has changed.")
@@ -83,6 +99,7 @@ def installation_update(
         bundle=bundle_in(release),
         by=by,
         approved_script_sha256=approved_script_sha256,
+        secrets=secrets,
     )
 
 
@@ -94,10 +111,13 @@ def installation_move(
     by,
     approved_script_sha256: str,
     is_known: bool = False,
+    kept_scripts: Mapping[str, Script] | None = None,
+    kept_secrets: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> Installation:
     """The persona as `bundle` says it, pinned to `release`. `is_known`: all that it runs as root is in the persona
-    already; else that of the release has to be approved. Call it with the row locked, in the transaction that has
-    decided."""
+    already; else that of the release has to be approved. `kept_…`: what a fork has of its own, by its name in `bundle`.
+    Call it with the row locked, in the transaction that has decided."""
     _require_usable(release, by)
     require(by=by, department=installation.department, role=Role.ADMIN)
     if release.listing_id != installation.listing_id:
@@ -107,20 +127,24 @@ def installation_move(
     offered = bundle_in(release)
     if not is_known and offered.root_sha256 != installation.approved_script_sha256:
         _require_approved(offered, approved_script_sha256, release, by)
-    before, old_parts = _told(installation), _parts_there(installation)
-    was_read = approved_script_sha256 == offered.root_sha256 and offered.script_sha256 == bundle.script_sha256
-    old_script = old_parts.get("post_migration_script")
-    is_let_in = was_read or bool(old_script and old_script.is_approved(bundle.script_sha256))
-    own = {"department": installation.department, "by": by, "author": release.published_by}
-    parts = parts_made(bundle, replacing=old_parts, **own)
-    columns = persona_columns(bundle, parts, department=installation.department)
-    persona_update(persona=installation.persona, by=by, **columns)
+    names = [name for name in bundle.secret_names if name not in (kept_secrets or {})]
+    own = {"department": installation.department}
+    bound = bindings_checked(names=names, given=secrets or {}, before=installation.secrets, **own)
+    before, there = _told(installation), parts_there(installation)
+    let_in = {each.sha256 for each in offered.carried if approved_script_sha256 == offered.root_sha256}
+    let_in |= {sha256 for script in there.scripts.values() for sha256 in _approved(script)}
+    kept = Parts(there.columns, there.scripts, kept_scripts or {})
+    parts = parts_made(bundle, there=kept, by=by, author=release.published_by, **own)
+    bindings = bindings_of(names, listing=release.listing, bound=bound) | dict(kept_secrets or {})
+    persona_update(
+        persona=installation.persona, by=by, **persona_columns(bundle, parts, secrets=bindings, **own)
+    )
+    installation.secrets = bound
     _pin(installation, release, bundle, parts, allowance)
-    for column, part in old_parts.items():
-        if part != parts.get(column):
+    for part in there.rows:
+        if part not in parts.rows:
             _delete_unless_used(part, by)
-    if is_let_in:
-        _approve(parts, bundle, release, by)
+    _approve(parts, let_in, release, by)
     tell_persona(listing=release.listing, persona=installation.persona, by=by)
     record(by=by, action="installation.update", obj=installation, before=before, after=_told(installation))
     return installation
@@ -133,11 +157,11 @@ def installation_remove(*, installation: Installation, by) -> Persona | None:
     the persona."""
     require(by=by, department=installation.department, role=Role.ADMIN)
     installation = locked(installation)
-    persona, parts = installation.persona, _parts_there(installation)
+    persona, parts = installation.persona, parts_there(installation)
     record(by=by, action="installation.remove", obj=installation, before=_told(installation))
     installation.delete()
     kept = row_retire(row=persona, by=by)
-    for part in parts.values():
+    for part in parts.rows:
         _delete_unless_used(part, by)
     return kept
 
@@ -165,11 +189,18 @@ def _require_trusted(release: Release) -> None:
         raise Refused(f"The catalogue {catalogue} was last asked too long ago: refresh it first.")
 
 
-def _approve(parts: dict[str, Any], bundle: Bundle, release: Release, by) -> None:
-    """Who lets the script in has read it; who published it leaves the approval to somebody else of the department."""
-    script = parts.get("post_migration_script")
-    if script and not script.is_approved(bundle.script.sha256) and release.published_by_id != by.pk:
-        script_approve(script=script, sha256=bundle.script.sha256, by=by)
+def _approve(parts: Parts, let_in: set[str], release: Release, by) -> None:
+    """Who lets a script in has read it; who published it leaves the approval to somebody else of the department."""
+    if release.published_by_id == by.pk:
+        return
+    for script in parts.scripts.values():
+        sha256 = script.latest.sha256
+        if sha256 in let_in and not script.is_approved(sha256):
+            script_approve(script=script, sha256=sha256, by=by)
+
+
+def _approved(script: Script) -> list[str]:
+    return list(script.approvals.values_list("sha256", flat=True))
 
 
 def _require_approved(bundle: Bundle, approved: str, release: Release, by) -> None:
@@ -186,12 +217,11 @@ def _require_approved(bundle: Bundle, approved: str, release: Release, by) -> No
         raise BadInput({"approved_script_sha256": [told]})
 
 
-def _pin(
-    installation: Installation, release: Release, bundle: Bundle, parts: dict[str, Any], allowance
-) -> None:
+def _pin(installation: Installation, release: Release, bundle: Bundle, parts: Parts, allowance) -> None:
     installation.release = release
     installation.approved_script_sha256 = bundle.root_sha256
-    installation.made = [[part._meta.label, str(part.pk)] for part in parts.values()]
+    installation.made = [[part._meta.label, str(part.pk)] for part in parts.columns.values()]
+    installation.made += [[Script._meta.label, str(row.pk), slug] for slug, row in parts.scripts.items()]
     checked_save(installation)
     persona = installation.persona
     as_published = bundle == bundle_in(release)  # a fork's merge may have edits in it
@@ -200,13 +230,18 @@ def _pin(
     persona.save(update_fields=["origin", "origin_revision", "allowance"])
 
 
-def _parts_there(installation: Installation) -> dict[str, Any]:
-    """{column of Persona: row} of the parts that were made for it and are still there."""
-    columns = {model._meta.label: column for column, model in MODELS.items()}
-    rows = {
-        columns[label]: apps.get_model(label).objects.filter(pk=pk).first() for label, pk in installation.made
-    }
-    return {column: row for column, row in rows.items() if row is not None}
+def parts_there(installation: Installation) -> Parts:
+    """The parts that were made for it and are still there."""
+    labels = {model._meta.label: column for column, model in MODELS.items()}
+    columns, scripts = {}, {}
+    for label, pk, *slug in installation.made:
+        row = apps.get_model(label).objects.filter(pk=pk).first()
+        if row is not None and label == Script._meta.label:
+            # a release of before had one script, and what it was called is in its bytes only
+            scripts[slug[0] if slug else bundle_in(installation.release).carried[0].slug] = row
+        elif row is not None:
+            columns[labels[label]] = row
+    return Parts(columns, scripts)
 
 
 def _delete_unless_used(part, by) -> None:
@@ -223,4 +258,5 @@ def _told(installation: Installation) -> dict[str, Any]:
         "sha256": installation.release.sha256,
         "persona": str(installation.persona_id),
         "approved_script_sha256": installation.approved_script_sha256,
+        "secrets": installation.secrets,
     }

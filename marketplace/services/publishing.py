@@ -6,7 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from marketplace.domain.bundle import Bundle, bundle_of, digest, pack
+from marketplace.domain.bundle import MOST_BYTES, Bundle, bundle_of, digest, pack, scripts_said
 from marketplace.domain.finding import Finding, errors_by_place
 from marketplace.domain.lint import findings, word_findings
 from marketplace.domain.secrets import secrets_in_words
@@ -20,8 +20,7 @@ from marketplace.services.proof import hold_reason
 from marketplace.services.shellcheck import root_findings
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, NotAllowed, Refused
-from personas.models import Department, Persona, Role
-from personas.models.script import Interpreter
+from personas.models import Department, Persona, Role, Script
 from personas.services.access import require
 from personas.services.audit import record
 from personas.services.revisions import revision_ensure
@@ -176,7 +175,10 @@ def release_content(
     told = release_findings(listing=listing, by=by, **asked)
     if errors := errors_by_place(told):
         raise BadInput(errors)
-    return pack(_bundle(listing, version, licence, changelog or [], about or {}))
+    content = pack(_bundle(listing, version, licence, changelog or [], about or {}))
+    if len(content) > MOST_BYTES:
+        raise BadInput({"persona": [f"With its scripts it is larger than {MOST_BYTES // 1024} KiB."]})
+    return content
 
 
 def same_release(listing: Listing, content: bytes) -> Release | None:
@@ -267,12 +269,12 @@ def _told(error: InvalidSettings) -> dict[str, list[str]]:
 
 
 def persona_content(persona: Persona) -> dict[str, Any]:
-    """The persona and the rows that it points to, as a bundle says them. Raises Refused for what a bundle has no words
-    for: entries with parameters and secrets mean rows of the department that wrote them."""
+    """The persona and the rows that it points to, as a bundle says them."""
     drivers, resources = persona.default_driver_set, persona.resource_allocation_profile
-    network, script = persona.network_profile, persona.post_migration_script
+    network, settings = persona.network_profile, persona.document()
     content: dict[str, Any] = {
-        "persona": {**_named(persona), "settings": persona.document(), "hints": persona.hints},
+        "persona": {**_named(persona), "settings": settings, "hints": persona.hints},
+        **scripts_said([_script(row) for row in scripts_of(persona)], settings),
     }
     if drivers:
         content["driver_set"] = {
@@ -288,18 +290,21 @@ def persona_content(persona: Persona) -> dict[str, Any]:
             "addressing": network.addressing,
             "security_groups": network.security_groups,
         }
-    if persona.script_entries:
-        raise Refused(
-            "Its further scripts stay here: a release carries one script without parameters and secrets."
-        )
-    if script:
-        newest = script.latest
-        if newest.parameters or newest.interpreter == Interpreter.POWERSHELL:
-            raise Refused(
-                f"{script} can't be published yet: a release carries no parameters and no PowerShell."
-            )
-        content["script"] = {**_named(script), "interpreter": newest.interpreter, "body": newest.body}
     return content
+
+
+def scripts_of(persona: Persona) -> list[Script]:
+    """The rows that its settings run, each once; the one of its own also where they un-say it."""
+    named = {entry["name"] for entry in persona.script_entries}
+    rows = list(Script(department=persona.department).same_names().filter(slug__in=named))
+    own = persona.post_migration_script
+    return [*([own] if own and own not in rows else []), *rows]
+
+
+def _script(script: Script) -> dict[str, Any]:
+    newest = script.latest
+    told = {**_named(script), "interpreter": newest.interpreter, "body": newest.body}
+    return told | ({"parameters": newest.parameters} if newest.parameters else {})
 
 
 def _named(row) -> dict[str, str]:

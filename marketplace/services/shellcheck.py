@@ -1,5 +1,5 @@
 """What shellcheck says of a script and of commands before they are published; of Python, whether it can be read at
-all."""
+all; PowerShell is not checked, and that is told."""
 
 import ast
 import json
@@ -15,7 +15,11 @@ SHELLS = {"sh": "sh", "bash": "bash"}
 
 def root_findings(bundle: Bundle) -> list[Finding]:
     """Of all that it runs as root."""
-    told = script_findings(bundle.script)
+    told = [
+        each._replace(place=bundle.place_of(script))
+        for script in bundle.carried
+        for each in script_findings(script)
+    ]
     for number, command in enumerate(bundle.commands, start=1):
         for each in _shell_findings("sh", f"#!/bin/sh\n{command}\n"):
             told.append(
@@ -24,12 +28,13 @@ def root_findings(bundle: Bundle) -> list[Finding]:
     return told
 
 
-def script_findings(script: BundledScript | None) -> list[Finding]:
-    if script is None:
-        return []
-    if script.interpreter not in SHELLS:
+def script_findings(script: BundledScript) -> list[Finding]:
+    if script.interpreter in SHELLS:
+        return list(_shell_findings(SHELLS[script.interpreter], script.body))
+    if script.interpreter == "python3":
         return _python_findings(script.body)
-    return list(_shell_findings(SHELLS[script.interpreter], script.body))
+    told = "It is PowerShell, which is not checked here: only people have looked at it."
+    return [Finding("lint", "warning", "script", 0, told)]
 
 
 def _python_findings(body: str) -> list[Finding]:

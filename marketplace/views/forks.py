@@ -50,4 +50,5 @@ class ForkUpdate(Update):
             by=self.request.user,
             choices=form.choices(),
             approved_script_sha256=form.approval(),
+            secrets=form.secrets(),
         )

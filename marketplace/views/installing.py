@@ -112,8 +112,7 @@ class Update(Market, FormPage):
             raise Http404("No such release.") from None
 
     def get_form_kwargs(self):
-        known = self.installation.approved_script_sha256
-        return {**super().get_form_kwargs(), "bundle": self.bundle, "known_script_sha256": known}
+        return {**super().get_form_kwargs(), "bundle": self.bundle, "installation": self.installation}
 
     def get_context_data(self, **context):
         preview = installation_preview(
@@ -138,6 +137,7 @@ class Update(Market, FormPage):
             release=self.release,
             by=self.request.user,
             approved_script_sha256=form.approval(),
+            secrets=form.secrets(),
         )
 
     def success_message(self, row):

@@ -127,7 +127,7 @@ def environment(
         elif wrong := _misfit(parameter, value):
             problems.append(f"Its parameter {name} {wrong}.")
         else:
-            values[name] = _text(value)
+            values[name] = as_text(value)
     if problems:
         raise BadParameters(problems)
     return values
@@ -145,7 +145,7 @@ def _misfit(parameter: Parameter, value: Any) -> str:
     return ""
 
 
-def _text(value: str | int | bool) -> str:
+def as_text(value: str | int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -165,7 +165,7 @@ def _order(entry: Mapping[str, Any]) -> int:
 def entry_words(entry: Mapping[str, Any]) -> str:
     """`tune (after_checks, debian, PORT=5432, PASSWORD from db-password)`; only the name where nothing else is said."""
     said = [entry.get("phase") or "", *(entry.get("os") or ())]
-    said += [f"{name}={_text(value)}" for name, value in (entry.get("parameters") or {}).items()]
+    said += [f"{name}={as_text(value)}" for name, value in (entry.get("parameters") or {}).items()]
     said += [f"{name} from {secret}" for name, secret in (entry.get("secrets") or {}).items()]
     told = ", ".join(word for word in said if word)
     return f"{entry['name']} ({told})" if told else str(entry["name"])

@@ -51,9 +51,18 @@ def hidden(world):
             "rules": [{"protocol": "tcp", "port_from": 47113, "port_to": 47113, "cidr": "10.0.0.0/8"}],
         }
     ]
+    asks = [{"name": "WORD", "default": CANARY, "description": CANARY}, {"name": "KEY"}]
+    for slug, interpreter in (("hidden-python", "python3"), ("hidden-pwsh", "pwsh")):
+        text = {"body": f"print('{CANARY}')\n", "interpreter": interpreter, "parameters": asks}
+        script_create(name=CANARY, slug=slug, **text, **own)
+    entries = [
+        {"name": "hidden-python", "os": [CANARY], "parameters": {"WORD": CANARY}, "secrets": {"KEY": CANARY}},
+        {"name": "hidden-pwsh", "phase": "after_checks", "secrets": {"KEY": CANARY}},
+    ]
     persona_update(
         persona=rows["persona"],
         by=seller,
+        script_entries=entries,
         description=f"of {CANARY}",
         default_kernel_version=f"6.1.0-{CANARY}",
         default_driver_set=part_create(model=DriverSet, name=CANARY, drivers=drivers, **own),
