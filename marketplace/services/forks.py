@@ -17,13 +17,14 @@ from marketplace.services.installing import (
     installation_move,
     parts_there,
 )
-from marketplace.services.publishing import persona_content, scripts_of
+from marketplace.services.publishing import persona_content
 from marketplace.services.secret_bindings import bindings_of
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Department, Persona, Script
 from personas.services.audit import record
 from personas.services.rows import checked_save, locked
+from personas.services.scripts import scripts_run_by
 
 CONTENT = ("persona", "driver_set", "resource_profile", "network_profile")
 SCRIPTS = {"format", "script", "scripts"}  # together they say which there are
@@ -134,7 +135,7 @@ def _own(installation: Installation, base: Bundle, theirs: Bundle) -> Own:
     slugs = {row.slug: slug for slug, row in parts_there(installation).scripts.items()}
     bindings = bindings_of(base.secret_names, listing=installation.listing, bound=installation.secrets)
     names = {slug: name for name, slug in bindings.items()}
-    scripts = {row.slug: row for row in scripts_of(persona) if row.slug not in slugs}
+    scripts = {row.slug: row for row in scripts_run_by(persona) if row.slug not in slugs}
     secrets = [slug for slug in secrets_asked(persona.document()) if slug not in names]
     their_slugs, their_names = {*_texts(base), *_texts(theirs)}, {*base.secret_names, *theirs.secret_names}
     slugs |= {slug: _apart(slug, their_slugs) for slug in scripts}

@@ -3,10 +3,12 @@
 import uuid
 
 from marketplace.domain.licences import allows_derivatives
-from marketplace.models import Listing, Release
+from marketplace.models import Installation, Listing, Release
 from marketplace.models.listing import WIDER
 from personas.errors import BadInput
-from personas.models import Persona
+from personas.models import Persona, Script
+from personas.models.script import Origin
+from personas.services.scripts import scripts_run_by
 
 
 def origin_of(persona: Persona) -> Release | None:
@@ -23,7 +25,8 @@ def origins_of(listing: Listing) -> list[str]:
 
 
 def require_publishable(persona: Persona) -> None:
-    """Raises BadInput where what it was made from is another's, under a licence that forbids derivatives."""
+    """Raises BadInput where what it was made from, or a script that it runs, is another's, under a licence that forbids
+    derivatives or bought."""
     origin = origin_of(persona)
     if persona.origin and origin is None:
         told = "It comes from a release that is not known here any more: publish what you have made yourself."
@@ -34,6 +37,24 @@ def require_publishable(persona: Persona) -> None:
             "publish what you have made yourself."
         )
         raise BadInput({"persona": [told]})
+    for script in scripts_run_by(persona):
+        if script.origin == Origin.MARKETPLACE:
+            _require_script_publishable(script, persona)
+
+
+def _require_script_publishable(script: Script, persona: Persona) -> None:
+    """What came with a persona is bound as that is, whatever runs it by now."""
+    rows = Installation.objects.filter(department=script.department).select_related("release", "persona")
+    came = next((row for row in rows if str(script.pk) in {pk for _, pk, *_ in row.made}), None)
+    if came is None:
+        told = f"Its script {script} comes from a release that is not known here any more"
+    elif came.persona.allowance_id:
+        told = f"Its script {script} was bought with {came.release}"
+    elif not (_is_ours(came.release, persona) or allows_derivatives(came.release.licence)):
+        told = f"Its script {script} comes from {came.release}, whose licence {came.release.licence} keeps it there"
+    else:
+        return
+    raise BadInput({"persona": [f"{told}: publish what you have written yourself."]})
 
 
 def upstream_of(listing: Listing) -> dict[str, str] | None:

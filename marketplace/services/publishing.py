@@ -25,6 +25,7 @@ from personas.services.access import require
 from personas.services.audit import record
 from personas.services.revisions import revision_ensure
 from personas.services.rows import checked_save, locked, row_create, row_update, snapshot
+from personas.services.scripts import scripts_run_by
 
 ABOUT = ("name", "summary", "readme", "category", "icon")
 
@@ -274,7 +275,7 @@ def persona_content(persona: Persona) -> dict[str, Any]:
     network, settings = persona.network_profile, persona.document()
     content: dict[str, Any] = {
         "persona": {**_named(persona), "settings": settings, "hints": persona.hints},
-        **scripts_said([_script(row) for row in scripts_of(persona)], settings),
+        **scripts_said([_script(row) for row in scripts_run_by(persona)], settings),
     }
     if drivers:
         content["driver_set"] = {
@@ -291,14 +292,6 @@ def persona_content(persona: Persona) -> dict[str, Any]:
             "security_groups": network.security_groups,
         }
     return content
-
-
-def scripts_of(persona: Persona) -> list[Script]:
-    """The rows that its settings run, each once; the one of its own also where they un-say it."""
-    named = {entry["name"] for entry in persona.script_entries}
-    rows = list(Script(department=persona.department).same_names().filter(slug__in=named))
-    own = persona.post_migration_script
-    return [*([own] if own and own not in rows else []), *rows]
 
 
 def _script(script: Script) -> dict[str, Any]:

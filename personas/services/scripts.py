@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from personas.errors import BadInput
-from personas.models import Script, ScriptRevision
+from personas.models import Persona, Script, ScriptRevision
 from personas.models.script import Interpreter
 from personas.services.audit import record
 from personas.services.revisions import revisions_follow
@@ -69,6 +69,14 @@ def script_clone(*, script: Script, by, department=None, name: str = "") -> Scri
             by=by,
         )
     return clone
+
+
+def scripts_run_by(persona: Persona) -> list[Script]:
+    """The rows that its settings run, each once; the one of its own also where they un-say it."""
+    named = {entry["name"] for entry in persona.script_entries}
+    rows = list(Script(department=persona.department).same_names().filter(slug__in=named))
+    own = persona.post_migration_script
+    return [*([own] if own and own not in rows else []), *rows]
 
 
 def script_digest(body: str) -> str:

@@ -13,17 +13,17 @@ from marketplace.services.installing import (
     installation_remove,
     installation_update,
 )
-from marketplace.services.publishing import release_publish
+from marketplace.services.publishing import listing_create, publisher_create, release_publish
 from migrations_engine.services.plan import plan_make
 from personas.errors import BadInput, InUse
 from personas.models import Persona, Script, Secret
 from personas.services.approvals import script_approve
 from personas.services.personas import persona_update
 from personas.services.rows import row_delete
-from personas.services.scripts import script_create, script_update
+from personas.services.scripts import script_clone, script_create, script_update
 from personas.services.secrets import secret_create
 from tests.factories import make_member, make_persona, make_target, make_template, make_vm
-from tests.marketplace.shop import make_price, superuser
+from tests.marketplace.shop import buy, grant, make_price, superuser
 from tests.marketplace.test_feed import refreshed, subscribed, wire
 from tests.marketplace.test_signing import KEY_A, A
 from tests.personas.test_api import client_of
@@ -468,6 +468,40 @@ def test_another_instance_takes_it_over_with_every_script(way, release, listing,
     assert taken != release and (taken.sha256, bundle_in(taken)) == (release.sha256, bundle_in(release))
     made = install(taken, buyer, bob)
     assert set(rows(buyer)) == {"tune", "check", "report"} and len(own(made).script_entries) == 2
+
+
+@pytest.mark.parametrize(("licence", "price"), [("CC-BY-ND-4.0", None), ("MIT", 10)])
+def test_a_script_that_came_with_another_persona_is_not_passed_on(
+    full, listing, alice, bob, buyer, licence, price
+):
+    listing = Listing.objects.get(pk=listing.pk)
+    release = release_publish(listing=listing, by=alice, version="1.0.0", licence=licence)
+    if price:
+        make_price(listing, alice, unit_amount=price)
+        grant(buyer, price)
+        buy(listing, buyer, bob)
+    install(release, buyer, bob)
+    script_create(by=bob, department=buyer, name="Mine", body="#!/bin/sh\necho mine\n")
+    publisher = publisher_create(by=bob, department=buyer, name="Web shop")
+    said = {"by": bob, "publisher": publisher, "summary": "S", "readme": "R"}
+    ours = make_persona("Ours", department=buyer, script_entries=[{"name": "mine"}])
+    mine = listing_create(persona=ours, **said)
+    persona_update(persona=ours, by=bob, script_entries=[{"name": "mine"}, {"name": "report"}])
+    with pytest.raises(BadInput, match=r"Its script Report (was bought with|comes from) Tuned database 1.0.0"):
+        release_publish(listing=Listing.objects.get(pk=mine.pk), by=bob, version="1.0.0", licence="MIT")
+    copy = script_clone(script=rows(buyer)["report"], by=bob, department=buyer, name="Copy")
+    copied = make_persona("Copied", department=buyer, script_entries=[{"name": copy.slug}])
+    with pytest.raises(BadInput, match="not known here any more"):
+        listing_create(persona=copied, **said)
+
+
+def test_a_fork_passes_on_what_its_licence_lets_it(fork, bob, buyer):
+    publisher = publisher_create(by=bob, department=buyer, name="Web shop")
+    said = {"name": "Shop database", "summary": "Ours", "readme": "# Expects"}
+    ours = listing_create(by=bob, publisher=publisher, persona=own(fork), **said)
+    again = bundle_in(release_publish(listing=ours, by=bob, version="1.0.0", licence="MIT"))
+    assert [each.slug for each in again.carried] == ["check", "report", "tune"]
+    assert again.secret_names == ["our-password"]
 
 
 def test_trying_it_asks_for_no_secret_and_leaves_nothing(release, bob, buyer):
