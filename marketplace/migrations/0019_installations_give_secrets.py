@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('marketplace', '0015_disputes_and_failed_refunds'),
+        ('marketplace', '0018_room_for_prereleases'),
     ]
 
     operations = [
