@@ -1,3 +1,3 @@
-from tests.access.rows import world
+from tests.access.rows import laid, world
 
-__all__ = ["world"]
+__all__ = ["laid", "world"]

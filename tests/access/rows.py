@@ -1,8 +1,10 @@
 """One row of everything, for whoever walks the routes."""
 
+from copy import deepcopy
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from migrations_engine.targets import registry
 from personas.models import Role
@@ -11,8 +13,27 @@ from tests.migrations_engine.fake_target import FakeTarget, Machine, World
 
 
 @pytest.fixture
-def world(db, monkeypatch):
+def world(laid, db, monkeypatch):
     """A department with one row of everything, its people, and Charlie of another department."""
+    fake_the_target(monkeypatch)
+    return deepcopy(laid)
+
+
+@pytest.fixture(scope="module")
+def laid(django_db_setup, django_db_blocker):
+    """The rows of `world`, made once for a module: each of its tests takes back what it writes, down to these."""
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch, transaction.atomic():
+        fake_the_target(patch)
+        yield make_world()
+        transaction.set_rollback(True)
+
+
+def fake_the_target(patch) -> None:
+    patch.setattr(FakeTarget, "world", World(machines={"made": Machine()}))
+    patch.setitem(registry.TARGETS, "qemu", FakeTarget)
+
+
+def make_world() -> tuple[dict, dict]:
     from analyzer.models import Feedback, Recommendation, SoftwareName, UsageProvider, VMPersona
     from migrations_engine.models import MigratedVM
     from migrations_engine.pipeline import run_start
@@ -21,8 +42,6 @@ def world(db, monkeypatch):
     from personas.services.tokens import token_create
     from tests.migrations_engine.estate import make_estate
 
-    monkeypatch.setattr(FakeTarget, "world", World(machines={"made": Machine()}))
-    monkeypatch.setitem(registry.TARGETS, "qemu", FakeTarget)
     estate = make_estate()
     ours = estate.department
     people = {role: factories.make_member(ours, role, role) for role in Role.values}

@@ -23,12 +23,12 @@ from personas.services.parts import part_create
 from personas.services.personas import persona_update
 from personas.services.scripts import script_create
 from tests.access.routes import routes, url_of
-from tests.access.rows import world
+from tests.access.rows import laid, world
 from tests.access.rules import RULES
 from tests.factories import make_member, make_target, make_template, make_vm
 from tests.marketplace.shop import buy, grant, make_price, superuser
 
-__all__ = ["world"]  # the fixture
+__all__ = ["laid", "world"]  # the fixtures
 
 pytestmark = [
     pytest.mark.django_db,
