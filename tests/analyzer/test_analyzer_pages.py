@@ -31,7 +31,10 @@ from tests.factories import (
     make_vm,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.once,  # tests/access opens each page and sends each form on PostgreSQL too
+]
 
 HOSTILE = "<script>alert('x')</script>"
 

@@ -9,7 +9,10 @@ from marketplace.models import Installation, Listing, Publisher, Release
 from marketplace.models.listing import Visibility
 from tests.factories import make_member
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.once,  # tests/access opens each page and sends each form on PostgreSQL too
+]
 
 
 def url(name, row=None):

@@ -16,7 +16,11 @@ from tests.factories import make_target, make_template, make_vm
 from tests.marketplace.shop import buy, grant, held, install, make_price, run_ended, superuser
 
 # what has no release is not sold
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("release")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("release"),
+    pytest.mark.once,  # tests/access opens each page and sends each form on PostgreSQL too
+]
 
 
 def url(name, row=None):

@@ -12,6 +12,8 @@ from migrations_engine.services.power import power_switch
 from personas.services.rows import row_archive
 from tests import factories
 
+pytestmark = pytest.mark.once  # tests/access opens each page and sends each form on PostgreSQL too
+
 
 @pytest.fixture
 def alice(client, estate):

@@ -8,7 +8,10 @@ from personas.services.catalogue import catalogue_install
 from personas.services.personas import persona_create
 from tests.factories import make_department, make_member, make_persona, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.once,  # tests/access opens each page of the admin on PostgreSQL too
+]
 
 
 @pytest.fixture

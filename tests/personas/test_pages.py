@@ -10,7 +10,10 @@ from personas.services.personas import persona_create
 from personas.services.scripts import script_create, script_update
 from tests.factories import make_department, make_member, make_template, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.once,  # tests/access opens each page and sends each form on PostgreSQL too
+]
 
 
 @pytest.fixture

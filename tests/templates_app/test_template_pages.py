@@ -9,7 +9,10 @@ from personas.models import Role
 from templates_app.models import MigrationTemplate
 from tests.factories import make_department, make_driver_set, make_member, make_persona, make_template
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.once,  # tests/access opens each page and sends each form on PostgreSQL too
+]
 
 
 def url(name, template=None):
