@@ -38,7 +38,7 @@ def pytest_collection_finish():
     """What was imported stays until the end: the collector need not look through it again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 50, 50)
 
 
 def pytest_sessionfinish(session, exitstatus):
