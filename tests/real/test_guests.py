@@ -40,6 +40,16 @@ def test_every_file_of_the_guest_belongs_to_root_whoever_built_it(tiny):
     assert "User:     0   Group:     0" in debugfs(tiny.path, "stat /etc/inittab")
 
 
+def test_grub_takes_the_placeholder_before_each_kernel_for_a_program(tiny, tmp_path):
+    entries = debugfs(tiny.path, "cat /boot/grub/grub.cfg").split("menuentry '")[1:]
+    assert len(entries) == 3 and all("    multiboot /boot/grub/placeholder\n    linux " in each for each in entries)
+    debugfs(tiny.path, f"dump /boot/grub/placeholder {tmp_path / 'placeholder'}")
+    grub = tiny.path.parent / "grub"
+    environment = {"LD_LIBRARY_PATH": f"{grub}/lib/x86_64-linux-gnu:{grub}/usr/lib/x86_64-linux-gnu"}
+    command = [grub / "usr/bin/grub-file", "--is-x86-multiboot", tmp_path / "placeholder"]
+    assert subprocess.run(command, env=environment).returncode == 0
+
+
 def test_a_guest_is_built_once(tiny):
     before = tiny.path.stat()
     again = build_guest("tiny", tiny.path.parent)

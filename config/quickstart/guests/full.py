@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from config.quickstart.guests.apt import Apt, GuestBuildError, run
-from config.quickstart.guests.disk import Layout, fetch_grub, grub_menu, write_disk
+from config.quickstart.guests.disk import Layout, fetch_grub, write_disk, write_menu
 from config.quickstart.guests.kernels import newest_two
 from config.quickstart.guests.tiny import Built
 
@@ -152,10 +152,10 @@ def _own_files(tree: Path, kernels: tuple[str, ...], root_uuid: str, grub: Path)
         "etc/fstab": f"UUID={root_uuid} / ext4 errors=remount-ro 0 1\n",
         "etc/machine-id": f"{root_uuid.replace('-', '')}\n",
         "var/www/html/index.html": PAGE,
-        "boot/grub/grub.cfg": grub_menu(kernels, root_uuid, "console=ttyS0 quiet mitigations=off"),
     }.items():
         (tree / path).unlink(missing_ok=True)
         (tree / path).write_text(text)
+    write_menu(tree, kernels, root_uuid)
 
 
 def _installed(tree: Path) -> dict[str, str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 FOLDER = stat.S_IFDIR | 0o755
 PROGRAM = stat.S_IFREG | 0o755
 FILE = stat.S_IFREG | 0o644
+LINK = stat.S_IFLNK | 0o777
+USED = "cat findfs insmod mount reboot sleep switch_root umount usleep".split()  # by the script
 
 INIT = """\
 #!/bin/busybox sh
-/bin/busybox --install -s /bin
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -37,6 +38,7 @@ def write_initramfs(path: Path, busybox: Path, modules: list[Path]) -> None:
     """`modules` in the order in which they must be loaded."""
     entries = [Entry(name, FOLDER) for name in ("bin", "dev", "proc", "sys", "root", "lib")]
     entries += [Entry("bin/busybox", PROGRAM, busybox.read_bytes()), Entry("init", PROGRAM, INIT.encode())]
+    entries += [Entry(f"bin/{name}", LINK, b"busybox") for name in USED]
     entries += [Entry(f"lib/{module.name}", FILE, module.read_bytes()) for module in modules]
     entries += [Entry("modules", FILE, "".join(f"/lib/{module.name}\n" for module in modules).encode())]
     path.write_bytes(gzip.compress(cpio(entries), compresslevel=3, mtime=0))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.quickstart.guests.apt import Apt, control, run, unpack
-from config.quickstart.guests.disk import Layout, as_root, fetch_grub, grub_menu, write_disk
+from config.quickstart.guests.disk import Layout, as_root, fetch_grub, write_disk, write_menu
 from config.quickstart.guests.initramfs import write_initramfs
 from config.quickstart.guests.kernels import newest_two
 from config.quickstart.guests.roles import Role
@@ -241,8 +241,7 @@ def _own_files(tree: Path, fields: list[str], kernels: tuple[str, ...], root_uui
     )
     write("etc/shadow", "root:*:19700:0:99999:7:::\ndeploy:*:19700:0:99999:7:::\n", 0o640)
     write("var/lib/dpkg/status", "\n".join(_status(each) for each in fields))
-    # a cloud kernel has no frame buffer, and mitigations only slow an emulated processor down
-    write("boot/grub/grub.cfg", grub_menu(kernels, root_uuid, "console=ttyS0 quiet mitigations=off"))
+    write_menu(tree, kernels, root_uuid)
 
 
 DEPLOY_USER = "deploy:x:1000:1000:Deployment:/home/deploy:/bin/sh\n"
