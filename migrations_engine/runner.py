@@ -4,6 +4,7 @@ Whatever ends a worker (kill -9, power, the database gone) leaves a lease that r
 step again.
 """
 
+import time
 import traceback
 import uuid
 
@@ -29,29 +30,41 @@ HANDLERS: dict[StepName, Step] = {step.name: step for step in (ANALYZE, MERGE, M
 FORESEEN = (StepFailed, TargetError, Refused, OSError)  # their message is the root cause, for a person
 
 
-def execute(*, run_id: uuid.UUID, name: StepName) -> None:
-    """Returns when the step is settled, or at once where it is not to be run. Raises nothing that Celery should see."""
+def execute(*, run_id: uuid.UUID, name: StepName, hand_on_s: float = 0) -> int:
+    """Returns when the step is settled, or at once where it is not to be run. Raises nothing that Celery should see.
+
+    For `hand_on_s` from now on the worker that ends a step goes on with the next one itself. The answer: how many
+    steps after `name` it has begun.
+    """
+    until, begun = time.monotonic() + hand_on_s, 0
     with structlog.contextvars.bound_contextvars(run_id=str(run_id), step=str(name)):
         try:
             claim = claims.take(run_id=run_id, name=name)
             if claim is None:
                 cleanup.conclude_cancel(run_id=run_id)
-                return
-            _work(claim)
+            while claim and (claim := _work(claim, until)):
+                begun += 1
+                structlog.contextvars.bind_contextvars(step=str(claim.name))
         except DATABASE_GONE as error:
             connection.close()
             log.warning(
                 "database_gone", error=str(error)
             )  # the lease runs out, and the sweeper starts the step again
+    return begun
 
 
-def _work(claim: claims.Claim) -> None:
+def _work(claim: claims.Claim, until: float) -> claims.Claim | None:
+    """The claim of the next step where the same worker is to go on."""
     log.info("step_claimed", attempt=claim.attempt)
     try:
         result = _handle(claim)
-        claims.settle(claim, StepState.SUCCEEDED, result=result)
-        if claims.is_between(claim, StepState.SUCCEEDED):
-            return  # whoever comes to the next step hears of a cancel
+        if claims.is_between(claim, StepState.SUCCEEDED) and time.monotonic() < until:
+            if following := claims.hand_on(claim, result):
+                return following
+        else:
+            claims.settle(claim, StepState.SUCCEEDED, result=result)
+            if claims.is_between(claim, StepState.SUCCEEDED):
+                return None  # whoever comes to the next step hears of a cancel
     except claims.LostClaim as lost:
         log.warning("claim_lost", reason=str(lost))
         cleanup.remove_leftovers(run_id=claim.run_id)
@@ -68,8 +81,10 @@ def _work(claim: claims.Claim) -> None:
         tell(claim.run_id, traceback.format_exc(), step=claim.name, level="error")
         _settle(claim, StepState.FAILED, error=f"A defect of ours: {type(error).__name__}: {error}")
     cleanup.conclude_cancel(run_id=claim.run_id)
-    cutover.source_restore(run_id=claim.run_id)
-    warm.warm_release(run_id=claim.run_id)
+    if claim.run.is_cutover:  # no other run touches its source
+        cutover.source_restore(run_id=claim.run_id)
+        warm.warm_release(run_id=claim.run_id)
+    return None
 
 
 def _park(claim: claims.Claim, parked: claims.Parked) -> None:
@@ -100,7 +115,7 @@ def _handle(claim: claims.Claim) -> dict:
 def _prepare(claim: claims.Claim) -> Work:
     known: dict = {}
     for name in STEPS[: STEPS.index(claim.name)]:
-        known |= claim.results[name]
+        known |= claim.result(name)
     if claim.attempt > 1:
         tell(
             claim.run_id,
@@ -109,4 +124,4 @@ def _prepare(claim: claims.Claim) -> Work:
             level="warning",
         )
     target = with_drill(open_endpoint(claim.run.target), claim.run)
-    return Work(claim.run, claim, Alive(claim), target, known, claim.results[claim.name])
+    return Work(claim.run, claim, Alive(claim), target, known, claim.result(claim.name))

@@ -2,31 +2,41 @@
 
 import uuid
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from migrations_engine import runner
 from migrations_engine.domain.states import StepName
 from migrations_engine.services import cleanup, commitment, power
 
-
-@shared_task(name="migrations_engine.analyze")
-def analyze(run_id: str) -> None:
-    runner.execute(run_id=uuid.UUID(run_id), name=StepName.ANALYZE)
+HAND_ON_S = 5  # beside a step that took longer nothing is won by saving a message
 
 
-@shared_task(name="migrations_engine.merge")
-def merge(run_id: str) -> None:
-    runner.execute(run_id=uuid.UUID(run_id), name=StepName.MERGE)
+def work(task: Task, run_id: str, name: StepName) -> None:
+    """The step, and those that this worker went on with at once: the chain is shortened by their messages. A long step
+    is followed by a message, so that a worker that is to stop has at most one to end."""
+    begun = runner.execute(run_id=uuid.UUID(run_id), name=name, hand_on_s=HAND_ON_S)
+    if chain := task.request.chain:
+        del chain[max(0, len(chain) - begun) :]  # the next one comes last
 
 
-@shared_task(name="migrations_engine.migrate")
-def migrate(run_id: str) -> None:
-    runner.execute(run_id=uuid.UUID(run_id), name=StepName.MIGRATE)
+@shared_task(name="migrations_engine.analyze", bind=True)
+def analyze(self, run_id: str) -> None:
+    work(self, run_id, StepName.ANALYZE)
 
 
-@shared_task(name="migrations_engine.post_script")
-def post_script(run_id: str) -> None:
-    runner.execute(run_id=uuid.UUID(run_id), name=StepName.POST_SCRIPT)
+@shared_task(name="migrations_engine.merge", bind=True)
+def merge(self, run_id: str) -> None:
+    work(self, run_id, StepName.MERGE)
+
+
+@shared_task(name="migrations_engine.migrate", bind=True)
+def migrate(self, run_id: str) -> None:
+    work(self, run_id, StepName.MIGRATE)
+
+
+@shared_task(name="migrations_engine.post_script", bind=True)
+def post_script(self, run_id: str) -> None:
+    work(self, run_id, StepName.POST_SCRIPT)
 
 
 @shared_task(name="migrations_engine.clean_up")

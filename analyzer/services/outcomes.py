@@ -21,7 +21,7 @@ from analyzer.services.name_mapping import named_facts
 FOLLOWED = (RecommendationState.CLAIMED, RecommendationState.SUCCEEDED, RecommendationState.FAILED)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def suggestion_outcome_write(
     *,
     vm: VirtualMachine,

@@ -6,7 +6,7 @@ time only: forward, another worker takes over and the fence keeps them apart; ba
 """
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,7 +53,11 @@ class Claim:
     attempt: int
     retries: int
     run: MigrationRun = field(compare=False, repr=False)  # with its machine, target, department and launcher
-    results: dict[StepName, dict[str, Any]] = field(compare=False, repr=False)  # what each step has given or kept
+    steps: dict[StepName, StepRun] = field(compare=False, repr=False)  # as the first claim found them
+
+    def result(self, name: StepName) -> dict[str, Any]:
+        """What that step has given or kept."""
+        return self.steps[name].result or {}
 
 
 def lease() -> timedelta:
@@ -65,22 +69,25 @@ def take(*, run_id: uuid.UUID, name: StepName) -> Claim | None:
     now, token = timezone.now(), uuid.uuid4()
     with transaction.atomic():
         run = _locked_open(run_id)
-        if run is None or not _free(run_id, name, now).update(
-            state=StepState.RUNNING,
-            fence=token,
-            lease_until=now + lease(),
-            attempt=F("attempt") + 1,
-            started_at=Coalesce("started_at", Value(now)),
-            phase_at=now,
-        ):
+        if run is None or not _free(run_id, name, now).update(**_claimed(token, now)):
             return None
         if run.state == RunState.QUEUED:
             run.state, run.started_at = RunState.RUNNING, run.started_at or now
             run.save(update_fields=["state", "started_at"])
         steps = {StepName(step.name): step for step in StepRun.objects.filter(run_id=run_id)}
     step = steps[name]
-    results = {each: row.result or {} for each, row in steps.items()}
-    return Claim(run_id, step.pk, name, token, step.attempt, step.retries, run, results)
+    return Claim(run_id, step.pk, name, token, step.attempt, step.retries, run, steps)
+
+
+def _claimed(token: uuid.UUID, now: datetime) -> dict[str, Any]:
+    return {
+        "state": StepState.RUNNING,
+        "fence": token,
+        "lease_until": now + lease(),
+        "attempt": F("attempt") + 1,
+        "started_at": Coalesce("started_at", Value(now)),
+        "phase_at": now,
+    }
 
 
 def _locked_open(run_id: uuid.UUID) -> MigrationRun | None:
@@ -146,6 +153,35 @@ def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = No
     Raises LostClaim.
     """
     now = timezone.now()
+    with transaction.atomic():
+        # one order of locks: the run, then its steps; a success in between leaves the run as it is
+        run = None if is_between(claim, state) else _locked(claim.run_id)
+        _end_step(claim, state, now, result, error)
+        if run is not None and state == StepState.FAILED:
+            _end(run, RunState.FAILED, now, root_cause=error)
+        elif run is not None and state == StepState.SUCCEEDED:
+            _finish(run, (result or {}).get("checks", []), now)
+
+
+def hand_on(claim: Claim, result: dict[str, Any]) -> Claim | None:
+    """Ends a step that succeeded and takes the one after it in the same transaction, for the same worker; None where
+    that one is not to be run: its run is cancelled. Raises LostClaim."""
+    now, token = timezone.now(), uuid.uuid4()
+    step = claim.steps[STEPS[STEPS.index(claim.name) + 1]]
+    runs = MigrationRun.objects.filter(pk=claim.run_id, state=RunState.RUNNING)
+    with transaction.atomic():
+        # the run is locked before its steps, as in `take`. That every step before it is done is said by our own fence
+        waiting = StepRun.objects.filter(pk=step.pk, state=StepState.WAITING)
+        is_taken = waiting.filter(Exists(runs.select_for_update())).update(**_claimed(token, now))
+        _end_step(claim, StepState.SUCCEEDED, now, result)
+    claim.steps[claim.name].result = result
+    if not is_taken:
+        return None
+    name, attempt = StepName(step.name), step.attempt + 1
+    return replace(claim, step_id=step.pk, name=name, token=token, attempt=attempt, retries=step.retries)
+
+
+def _end_step(claim: Claim, state: StepState, now: datetime, result: dict[str, Any] | None, error="") -> None:
     columns: dict[str, Any] = {
         "state": state,
         "error": error,
@@ -158,19 +194,12 @@ def settle(claim: Claim, state: StepState, *, result: dict[str, Any] | None = No
         columns["result"] = result
     if state == StepState.SUCCEEDED:
         columns |= {"percent": 100, "message": ""}
-    with transaction.atomic():
-        # one order of locks: the run, then its steps; a success in between leaves the run as it is
-        run = None if is_between(claim, state) else _locked(claim.run_id)
-        if not _held(claim).update(**columns):
-            raise LostClaim(f"{claim.name} is held by another worker")
-        if state == StepState.SUCCEEDED:
-            tell(claim.run_id, f"{claim.name} succeeded.", step=claim.name)
-        elif error:
-            tell(claim.run_id, error, step=claim.name, level="error")
-        if state == StepState.FAILED:
-            _end(claim.run_id, RunState.FAILED, now, root_cause=error)
-        elif run is not None and state == StepState.SUCCEEDED:
-            _finish(run, (result or {}).get("checks", []), now)
+    if not _held(claim).update(**columns):
+        raise LostClaim(f"{claim.name} is held by another worker")
+    if state == StepState.SUCCEEDED:
+        tell(claim.run_id, f"{claim.name} succeeded.", step=claim.name)
+    elif error:
+        tell(claim.run_id, error, step=claim.name, level="error")
 
 
 def is_between(claim: Claim, state: StepState) -> bool:
@@ -179,12 +208,14 @@ def is_between(claim: Claim, state: StepState) -> bool:
 
 
 def _locked(run_id: uuid.UUID) -> MigrationRun:
-    return MigrationRun.objects.select_for_update().get(pk=run_id)
+    """With its machine and department: its end is told of by their names."""
+    runs = MigrationRun.objects.select_related("vm", "department")
+    return runs.select_for_update(of=("self",)).get(pk=run_id)
 
 
 def _finish(run: MigrationRun, checks: list[dict[str, Any]], now) -> None:
     if not needs_confirmation(run.terms, checks):
-        _end(run.pk, RunState.SUCCEEDED, now)
+        _end(run, RunState.SUCCEEDED, now)
         return
     deadline = confirm_by(run.terms, now)
     running = MigrationRun.objects.filter(pk=run.pk, state=RunState.RUNNING)
@@ -195,18 +226,19 @@ def _finish(run: MigrationRun, checks: list[dict[str, Any]], now) -> None:
         tell(run.pk, f"The machine is up. The run waits for somebody to confirm it{until}.", level="warning")
 
 
-def _end(run_id, state, now, root_cause="") -> None:
+def _end(run: MigrationRun, state: RunState, now: datetime, root_cause: str = "") -> None:
     """A run that is being cancelled stays so: its clean-up ends it."""
-    running = MigrationRun.objects.filter(pk=run_id, state=RunState.RUNNING)
-    if running.update(state=state, finished_at=now, root_cause=root_cause):
-        run_ended(run_id)
+    if run.state == RunState.RUNNING:
+        run.state, run.finished_at, run.root_cause = state, now, root_cause
+        run.save(update_fields=["state", "finished_at", "root_cause"])
+        run_ended(run)
 
 
 def give_up_hopeless(*, run_id: uuid.UUID) -> bool:
     """Fails a run whose step has killed too many workers; True where it did."""
     now = timezone.now()
     with transaction.atomic():
-        MigrationRun.objects.select_for_update().get(pk=run_id)
+        run = _locked(run_id)
         dead = StepRun.objects.filter(
             run_out(now), run_id=run_id, state=StepState.RUNNING, attempt__gte=MAX_ATTEMPTS
         )
@@ -218,5 +250,5 @@ def give_up_hopeless(*, run_id: uuid.UUID) -> bool:
             state=StepState.FAILED, error=cause, finished_at=now, fence=None, lease_until=None
         ):
             return False
-        _end(run_id, RunState.FAILED, now, root_cause=cause)
+        _end(run, RunState.FAILED, now, root_cause=cause)
     return True

@@ -54,7 +54,7 @@ def _end(run_id, state, text, level="info") -> bool:
     with transaction.atomic():
         if not cancelling.update(state=state, finished_at=timezone.now(), root_cause=cause):
             return False
-        run_ended(run_id)
+        run_ended(MigrationRun.objects.get(pk=run_id))
         tell(run_id, text, level=level)
     return True
 

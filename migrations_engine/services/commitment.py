@@ -44,7 +44,7 @@ def run_confirm(*, run: MigrationRun, by) -> MigrationRun:
             raise Refused(f"Only a run that waits for it can be confirmed; this one is {_words(run)}.")
         _write(run, RunState.SUCCEEDED, f"{by.get_username()} confirmed the run.", finished_at=timezone.now())
         record(by=by, action="migration.confirm", obj=run, after={"state": run.state})
-        run_ended(run.pk)
+        run_ended(run)
     return run
 
 
@@ -151,7 +151,7 @@ def _end(run_id, state: RunState, text: str) -> bool:
     with transaction.atomic():
         if not MigrationRun.objects.filter(pk=run_id, state=RunState.ROLLING_BACK).update(**columns):
             return False
-        run_ended(run_id)
+        run_ended(MigrationRun.objects.get(pk=run_id))
         tell(run_id, text, level="error" if failed else "info")
     return True
 

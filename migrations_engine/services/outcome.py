@@ -1,7 +1,5 @@
 """What follows from the end of a run; said inside the transaction that ends it."""
 
-import uuid
-
 from django.utils import timezone
 
 from analyzer.domain.outcomes import OutcomeKind
@@ -17,10 +15,9 @@ from personas.services.audit import record
 from personas.services.track_record import outcomes_write
 
 
-def run_ended(run_id: uuid.UUID) -> None:
+def run_ended(run: MigrationRun) -> None:
     """The audit row, the outcome of the suggestion that this run followed, the personas' track record; a run that did
-    not succeed takes nothing of what was bought."""
-    run = MigrationRun.objects.select_related("vm", "department").get(pk=run_id)
+    not succeed takes nothing of what was bought. The end is written in `run` already."""
     record(
         by=None,
         action=f"migration.{run.state}",

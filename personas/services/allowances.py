@@ -77,7 +77,7 @@ def _spend(allowance_id, run_id, machine_id, now) -> None:
         raise NotAllowedToRun(f"It was bought for {allowance.seats} machine(s), and all places are taken.")
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def runs_return(*, run_id: uuid.UUID, now: datetime) -> None:
     """Gives back what a run that did not succeed had taken; said twice: once."""
     for spend in RunSpend.objects.filter(run_id=run_id, returned_at__isnull=True):

@@ -25,13 +25,24 @@ def outcomes_write(
     """One row for each persona of the run (`personas`: {"id", "origin", "is_changed"}); a retried run replaces its row.
     A success in another size tells that the machine's earlier ones had to be resized."""
     there = set(Persona.objects.filter(pk__in=[each["id"] for each in personas]).values_list("pk", flat=True))
-    for each in personas:
-        if uuid.UUID(str(each["id"])) in there:
-            told = {
-                "department": department, "machine_id": machine_id, "origin": each.get("origin", ""),
-                "is_changed": each.get("is_changed", False), "outcome": outcome, "ended_at": ended_at, **columns,
-            }  # fmt: skip
-            RunOutcome.objects.update_or_create(run_id=run_id, persona_id=each["id"], defaults=told)
+    told = {"department": department, "machine_id": machine_id, "outcome": outcome, "ended_at": ended_at, **columns}
+    rows = {  # one for each: a statement must not write a row twice
+        each["id"]: RunOutcome(
+            run_id=run_id,
+            persona_id=each["id"],
+            origin=each.get("origin", ""),
+            is_changed=each.get("is_changed", False),
+            **told,
+        )
+        for each in personas
+        if uuid.UUID(str(each["id"])) in there
+    }
+    RunOutcome.objects.bulk_create(
+        rows.values(),
+        update_conflicts=True,
+        unique_fields=["run_id", "persona"],
+        update_fields=["origin", "is_changed", *told],
+    )
     if outcome == Outcome.SUCCEEDED:
         _earlier_resized(run_id, machine_id, columns.get("vcpus"), columns.get("memory_mib"))
 

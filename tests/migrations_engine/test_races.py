@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from migrations_engine import pipeline
@@ -85,6 +85,45 @@ def test_cancel_and_claim_at_once_leave_no_step_behind(estate):
             claims.renew(claim)
     running = run.steps.filter(state=StepState.RUNNING).count()
     assert running == len(claimed) <= 1
+
+
+def test_cancel_and_hand_on_at_once_leave_no_step_behind(estate):
+    run = runs.run_create(**estate.launch())
+    claim = claims.take(run_id=run.pk, name=StepName.ANALYZE)
+    calls = [lambda: runs.run_cancel(run=run, by=estate.operator), lambda: claims.hand_on(claim, {})]
+    got = at_once(lambda: calls.pop()(), rivals=2)
+    assert not [each for each in got if isinstance(each, Exception)]
+    assert run.steps.get(name=StepName.ANALYZE).state == StepState.SUCCEEDED
+    claimed = [each for each in got if isinstance(each, claims.Claim)]
+    for following in claimed:  # it was first: then it hears of the cancel at its next breath
+        with pytest.raises(claims.Cancelled):
+            claims.renew(following)
+    assert run.steps.filter(state=StepState.RUNNING).count() == len(claimed)
+
+
+def test_hand_on_waits_for_a_cancel_that_has_begun(estate):
+    """Where the database locks rows; SQLite lets one writer in at a time anyway."""
+    run = runs.run_create(**estate.launch())
+    claim = claims.take(run_id=run.pk, name=StepName.ANALYZE)
+    got, has_begun = [], threading.Event()
+
+    def hands_on():
+        has_begun.wait()
+        try:
+            got.append(claims.hand_on(claim, {}))
+        finally:
+            connection.close()
+
+    rival = threading.Thread(target=hands_on)
+    rival.start()
+    with transaction.atomic():
+        runs.run_cancel(run=run, by=estate.operator)
+        has_begun.set()
+        rival.join(0.5)
+        assert rival.is_alive()
+    rival.join()
+    assert got == [None]
+    assert run.steps.get(name=StepName.MERGE).state == StepState.WAITING
 
 
 def test_same_key_at_once_starts_one_run(estate):
