@@ -126,7 +126,8 @@ def content_of(bundle: Bundle) -> dict[str, Any]:
 
 
 def _said(script: BundledScript) -> dict[str, Any]:
-    return script.model_dump(mode="json", exclude_none=True)
+    """What is left empty is not said: a merge would show it as a change from nothing to nothing."""
+    return {name: value for name, value in script.model_dump(mode="json", exclude_none=True).items() if value}
 
 
 def _own(installation: Installation, base: Bundle, theirs: Bundle) -> Own:
