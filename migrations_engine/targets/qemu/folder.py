@@ -4,6 +4,7 @@
                 qmp.sock  agent.sock
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrations_engine.targets.base import KeepAlive, TargetError
+
+WAIT_S = 0.5
 
 
 class RecordDamaged(TargetError):
@@ -27,6 +30,10 @@ class Folder:
     @property
     def key(self) -> str:
         return self.path.name
+
+    @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
 
     @property
     def raw(self) -> Path:
@@ -74,26 +81,46 @@ class Folder:
 
     def remove(self, kept: Collection[Path] = ()) -> tuple[str, ...]:
         """All but `kept`, and the folder where nothing is kept. The caller holds the lock. The names of what went."""
-        removed = [path for path in sorted(self.path.iterdir()) if path not in kept and path.name != ".lock"]
+        removed = [path for path in sorted(self.path.iterdir()) if path not in kept and path != self.lock]
         for path in removed:
             path.unlink()
-        (self.path / ".lock").unlink()
-        if not any(self.path.iterdir()):
+        self.lock.unlink()
+        try:
             self.path.rmdir()
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:  # something is kept, or somebody has come meanwhile
+                raise
         return tuple(path.name for path in removed)
 
     @contextmanager
     def locked(self, keep_alive: KeepAlive) -> Iterator[None]:
         """One worker at a time changes a machine. A worker that lost its claim lets go when it next looks.
 
-        The kernel frees the lock of a killed process, so nothing here can stay locked.
+        The kernel frees the lock of a killed process, so nothing here can stay locked. Who waited while the folder was
+        removed has the lock of a file that is no more: it takes that of the folder as it is now, which is empty.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as file:
-            while not _try_lock(file):
-                keep_alive()
-                time.sleep(0.5)
-            yield
+        while True:
+            try:
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                file = open(self.lock, "w")  # noqa: SIM115  closed below
+            except (FileExistsError, FileNotFoundError):
+                if self.path.is_file():
+                    raise
+                continue  # it was removed meanwhile
+            with file:
+                while not _try_lock(file):
+                    keep_alive()
+                    time.sleep(WAIT_S)
+                if _is(file, self.lock):
+                    yield
+                    return
+
+
+def _is(file, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(file) -> bool:
