@@ -88,7 +88,7 @@ class Folder:
         try:
             self.path.rmdir()
         except OSError as error:
-            if error.errno != errno.ENOTEMPTY:  # something is kept, or somebody has come meanwhile
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):  # something is kept; somebody came, and may be done
                 raise
         return tuple(path.name for path in removed)
 
