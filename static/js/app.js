@@ -72,8 +72,8 @@
 
   function labelCells(root) {
     for (const table of root.querySelectorAll("table.table-cards")) {
-      const heads = [...table.querySelectorAll("thead th")].map((th) => th.textContent.trim());
-      for (const row of table.querySelectorAll("tbody tr")) {
+      const heads = [...(table.tHead?.rows[0]?.cells ?? [])].map((th) => th.textContent.trim());
+      for (const row of [...table.tBodies].flatMap((body) => [...body.rows])) {  // its own, not of a table in a cell
         [...row.children].forEach((cell, n) => { cell.dataset.label ??= heads[n] || ""; });
       }
     }
