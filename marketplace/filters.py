@@ -1,10 +1,12 @@
 """How the catalogue is searched, narrowed and sorted; the same by page and API."""
 
 from functools import cached_property, partial
+from uuid import UUID
 
 import django_filters as filters
 from django import forms
 from django.db import connection
+from django.db.models import Q
 
 from marketplace.domain.orders import PriceKind
 from marketplace.models import (
@@ -43,7 +45,9 @@ class Facet(filters.CharFilter):
 class ListingFilter(Searchable):
     search_fields = ("search_text",)
     category = filters.ChoiceFilter(choices=Category)
-    publisher = filters.ModelChoiceFilter(queryset=Publisher.objects.none())
+    publisher = filters.CharFilter(
+        method="is_publishers", max_length=80, label="Publisher", help_text="Id, namespace, or part of a name."
+    )
     visibility = filters.ChoiceFilter(choices=Visibility)
     distribution = Facet(lookup_expr="iexact", help_text="os-release ID, as in debian.")
     licence = Facet(
@@ -65,8 +69,6 @@ class ListingFilter(Searchable):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        listed = self.queryset.order_by().values("publisher")
-        self.filters["publisher"].queryset = Publisher.objects.filter(pk__in=listed)
         for name in Facets._fields:
             self.filters[name].field.widget.choices = partial(self.choices_of, name)
 
@@ -86,6 +88,14 @@ class ListingFilter(Searchable):
         if connection.vendor != "postgresql":
             return super().search_in(queryset, name, value)
         return listings_searched(queryset, value)
+
+    def is_publishers(self, queryset, name, value):
+        """A page that offered the publishers would list a thousand."""
+        try:
+            return queryset.filter(publisher=UUID(value))
+        except ValueError:
+            named = Publisher.objects.filter(Q(slug=value) | Q(name__icontains=value))
+            return queryset.filter(publisher__in=named)
 
     def price_is(self, queryset, name, value):
         priced = Price.objects.current().exclude(kind=PriceKind.FREE).values("listing")

@@ -50,6 +50,13 @@ def test_what_cannot_be_meant_finds_nothing_and_breaks_nothing(found, words):
     assert found(search=words) == []
 
 
+def test_a_publisher_is_named_by_id_by_namespace_or_by_a_part_of_the_name(found, release):
+    publisher = release.listing.publisher
+    for named in (publisher.pk, publisher.slug, publisher.name[1:-1].upper()):
+        assert found(publisher=str(named)) == ["Tuned database"]
+    assert found(publisher="somebody else") == []
+
+
 def test_a_search_longer_than_a_sentence_is_refused(client, release, bob):
     """SQLite would end at the thousandth condition."""
     words = "a " * 1500
