@@ -43,7 +43,7 @@ class Scan(models.Model):
 
     Claimed like a step of a run: `lease_until` passes when its worker dies (or when a queued scan was not begun), and
     the sweeper starts it again. Only the holder of `fence` may write the outcome. `disk_fingerprint` says which state
-    of the disks was read (see analyzer.services.scans.disk_fingerprint).
+    of the disks was read (see analyzer.services.scan_reading.disk_fingerprint).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

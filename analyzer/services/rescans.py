@@ -8,7 +8,8 @@ from django.utils import timezone
 from analyzer.models import Scan, VirtualMachine
 from analyzer.models.scan import ACTIVE
 from analyzer.models.source import Rescan
-from analyzer.services.scans import disk_fingerprint, scan_queue
+from analyzer.services.scan_reading import disk_fingerprint
+from analyzer.services.scans import scan_queue
 
 PERIODS = {Rescan.DAILY: timedelta(days=1), Rescan.WEEKLY: timedelta(days=7)}
 MOST_AT_ONCE = 500  # of one round; the rest at the next, ten minutes later

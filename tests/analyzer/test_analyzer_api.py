@@ -5,7 +5,7 @@ from rest_framework.test import APIClient
 
 from analyzer.models import Feedback, Recommendation, Scan, UsageSeries, VirtualMachine, VMPersona
 from analyzer.scanner.scan import UnreadableImage
-from analyzer.services import scans
+from analyzer.services import scan_reading, scans
 from tests.factories import (
     make_department,
     make_facts,
@@ -184,7 +184,7 @@ def test_a_hostile_disk_is_unreadable_and_never_an_error(vm, operator, monkeypat
     def hostile(disks):
         raise UnreadableImage("it has a backing file \u202e outside")
 
-    monkeypatch.setattr(scans, "scan_disks", hostile)
+    monkeypatch.setattr(scan_reading, "scan_disks", hostile)
     answer = operator.post(f"{API}/machines/{vm.pk}/scan/")
     scans.scan_work(scan_id=Scan.objects.get().pk)
     told = operator.get(answer["Location"]).json()

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from analyzer.models import SourceEndpoint, VMPersona
 from analyzer.scanner.scan import UnreadableImage
-from analyzer.services import scans
+from analyzer.services import scan_reading
 from personas.models import AuditEntry
 from tests.factories import (
     make_department,
@@ -52,7 +52,7 @@ def test_recommend_scans_a_machine_that_was_never_scanned(tmp_path, monkeypatch,
     disk = tmp_path / "d.raw"
     disk.write_bytes(b"d")
     vm = make_vm(path=disk)
-    monkeypatch.setattr(scans, "scan_disks", lambda disks: web_facts)
+    monkeypatch.setattr(scan_reading, "scan_disks", lambda disks: web_facts)
     assert json.loads(recommend(vm.pk, "--json"))["persona"]
     assert "WebDev" in recommend(vm.pk)
 
@@ -64,7 +64,7 @@ def test_recommend_says_why_there_is_no_answer(tmp_path, monkeypatch):
     def unreadable(disks):
         raise UnreadableImage("it is encrypted")
 
-    monkeypatch.setattr(scans, "scan_disks", unreadable)
+    monkeypatch.setattr(scan_reading, "scan_disks", unreadable)
     with pytest.raises(CommandError, match="it is encrypted"):
         recommend(make_vm(path=disk).pk)
     with pytest.raises(CommandError, match="no machine"):

@@ -15,7 +15,8 @@ from analyzer.services.inventory import (
     inventory_preview,
 )
 from analyzer.services.inventory_export import EXPORTS, source_lines
-from analyzer.services.scans import disk_fingerprint, scan_now, scan_start
+from analyzer.services.scan_reading import disk_fingerprint
+from analyzer.services.scans import scan_now, scan_start
 from analyzer.services.sources import source_check, source_create
 from analyzer.views.inventory import SAMPLES
 from personas.errors import BadInput, NotAllowed, Refused

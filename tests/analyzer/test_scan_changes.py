@@ -11,7 +11,7 @@ from analyzer.models import Scan
 from analyzer.models.scan import ScanState
 from analyzer.services.rescans import rescans_queue
 from analyzer.services.scan_changes import scan_changes
-from analyzer.services.scans import disk_fingerprint
+from analyzer.services.scan_reading import disk_fingerprint
 from tests.factories import make_facts, make_package, make_scan, make_source, make_vm
 
 BEFORE = make_facts(

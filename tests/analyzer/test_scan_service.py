@@ -13,7 +13,7 @@ from analyzer.domain.facts import Coverage, Service, UsageSeries
 from analyzer.models import Package, Recommendation, Scan
 from analyzer.models.scan import ScanState
 from analyzer.scanner.scan import UnreadableImage
-from analyzer.services import messages, scans
+from analyzer.services import messages, scan_reading, scans
 from analyzer.services.scans import scan_now, scan_start, scan_work, scans_sweep
 from personas.errors import NotAllowed
 from personas.models import AuditEntry
@@ -59,8 +59,9 @@ def reads(monkeypatch):
             return answer
 
     reads = Reads()
-    monkeypatch.setattr(scans, "scan_disks", reads)
-    monkeypatch.setattr(scans, "BEAT_S", 0.02)
+    monkeypatch.setattr(scan_reading, "scan_disks", reads)
+    for module in (scan_reading, scans):
+        monkeypatch.setattr(module, "BEAT_S", 0.02)
     return reads
 
 

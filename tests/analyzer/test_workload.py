@@ -17,7 +17,7 @@ from analyzer.domain.facts import (
 )
 from analyzer.domain.workload import days_until_full, natural, workload_concerns
 from analyzer.models import Scan
-from analyzer.services import scans
+from analyzer.services import scan_reading
 from analyzer.services.scans import facts_of, scan_now
 from tests.factories import make_facts, make_package, make_scan, make_vm
 
@@ -119,7 +119,7 @@ def test_a_scan_keeps_them_with_its_facts(tmp_path, monkeypatch):
         filesystems=(Filesystem(**root, used_bytes=90 * GIB),),
         kernels=(Kernel(version="6.1.0-41-amd64", default=True),),
     )
-    monkeypatch.setattr(scans, "scan_disks", lambda images: found)
+    monkeypatch.setattr(scan_reading, "scan_disks", lambda images: found)
     told = {each.code: each.text for each in facts_of(scan_now(vm=vm)).concerns}
     assert set(told) == {"kernel_outdated", "disk_filling"}
     assert "6.1.0-44-amd64" in told["kernel_outdated"] and "10 days" in told["disk_filling"]

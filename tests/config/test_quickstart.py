@@ -12,7 +12,7 @@ from rich.console import Console
 
 from analyzer.models import VirtualMachine
 from analyzer.services.discovery import source_discover
-from analyzer.services.scans import disk_fingerprint
+from analyzer.services.scan_reading import disk_fingerprint
 from config.management.commands import quickstart
 from config.quickstart import demo, machines
 from config.quickstart.children import ChildFailed, Children

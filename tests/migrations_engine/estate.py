@@ -7,7 +7,7 @@ from pathlib import Path
 from django.conf import settings
 
 from analyzer.domain.facts import Kernel
-from analyzer.services.scans import disk_fingerprint
+from analyzer.services.scan_reading import disk_fingerprint
 from tests import factories
 
 DRIVERS = ("virtio_blk", "virtio_net", "virtio_scsi", "ahci", "sd_mod", "e1000e")

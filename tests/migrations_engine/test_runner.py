@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from analyzer.models import Recommendation
-from analyzer.services.scans import disk_fingerprint
+from analyzer.services.scan_reading import disk_fingerprint
 from migrations_engine import pipeline, runner
 from migrations_engine.domain.machine import GuestDisk, Result
 from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
