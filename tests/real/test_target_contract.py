@@ -1,5 +1,7 @@
 """What the protocol promises, asked of the played target and of the real ones alike: a fake that lies hides defects."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from migrations_engine.domain.machine import GIB, FirstBoot, MachineSpec, SourceDisk
@@ -53,7 +55,8 @@ def test_target_keeps_its_promises(target, tiny):
     assert isinstance(target.console(ref), str)
 
     assert target.power(ref, "off").state == "off"
-    assert target.destroy(SPEC.key)
+    with ThreadPoolExecutor(4) as workers:  # as the workers and the sweeper may
+        assert any(list(workers.map(lambda _: target.destroy(SPEC.key), range(4))))
     assert target.destroy(SPEC.key) == ()
     assert target.machines(SPEC.key) == ()
     assert SPEC.key not in known_keys(target)
