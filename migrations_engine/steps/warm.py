@@ -162,7 +162,7 @@ def _content(work: Work, number: int, file: DiskFile) -> str:
     """The sum over a disk as its guest sees it, whatever the format of its file."""
     raw, path = staging_folder(warm.owner_of(work.run.pk)) / f"proof{number}.raw", Path(file.path)
     size = images.inspect(path, file.format)
-    images.convert(path, file.format, raw, "raw", size, work.alive.progress(98, 99))
+    images.convert(images.Pair(path, file.format, raw, "raw", size), work.alive.progress(98, 99))
     followed(work, (99, 100), sums.take, raw)
     found = sums.total(raw)
     raw.unlink()

@@ -30,9 +30,12 @@ def measure(scratch: Path, rounds: int) -> Iterator[Figure]:
 def copied(scratch: Path, path: Path, source_format: str, rounds: int) -> Figure:
     size = images.inspect(path, source_format)
     out = scratch / "ours.raw"
-    ours = Side(
-        "engine", lambda: images.convert(path, source_format, out, "raw", size, no_progress), gone(out)
-    )
+
+    def work():
+        images.convert(images.Pair(path, source_format, out, "raw", size), no_progress)
+        images.sync(out)
+
+    ours = Side("engine", work, gone(out))
     return race(
         f"copy from {source_format}", ours, peer(scratch, path, source_format), rounds=rounds, at_least=0.95
     )

@@ -1,5 +1,6 @@
 """Copies of disks: whole or not at all, hostile images refused, the source never written."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -14,7 +15,8 @@ import pytest
 from migrations_engine.domain.machine import GIB, SourceDisk
 from migrations_engine.targets.base import CopyFailed, CopyMismatch, ImageRefused, no_progress
 from migrations_engine.targets.qemu import images, verified_copy
-from migrations_engine.targets.qemu.verified_copy import Pair, compare
+from migrations_engine.targets.qemu.images import Pair
+from migrations_engine.targets.qemu.verified_copy import compare, copy_compared
 from tests.disks import converted, make_ova
 
 MIB = 2**20
@@ -162,6 +164,33 @@ def test_one_byte_is_found_in_whichever_slice_it_lies(tmp_path, monkeypatch, ima
         compare(pair, no_progress)
 
 
+@pytest.mark.parametrize("image_format", ["raw", "qcow2"])
+def test_a_byte_that_the_medium_received_wrongly_is_found(tmp_path, monkeypatch, image_format):
+    def convert(pair, progress):
+        images.convert(pair, progress)
+        wrong = tmp_path / "wrong.raw"
+        wrong.write_bytes(b"x" + pair.source.read_bytes()[1:])
+        qemu_img("convert", "-f", "raw", "-O", image_format, wrong, pair.copy)
+
+    raw = make_image(tmp_path / "a.raw")
+    with open(raw, "r+b") as file:
+        file.write(b"y")
+    monkeypatch.setattr(verified_copy, "convert", convert)
+    with pytest.raises(CopyMismatch, match="differs"):
+        copy_compared(Pair(raw, "raw", tmp_path / "copy", image_format, 4 * MIB), no_progress)
+
+
+def test_a_copy_that_cannot_be_brought_to_the_medium_is_none(tmp_path, monkeypatch):
+    def sync(path):
+        time.sleep(1)  # the comparison ends first
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(verified_copy, "sync", sync)
+    pair = Pair(make_image(tmp_path / "a.raw"), "raw", tmp_path / "copy", "raw", 4 * MIB)
+    with pytest.raises(OSError, match="Input/output"):
+        copy_compared(pair, no_progress)
+
+
 @pytest.mark.parametrize("longer", ["source", "copy"])
 def test_a_size_that_differs_in_zeros_only_is_found(tmp_path, monkeypatch, longer):
     monkeypatch.setattr(verified_copy, "SLICE_BYTES", MIB)
@@ -189,7 +218,7 @@ def test_what_the_callback_raises_ends_every_slice_of_a_comparison(tmp_path, mon
 def test_a_copy_that_breaks_off_is_an_error_with_the_tools_words(tmp_path):
     raw = make_image(tmp_path / "a.raw")
     with pytest.raises(CopyFailed, match=r"a\.raw"):
-        images.convert(raw, "qcow2", tmp_path / "copy", "raw", 4 * MIB, lambda done, total: None)
+        images.convert(Pair(raw, "qcow2", tmp_path / "copy", "raw", 4 * MIB), no_progress)
 
 
 def test_a_backing_file_is_refused(qemu, tmp_path):

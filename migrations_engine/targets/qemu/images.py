@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,18 @@ COPY_TIMEOUT_S = (
 
 
 Part = tuple[int, int]  # (offset, bytes) of an image inside a file
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A disk and what is, or is to become, its copy."""
+
+    source: Path
+    source_format: str
+    copy: Path
+    copy_format: str
+    size: int  # virtual, in bytes
+    part: Part | None = None  # of the source's file
 
 
 def member_part(path: Path, member: str) -> Part:
@@ -122,27 +135,19 @@ def _accept(name: str, info: dict) -> int:
     return size
 
 
-def convert(
-    source: Path,
-    source_format: str,
-    copy: Path,
-    copy_format: str,
-    size: int,
-    progress: Progress,
-    part: Part | None = None,
-) -> None:
-    """Writes `copy` anew, sparse, to the medium. `progress` is told bytes of `size`. Raises CopyFailed."""
-    copy.unlink(missing_ok=True)
-    copy.touch(mode=0o600)
-    opened = named(described(source_format, part))
-    command = ("qemu-img", "convert", "-p", "-W", "-m", "16", "-O", copy_format, opened, "/copy")
+def convert(pair: Pair, progress: Progress) -> None:
+    """Writes the copy anew, sparse; `sync` brings it to the medium. `progress` is told bytes of the size. Raises
+    CopyFailed."""
+    pair.copy.unlink(missing_ok=True)
+    pair.copy.touch(mode=0o600)
+    opened = named(described(pair.source_format, pair.part))
+    command = ("qemu-img", "convert", "-p", "-W", "-m", "16", "-O", pair.copy_format, opened, "/copy")
     # qcow2 has tables of its own; the limit is there to bound what a hostile image can make us write
-    limits = Limits(file_bytes=size + size // 8 + 64 * 2**20)
-    job = Sandboxed(command, read={"/source": source}, write={"/copy": copy}, limits=limits)
-    ended = watched(job, size, progress)
+    limits = Limits(file_bytes=pair.size + pair.size // 8 + 64 * 2**20)
+    job = Sandboxed(command, read={"/source": pair.source}, write={"/copy": pair.copy}, limits=limits)
+    ended = watched(job, pair.size, progress)
     if ended.exit_code:
-        raise CopyFailed(f"{source.name} could not be copied: {why(ended)}")
-    _synced(copy)
+        raise CopyFailed(f"{pair.source.name} could not be copied: {why(ended)}")
 
 
 def watched(job: Sandboxed, size: int, progress: Progress) -> sandbox.Ended:
@@ -160,7 +165,7 @@ def watched(job: Sandboxed, size: int, progress: Progress) -> sandbox.Ended:
         raise CopyFailed(str(error)) from error
 
 
-def _synced(path: Path) -> None:
+def sync(path: Path) -> None:
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 

@@ -1,17 +1,26 @@
-"""A copy that was read once more beside its source, in slices on all cores: qemu-img alone compares on one."""
+"""A copy read once more beside its source, on all cores (qemu-img alone uses one), while the medium takes it in."""
 
 import os
 import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from migrations_engine.targets.base import CopyFailed, CopyMismatch, Progress
-from migrations_engine.targets.qemu.images import Part, convert, described, last_line, named, watched, why
+from migrations_engine.targets.qemu.images import (
+    Pair,
+    Part,
+    convert,
+    described,
+    last_line,
+    named,
+    sync,
+    watched,
+    why,
+)
 from migrations_engine.targets.qemu.sandbox import Sandboxed
 
 COMPARE_SHARE = 4  # of five parts of a copy's progress four are the copy and one its comparison
@@ -21,30 +30,16 @@ SLICE_BYTES = 256 * 2**20  # at least: a sandbox takes as long to start as this 
 TELL_S = 0.5
 
 
-@dataclass(frozen=True)
-class Pair:
-    source: Path
-    source_format: str
-    copy: Path
-    copy_format: str
-    size: int  # virtual, in bytes
-    part: Part | None = None
-
-
-def copy_compared(
-    source: Path,
-    source_format: str,
-    copy: Path,
-    copy_format: str,
-    size: int,
-    progress: Progress,
-    part: Part | None = None,
-) -> None:
-    """As `convert`, then both are read once more and compared. Raises CopyFailed, CopyMismatch."""
-    convert(source, source_format, copy, copy_format, size, _first_part(progress), part)
-    compare(Pair(source, source_format, copy, copy_format, size, part), _last_part(progress))
-    if _virtual_bytes(copy, copy_format) != size:
-        raise _changed(source)
+def copy_compared(pair: Pair, progress: Progress) -> None:
+    """As `convert`, then both are read once more and compared; what was compared is on the medium. Raises CopyFailed,
+    CopyMismatch."""
+    convert(pair, _first_part(progress))
+    with ThreadPoolExecutor(1) as pool:  # while the medium takes it in, the cores would be idle
+        written = pool.submit(sync, pair.copy)
+        compare(pair, _last_part(progress))
+        _follow([written], lambda: progress(pair.size, pair.size))
+    if _virtual_bytes(pair) != pair.size:
+        raise _changed(pair.source)
 
 
 def compare(pair: Pair, progress: Progress) -> None:
@@ -115,11 +110,11 @@ def _slice(image: dict[str, Any], each: Part, size: int) -> dict[str, Any]:
     return {"driver": "raw", "offset": start, "file": image, **bounded}
 
 
-def _virtual_bytes(copy: Path, copy_format: str) -> int:
+def _virtual_bytes(pair: Pair) -> int:
     """Of a copy that we made; of a source see `inspect`."""
-    if copy_format == "raw":
-        return copy.stat().st_size
-    with open(copy, "rb") as file:
+    if pair.copy_format == "raw":
+        return pair.copy.stat().st_size
+    with open(pair.copy, "rb") as file:
         return struct.unpack_from(">Q", file.read(32), 24)[0]  # docs/interop/qcow2.txt: `size` of the header
 
 

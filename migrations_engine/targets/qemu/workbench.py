@@ -33,6 +33,7 @@ from migrations_engine.targets.qemu.command import mac_address
 from migrations_engine.targets.qemu.first_boot import prepare_offline
 from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.grow import grow
+from migrations_engine.targets.qemu.images import Pair
 from migrations_engine.targets.qemu.seed import write_seed
 from migrations_engine.targets.qemu.verified_copy import copy_compared
 
@@ -188,7 +189,7 @@ def _copied(source: SourceDisk, final: Path, image_format: str, progress: Progre
     source_format = "vmdk" if source.member else source.format
     size = images.inspect(path, source_format, inside)
     with images.draft(final) as part:
-        copy_compared(path, source_format, part, image_format, size, progress, inside)
+        copy_compared(Pair(path, source_format, part, image_format, size, inside), progress)
     return size
 
 
@@ -267,4 +268,4 @@ def _prepare(folder: Folder, wanted: FirstBoot, bundles: list[Bundle]) -> Prepar
 def _to_qcow2(folder: Folder, progress: Progress) -> None:
     size = folder.raw.stat().st_size
     with images.draft(folder.qcow2) as part:
-        copy_compared(folder.raw, "raw", part, "qcow2", size, progress)
+        copy_compared(Pair(folder.raw, "raw", part, "qcow2", size), progress)
