@@ -5,11 +5,11 @@ import re
 from django import forms
 from pydantic import ValidationError as PydanticError
 
-from marketplace.domain.bundle import CHANGE_KINDS, Bundle, PersonaTest
+from marketplace.domain.bundle import CHANGE_KINDS, PersonaTest
 from marketplace.models import AbuseReport, Listing, Publisher
 from personas.domain.yaml_text import UnreadableYaml, dump_yaml, load_yaml
 from personas.forms.fields import TextOf
-from personas.models import Department, Persona, Secret
+from personas.models import Department, Persona
 
 CHANGE = re.compile(rf"^(?P<kind>{'|'.join(CHANGE_KINDS)})\s*:\s*(?P<text>.+)$", re.IGNORECASE)
 
@@ -187,101 +187,6 @@ class ReasonForm(Refusable, forms.Form):
     reason = forms.CharField(max_length=400, widget=forms.Textarea)
 
 
-class RootField(forms.BooleanField):
-    """Cleans to the hash of what the page shows."""
-
-    def clean(self, value):
-        return self.sha256 if super().clean(value) else ""
-
-
-def ask_root(form: forms.Form, bundle: Bundle, known: str | None = None) -> None:
-    """Asks whether what runs as root has been read, unless there is none or it is known. `known`: of what the
-    department has let in; None where nothing is installed."""
-    field = form.fields["approved_script_sha256"]
-    if bundle.root_sha256 in ("", known):
-        del form.fields["approved_script_sha256"]
-        return
-    what = bundle.root_words
-    field.sha256 = bundle.root_sha256
-    changed = "changed " if known is not None else ""
-    field.label = f"I have read the {changed}{what}, to be run as root in our machines"
-    field.error_messages["required"] = f"Read the {what} below, then let it in."
-
-
-class SecretChoice(forms.ModelChoiceField):
-    """A secret by what it is called and whose it is; its value is nobody's to read."""
-
-    def label_from_instance(self, secret):
-        return f"{secret.name} ({secret.department})"
-
-
-class GivesSecrets:
-    """One question for each secret that its scripts are given; what is left open is given before a run."""
-
-    def ask_secrets(self, names: list[str], rows, bound: dict[str, str] | None = None) -> None:
-        self.secret_names = {f"secret_{number}": name for number, name in enumerate(names)}
-        for field, name in self.secret_names.items():
-            self.fields[field] = SecretChoice(
-                rows,
-                required=False,
-                empty_label="Later, before it runs",
-                to_field_name="slug" if bound is not None else None,
-                initial=(bound or {}).get(name),
-                label=f"Secret “{name}”",
-                help_text="Which of the department's its scripts are given.",
-            )
-
-    def secrets(self) -> dict[str, str]:
-        chosen = {name: self.cleaned_data.get(field) for field, name in self.secret_names.items()}
-        return {name: secret.slug for name, secret in chosen.items() if secret}
-
-    def require_secrets_of(self, department) -> None:
-        for field in self.secret_names:
-            secret = self.cleaned_data.get(field)
-            if secret and department and secret.department_id != department.pk:
-                self.add_error(field, f"It is none of {department}'s.")
-
-
-class InstallForm(GivesSecrets, Refusable, forms.Form):
-    department = forms.ModelChoiceField(
-        Department.objects.none(), empty_label=None, help_text="Where it will belong."
-    )
-    name = forms.CharField(max_length=80, help_text="Of the persona in your department.")
-    approved_script_sha256 = RootField()
-
-    def __init__(self, *args, user, bundle, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.fields["department"].queryset = Department.objects.administered_by(user)
-        self.initial |= {"name": bundle.persona.name}
-        ask_root(self, bundle)
-        self.ask_secrets(bundle.secret_names, Secret.objects.administered_by(user))
-
-    def clean(self):
-        self.require_secrets_of(self.cleaned_data.get("department"))
-        return super().clean()
-
-    def installation(self) -> dict:
-        """The box approves the text that this very page shows: its hash."""
-        told = ("department", "name", "approved_script_sha256")
-        said = {name: self.cleaned_data[name] for name in told if name in self.fields}
-        return said | {"secrets": self.secrets()}
-
-
-class UpdateForm(GivesSecrets, Refusable, forms.Form):
-    """Only what has changed of that which runs as root is asked about."""
-
-    approved_script_sha256 = RootField()
-
-    def __init__(self, *args, bundle, installation, **kwargs):
-        super().__init__(*args, **kwargs)
-        ask_root(self, bundle, known=installation.approved_script_sha256)
-        rows = Secret.objects.filter(department=installation.department)
-        self.ask_secrets(bundle.secret_names, rows, bound=installation.secrets)
-
-    def approval(self) -> str:
-        return self.cleaned_data.get("approved_script_sha256", "")
-
-
 class YankForm(Refusable, forms.Form):
     reason = forms.CharField(max_length=200, help_text="Whoever has it installed will read it.")
 
@@ -401,22 +306,6 @@ class ReportDecideForm(Refusable, forms.Form):
     )
     outcome = forms.CharField(max_length=400, widget=forms.Textarea, help_text="The reporter reads it.")
     take_down = forms.BooleanField(required=False, label="Take the listing down for this reason")
-
-
-class ForkUpdateForm(UpdateForm):
-    """One question for each setting that both have changed."""
-
-    def __init__(self, *args, conflicts, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.paths = {f"conflict_{n}": conflict.path for n, conflict in enumerate(conflicts)}
-        for name, conflict in zip(self.paths, conflicts, strict=True):
-            self.fields[name] = forms.ChoiceField(
-                choices=[("", "Choose"), ("ours", "Keep ours"), ("theirs", "Take upstream's")],
-                label=conflict.path,
-            )
-
-    def choices(self) -> dict[str, str]:
-        return {path: self.cleaned_data[name] for name, path in self.paths.items()}
 
 
 class ReviewForm(Refusable, forms.Form):

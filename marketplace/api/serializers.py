@@ -104,6 +104,13 @@ class UpstreamSerializer(serializers.Serializer):
     sha256 = serializers.CharField()
 
 
+class AskedParameterSerializer(serializers.Serializer):
+    name = serializers.CharField(help_text="script.VARIABLE, as an installation names it.")
+    kind = serializers.CharField(help_text="string, integer, boolean or choice.")
+    choices = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    description = serializers.CharField()
+
+
 class ReleaseSerializer(serializers.ModelSerializer):
     listing = serializers.PrimaryKeyRelatedField(read_only=True)
     changelog = ReleaseChangeSerializer(many=True, required=False)
@@ -114,6 +121,9 @@ class ReleaseSerializer(serializers.ModelSerializer):
     script_sha256 = serializers.SerializerMethodField(
         help_text="What an installation has to approve: of its scripts with what they are given, and the commands of "
         "its checks if it has any; empty without."
+    )
+    parameters = serializers.SerializerMethodField(
+        help_text="What its publisher leaves to whoever installs it."
     )
     secrets = serializers.SerializerMethodField(
         help_text="Names of the secrets that its scripts are given; an installation says which of one's own they are."
@@ -132,6 +142,7 @@ class ReleaseSerializer(serializers.ModelSerializer):
             "permissions",
             "forked_from",
             "script_sha256",
+            "parameters",
             "secrets",
             "published_by",
             "approved_by",
@@ -153,6 +164,13 @@ class ReleaseSerializer(serializers.ModelSerializer):
 
     def get_script_sha256(self, release) -> str:
         return release.bundled.root_sha256 if self._is_readable(release) else ""
+
+    @extend_schema_field(AskedParameterSerializer(many=True))
+    def get_parameters(self, release) -> list[dict]:
+        """None where it has not been bought."""
+        asked = release.bundled.parameters_asked if self._is_readable(release) else {}
+        told = [{**each.model_dump(), "name": name} for name, each in asked.items()]
+        return AskedParameterSerializer(told, many=True).data
 
     def get_secrets(self, release) -> list[str]:
         """None where it has not been bought."""
@@ -305,10 +323,19 @@ class UninstalledSerializer(serializers.Serializer):
 
 def secrets_field() -> serializers.DictField:
     return serializers.DictField(
-        child=serializers.CharField(max_length=63),
+        child=serializers.CharField(max_length=63, allow_null=True),
         required=False,
         help_text="Name of a secret in the release → slug of the department's own that its scripts are given. What is "
-        "left out stays as it was said before, else a run waits for it.",
+        "left out stays as it was said before, else a run waits for it; null takes it back.",
+    )
+
+
+def parameters_field() -> serializers.DictField:
+    return serializers.DictField(
+        child=serializers.JSONField(),
+        required=False,
+        help_text="script.VARIABLE → value, of the kind that the release's `parameters` tell; all that it asks for. "
+        "What is left out at an update stays as it was said before.",
     )
 
 
@@ -323,6 +350,7 @@ class InstallationUpdateSerializer(serializers.Serializer):
         required=False, allow_blank=True, max_length=64, help_text="Needed when what runs as root is another."
     )
     secrets = secrets_field()
+    parameters = parameters_field()
 
 
 class PreviewAskedSerializer(serializers.Serializer):
@@ -401,6 +429,7 @@ class InstallationSerializer(serializers.ModelSerializer):
         required=False, allow_blank=True, max_length=64, help_text="Of what you read (`script_sha256`)."
     )
     secrets = secrets_field()
+    parameters = parameters_field()
 
     is_fork = serializers.BooleanField(
         required=False, help_text="Go one's own way with it; where the licence allows it, else 403."
@@ -418,6 +447,7 @@ class InstallationSerializer(serializers.ModelSerializer):
             "name",
             "approved_script_sha256",
             "secrets",
+            "parameters",
             "is_fork",
             "installed_at",
         ]

@@ -7,6 +7,7 @@ The bytes are the canonical JSON (personas/domain/canonical.py) of a `Bundle`; t
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -111,6 +112,12 @@ class BundledScript(Named):
         """All of it that decides what runs."""
         return [self.interpreter, self.sha256, dump_parameters(self.parameters or [])]
 
+    def left_open(self, entry: Mapping[str, Any]) -> list[Parameter]:
+        """What it needs and neither the entry nor a default gives."""
+        given = {**(entry.get("parameters") or {}), **(entry.get("secrets") or {})}
+        needed = [each for each in self.parameters or [] if each.required and each.default is None]
+        return [each for each in needed if each.name not in given]
+
     @property
     def length(self) -> str:
         lines = len(self.body.splitlines())
@@ -212,6 +219,16 @@ class Bundle(Part):
     @property
     def secret_names(self) -> list[str]:
         return secrets_asked(self.persona.settings)
+
+    @property
+    def parameters_asked(self) -> dict[str, Parameter]:
+        """{script.VARIABLE: parameter} of what its publisher leaves to whoever installs it; a script that runs twice
+        asks once."""
+        return {
+            f"{script.slug}.{parameter.name}": parameter
+            for script, entry in self.runs
+            for parameter in script.left_open(entry)
+        }
 
     @property
     def commands(self) -> list[str]:

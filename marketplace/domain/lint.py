@@ -46,15 +46,12 @@ def _doubts(bundle: Bundle):
 
 
 def _given(bundle: Bundle):
-    """What a script is given must be what it asks for; what nobody says is told here, and again before a run."""
+    """What a script is given must be what it asks for; what nobody says is told here, and asked at an installation."""
     for script, entry in bundle.runs:
         place, declared = bundle.place_of(script), script.parameters or []
         given, secrets = entry.get("parameters") or {}, entry.get("secrets") or {}
-        open_ones = [each for each in declared if each.required and each.default is None]
-        for name in [each.name for each in open_ones if each.name not in {*given, *secrets}]:
-            text = (
-                f"Nothing is given for its parameter {name}: it does not run before who installs it says it."
-            )
+        for parameter in script.left_open(entry):
+            text = f"Nothing is given for its parameter {parameter.name}: whoever installs it is asked."
             yield Finding("lint", "warning", place, 0, text)
         try:
             environment([each.model_copy(update={"required": False}) for each in declared], given, secrets)

@@ -1,6 +1,6 @@
 """The entries of a bundle's settings: which of its scripts run, when, and with which secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from personas.domain.scripts import USUAL_PHASE, as_text
@@ -29,8 +29,7 @@ def renamed(
     entries = entries_of(settings)
     if not entries:
         return settings
-    told = [_renamed(entry, scripts, secrets) for entry in entries]
-    return {**settings, "post_migration": {**settings["post_migration"], "scripts": told}}
+    return _with(settings, [_renamed(entry, scripts, secrets) for entry in entries])
 
 
 def _renamed(entry: dict[str, Any], scripts: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, Any]:
@@ -38,6 +37,50 @@ def _renamed(entry: dict[str, Any], scripts: Mapping[str, str], secrets: Mapping
     if asked := entry.get("secrets"):
         told["secrets"] = {variable: secrets.get(name, name) for variable, name in asked.items()}
     return told
+
+
+def given(settings: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with `values`, {script.VARIABLE: value}, wherever they leave the variable open."""
+
+    def told(entry: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        said = entry.get("parameters") or {}
+        asked = {name: value for name, value in values.items() if name not in (entry.get("secrets") or {})}
+        return {**entry, "parameters": {**asked, **said}} if asked else entry
+
+    return _each_entry(settings, values, told)
+
+
+def left_open(settings: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The other way round: without `values`, wherever they are still what the settings say."""
+
+    def told(entry: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        said = entry.get("parameters") or {}
+        kept = {name: value for name, value in said.items() if name not in values or values[name] != value}
+        bare = {name: value for name, value in entry.items() if name != "parameters"}
+        return {**bare, "parameters": kept} if kept else bare
+
+    return _each_entry(settings, values, told)
+
+
+def _each_entry(
+    settings: dict[str, Any],
+    values: Mapping[str, Any],
+    told: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """With the entries as `told` has them, of each the values that are for its script."""
+    by_script: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        script, _, variable = name.partition(".")
+        by_script.setdefault(script, {})[variable] = value
+    entries = [
+        told(entry, by_script[entry["name"]]) if entry["name"] in by_script else entry
+        for entry in entries_of(settings)
+    ]
+    return _with(settings, entries) if entries else settings
+
+
+def _with(settings: dict[str, Any], entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {**settings, "post_migration": {**settings["post_migration"], "scripts": entries}}
 
 
 def when_words(entry: Mapping[str, Any]) -> list[str]:

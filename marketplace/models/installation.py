@@ -29,6 +29,11 @@ class Installation(models.Model):
         blank=True,
         help_text="What its scripts are given: name of a secret in the release → slug of one of ours.",
     )
+    parameters = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What its publisher left open and the department has given: script in the release.VARIABLE → value.",
+    )
     is_fork = models.BooleanField(
         default=False, help_text="The department goes its own way; updates are merged into its edits."
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from marketplace.domain.bundle import Bundle, BundledScript
-from marketplace.domain.script_entries import entries_of, renamed
+from marketplace.domain.script_entries import entries_of, given, renamed
 from personas.models import Department, DriverSet, NetworkProfile, Persona, ResourceProfile, Script
 from personas.models.script import Origin
 from personas.models.settings_columns import SettingsColumns
@@ -82,13 +82,19 @@ def _is_ours_alone(part, by) -> bool:
 
 
 def persona_columns(
-    bundle: Bundle, parts: Parts, *, department: Department, secrets: Mapping[str, str]
+    bundle: Bundle,
+    parts: Parts,
+    *,
+    department: Department,
+    secrets: Mapping[str, str],
+    parameters: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Every column of the persona that its settings decide, also those that the bundle leaves empty: it names the parts
     by the slugs that they have here, and the secrets as `secrets` says: what comes from elsewhere hands no secret of
-    ours to any script by merely knowing what it is called."""
+    ours to any script by merely knowing what it is called. `parameters`: {script.VARIABLE: value} of what it leaves
+    open."""
     slugs = {slug: row.slug for slug, row in {**parts.scripts, **parts.kept}.items()}
-    document = renamed(dict(bundle.persona.settings), scripts=slugs, secrets=secrets)
+    document = renamed(given(dict(bundle.persona.settings), parameters), scripts=slugs, secrets=secrets)
     if drivers := parts.columns.get("default_driver_set"):
         document["driver_set"] = drivers.slug
     columns = [Persona._meta.get_field(field.name) for field in SettingsColumns._meta.local_fields]

@@ -15,6 +15,7 @@ from analyzer.services.scans import facts_of
 from marketplace.models import Release
 from marketplace.services.contents import parts_made, persona_columns
 from marketplace.services.installing import bundle_in
+from marketplace.services.parameter_values import stand_ins
 from marketplace.services.secret_bindings import bindings_of
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, Refused
@@ -78,12 +79,13 @@ def _installed(release: Release, department, by) -> Persona:
     secrets = bindings_of(bundle.secret_names, listing=release.listing, bound={})
     for name, slug in secrets.items():  # who installs it gives them then
         secret_create(by=by, department=department, slug=slug, name=name, value=slug)
+    parameters = stand_ins(bundle.parameters_asked)
     return persona_create(
         by=by,
         department=department,
         name=bundle.persona.name,
         slug=free_slug(model=Persona, department=department, name=bundle.persona.slug),
-        **persona_columns(bundle, parts, department=department, secrets=secrets),
+        **persona_columns(bundle, parts, department=department, secrets=secrets, parameters=parameters),
     )
 
 

@@ -77,7 +77,8 @@ def fork_update(
     by,
     choices: Mapping[str, str] | None = None,
     approved_script_sha256: str = "",
-    secrets: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str | None] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Installation:
     """Takes over what changed upstream, keeps what the department changed; where both did, `choices` says whose. Raises
     BadInput naming the conflicts that nobody has decided, and as `installation_create`."""
@@ -100,6 +101,7 @@ def fork_update(
         kept_scripts={slug: row for slug, row in own.scripts.items() if slug in _texts(bundle)},
         kept_secrets=own.secrets,
         secrets=secrets,
+        parameters=parameters,
     )
 
 

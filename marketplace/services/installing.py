@@ -1,6 +1,6 @@
 """A release in a department: a persona of the department's own with all its parts, pinned to the version."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.apps import apps
@@ -13,6 +13,7 @@ from marketplace.services.contents import MODELS, Parts, parts_made, persona_col
 from marketplace.services.entitlements import entitled
 from marketplace.services.keys import signed_by
 from marketplace.services.moderation import require_not_taken_down, tell_persona
+from marketplace.services.parameter_values import values_checked
 from marketplace.services.secret_bindings import bindings_checked, bindings_of
 from personas.errors import BadInput, InUse, Missing, Refused
 from personas.models import Department, Persona, Role, Script
@@ -39,10 +40,12 @@ def installation_create(
     by,
     approved_script_sha256: str = "",
     name: str = "",
-    secrets: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str | None] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Installation:
     """Makes the persona and its parts in `department`. What runs as root comes in only with the hash of what was
     read. `secrets`: {name in the release: slug of a secret of the department}; what is left out is given before a run.
+    `parameters`: {script.VARIABLE: value}, all that the publisher left open.
 
     Raises NotAllowed, Missing (not the caller's to see), PaymentRequired, BadInput, Refused (yanked, there already).
     """
@@ -59,6 +62,7 @@ def installation_create(
     _require_approved(bundle, approved_script_sha256, release, by)
     names = bundle.secret_names
     bound = bindings_checked(names=names, given=secrets or {}, before={}, department=department)
+    values = values_checked(asked=bundle.parameters_asked, given=parameters or {}, before={})
     parts = parts_made(bundle, department=department, by=by, author=release.published_by)
     bindings = bindings_of(names, listing=release.listing, bound=bound)
     persona = persona_create(
@@ -66,10 +70,15 @@ def installation_create(
         department=department,
         name=name or bundle.persona.name,
         slug=free_slug(model=Persona, department=department, name=bundle.persona.slug),
-        **persona_columns(bundle, parts, department=department, secrets=bindings),
+        **persona_columns(bundle, parts, department=department, secrets=bindings, parameters=values),
     )
     installation = Installation(
-        department=department, listing=release.listing, persona=persona, installed_by=by, secrets=bound
+        department=department,
+        listing=release.listing,
+        persona=persona,
+        installed_by=by,
+        secrets=bound,
+        parameters=values,
     )
     _pin(installation, release, bundle, parts, allowance)
     _approve(parts, {each.sha256 for each in bundle.carried}, release, by)
@@ -85,11 +94,13 @@ def installation_update(
     release: Release,
     by,
     approved_script_sha256: str = "",
-    secrets: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str | None] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Installation:
     """The same persona, now as `release` (newer or older) has it; what the department changed in it is replaced, its
-    name and slug stay, and so do the secrets that it was given. What runs as root and has not been let in before needs
-    its hash. Runs that are under way keep what they started with. Raises as `installation_create`."""
+    name and slug stay, and so do the secrets and values that it was given, where nothing else is said now; a secret is
+    taken back by None. What runs as root and has not been let in before needs its hash. Runs that are under way keep
+    what they started with. Raises as `installation_create`."""
     installation = locked(installation)
     if installation.is_fork:
         raise Refused("It is a fork: an update is merged into what the department has changed.")
@@ -100,6 +111,7 @@ def installation_update(
         by=by,
         approved_script_sha256=approved_script_sha256,
         secrets=secrets,
+        parameters=parameters,
     )
 
 
@@ -113,7 +125,8 @@ def installation_move(
     is_known: bool = False,
     kept_scripts: Mapping[str, Script] | None = None,
     kept_secrets: Mapping[str, str] | None = None,
-    secrets: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str | None] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Installation:
     """The persona as `bundle` says it, pinned to `release`. `is_known`: all that it runs as root is in the persona
     already; else that of the release has to be approved. `kept_…`: what a fork has of its own, by its name in `bundle`.
@@ -129,17 +142,24 @@ def installation_move(
         _require_approved(offered, approved_script_sha256, release, by)
     names = [name for name in bundle.secret_names if name not in (kept_secrets or {})]
     own = {"department": installation.department}
-    bound = bindings_checked(names=names, given=secrets or {}, before=installation.secrets, **own)
+    told = _needed(secrets, names, offered.secret_names)
+    bound = bindings_checked(names=names, given=told, before=installation.secrets, **own)
+    asked = {
+        name: each
+        for name, each in bundle.parameters_asked.items()
+        if name.partition(".")[0] not in (kept_scripts or {})
+    }
+    told = _needed(parameters, asked, offered.parameters_asked)
+    values = values_checked(asked=asked, given=told, before=installation.parameters)
     before, there = _told(installation), parts_there(installation)
     let_in = {each.sha256 for each in offered.carried if approved_script_sha256 == offered.root_sha256}
     let_in |= {sha256 for script in there.scripts.values() for sha256 in _approved(script)}
     kept = Parts(there.columns, there.scripts, kept_scripts or {})
     parts = parts_made(bundle, there=kept, by=by, author=release.published_by, **own)
     bindings = bindings_of(names, listing=release.listing, bound=bound) | dict(kept_secrets or {})
-    persona_update(
-        persona=installation.persona, by=by, **persona_columns(bundle, parts, secrets=bindings, **own)
-    )
-    installation.secrets = bound
+    columns = persona_columns(bundle, parts, secrets=bindings, parameters=values, **own)
+    persona_update(persona=installation.persona, by=by, **columns)
+    installation.secrets, installation.parameters = bound, values
     _pin(installation, release, bundle, parts, allowance)
     for part in there.rows:
         if part not in parts.rows:
@@ -164,6 +184,11 @@ def installation_remove(*, installation: Installation, by) -> Persona | None:
     for part in parts.rows:
         _delete_unless_used(part, by)
     return kept
+
+
+def _needed(told: Mapping[str, Any] | None, asked: Iterable[str], offered: Iterable[str]) -> dict[str, Any]:
+    """A release asks a fork also for what the department has taken out by now: an answer to that is in vain."""
+    return {name: said for name, said in (told or {}).items() if name in asked or name not in offered}
 
 
 def _require_usable(release: Release, by) -> None:
@@ -259,4 +284,5 @@ def _told(installation: Installation) -> dict[str, Any]:
         "persona": str(installation.persona_id),
         "approved_script_sha256": installation.approved_script_sha256,
         "secrets": installation.secrets,
+        "parameters": installation.parameters,
     }

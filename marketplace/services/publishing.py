@@ -9,10 +9,12 @@ from django.utils import timezone
 from marketplace.domain.bundle import MOST_BYTES, Bundle, bundle_of, digest, pack, scripts_said
 from marketplace.domain.finding import Finding, errors_by_place
 from marketplace.domain.lint import findings, word_findings
+from marketplace.domain.script_entries import left_open
 from marketplace.domain.secrets import secrets_in_words
-from marketplace.models import Listing, Publisher, Release
+from marketplace.models import Installation, Listing, Publisher, Release
 from marketplace.models.listing import WIDER
 from marketplace.services.catalogue import listing_reindex
+from marketplace.services.installing import parts_there
 from marketplace.services.keys import key_ensure, release_sign, require_ours
 from marketplace.services.moderation import successor_tell
 from marketplace.services.origins import require_publishable, upstream_of
@@ -270,9 +272,10 @@ def _told(error: InvalidSettings) -> dict[str, list[str]]:
 
 
 def persona_content(persona: Persona) -> dict[str, Any]:
-    """The persona and the rows that it points to, as a bundle says them."""
+    """The persona and the rows that it points to, as a bundle says them. What its publisher left open is left open
+    again: the department has given its values to itself."""
     drivers, resources = persona.default_driver_set, persona.resource_allocation_profile
-    network, settings = persona.network_profile, persona.document()
+    network, settings = persona.network_profile, left_open(persona.document(), _given_here(persona))
     content: dict[str, Any] = {
         "persona": {**_named(persona), "settings": settings, "hints": persona.hints},
         **scripts_said([_script(row) for row in scripts_run_by(persona)], settings),
@@ -292,6 +295,18 @@ def persona_content(persona: Persona) -> dict[str, Any]:
             "security_groups": network.security_groups,
         }
     return content
+
+
+def _given_here(persona: Persona) -> dict[str, Any]:
+    """{script.VARIABLE: value} that it was given as an installation, with the scripts as they are called here."""
+    installation = Installation.objects.filter(persona=persona).first()
+    if installation is None or not installation.parameters:
+        return {}
+    rows = parts_there(installation).scripts
+    told = ((name.partition("."), value) for name, value in installation.parameters.items())
+    return {
+        f"{rows[script].slug}.{variable}": value for (script, _, variable), value in told if script in rows
+    }
 
 
 def _script(script: Script) -> dict[str, Any]:

@@ -9,17 +9,23 @@ from personas.models import Department, Secret
 
 
 def bindings_checked(
-    *, names: Iterable[str], given: Mapping[str, str], before: Mapping[str, str], department: Department
+    *,
+    names: Iterable[str],
+    given: Mapping[str, str | None],
+    before: Mapping[str, str],
+    department: Department,
 ) -> dict[str, str]:
-    """{name in the release: slug of a secret of the department}, of those that the department has said, now or before.
-    Raises BadInput."""
+    """{name in the release: slug of a secret of the department}, of those that the department has said, now or before;
+    None takes back what was said. Raises BadInput."""
     asked = set(names)
     problems = [f"It asks for no secret called {name}." for name in given if name not in asked]
     slugs = set(Secret.objects.filter(department=department).values_list("slug", flat=True))
-    problems += [f"{department} has no secret {slug}." for slug in given.values() if slug not in slugs]
+    problems += [
+        f"{department} has no secret {slug}." for slug in given.values() if slug and slug not in slugs
+    ]
     if problems:
         raise BadInput({"secrets": problems})
-    return {name: slug for name, slug in {**before, **given}.items() if name in asked}
+    return {name: slug for name, slug in {**before, **given}.items() if slug and name in asked}
 
 
 def bindings_of(names: Iterable[str], *, listing: Listing, bound: Mapping[str, str]) -> dict[str, str]:

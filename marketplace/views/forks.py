@@ -4,7 +4,7 @@ from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 
 from marketplace.domain.licences import allows_derivatives
-from marketplace.forms import ForkUpdateForm
+from marketplace.installing_forms import ForkUpdateForm
 from marketplace.services.forks import fork_create, fork_merge, fork_update
 from marketplace.views.installing import Install, Update
 
@@ -51,4 +51,5 @@ class ForkUpdate(Update):
             choices=form.choices(),
             approved_script_sha256=form.approval(),
             secrets=form.secrets(),
+            parameters=form.parameters(),
         )

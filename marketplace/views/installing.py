@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from marketplace.domain.manifest import manifest
 from marketplace.filters import InstallationFilter
-from marketplace.forms import InstallForm, UpdateForm
+from marketplace.installing_forms import InstallForm, UpdateForm
 from marketplace.models import Installation, Release
 from marketplace.services.entitlements import may_read
 from marketplace.services.installing import (
@@ -138,6 +138,7 @@ class Update(Market, FormPage):
             by=self.request.user,
             approved_script_sha256=form.approval(),
             secrets=form.secrets(),
+            parameters=form.parameters(),
         )
 
     def success_message(self, row):

@@ -27,7 +27,8 @@ def _free_name(name: str) -> str:
 
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,62}$"), AfterValidator(_free_name)]
-Value = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$", strip_whitespace=False)]
+LONGEST = 4096  # characters of a value
+Value = Annotated[str, StringConstraints(max_length=LONGEST, pattern=r"^[^\x00]*$", strip_whitespace=False)]
 ScriptName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 SecretName = ScriptName
 OsId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,31}$")]
@@ -72,7 +73,7 @@ class Parameter(Part):
     def _consistent(self):
         if (self.kind == "choice") != bool(self.choices):
             raise ValueError("choices belong to the kind choice, and it needs at least one")
-        if self.default is not None and (wrong := _misfit(self, self.default)):
+        if self.default is not None and (wrong := misfit(self, self.default)):
             raise ValueError(f"the default {wrong}")
         return self
 
@@ -124,7 +125,7 @@ def environment(
         if value is None:
             if parameter.required and name not in set(secrets):
                 problems.append(f"Its parameter {name} is not given.")
-        elif wrong := _misfit(parameter, value):
+        elif wrong := misfit(parameter, value):
             problems.append(f"Its parameter {name} {wrong}.")
         else:
             values[name] = as_text(value)
@@ -133,13 +134,16 @@ def environment(
     return values
 
 
-def _misfit(parameter: Parameter, value: Any) -> str:
+def misfit(parameter: Parameter, value: Any) -> str:
+    """What is wrong with the value, after the parameter's name; empty where nothing is."""
     if parameter.kind == "integer" and (not isinstance(value, int) or isinstance(value, bool)):
         return f"must be a whole number, not {value!r}"
     if parameter.kind == "boolean" and not isinstance(value, bool):
         return f"must be true or false, not {value!r}"
     if parameter.kind == "string" and not isinstance(value, str):
         return f"must be text, not {value!r}"
+    if isinstance(value, str) and ("\0" in value or len(value) > LONGEST):
+        return f"must be text of at most {LONGEST} characters, without a null among them"
     if parameter.kind == "choice" and value not in (parameter.choices or ()):
         return f"must be one of {', '.join(parameter.choices or ())}, not {value!r}"
     return ""
