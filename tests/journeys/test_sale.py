@@ -1,5 +1,6 @@
 """A persona is sold: written, refused by the checks, mended, approved by a second person; tried, bought, let in, run
-on a real guest and rated by another department; updated after a look at what it does more; an order given back.
+on a real guest and rated by another department; updated after a look at what it does more; an order given back. It
+runs three scripts in three languages and phases, and is given a value and a secret by whoever installs it.
 
 The pages are the only thing that the people touch; the guest, its disk and the workers are real.
 """
@@ -12,8 +13,10 @@ from marketplace.models import Order
 from marketplace.models.ledger import AccountKind
 from marketplace.services.publishing import publisher_create
 from migrations_engine.models import MigratedVM
+from migrations_engine.services.progress import script_outcomes
 from migrations_engine.targets.registry import open_target
 from personas.models import Script
+from personas.services.scripts import script_create
 from tests import factories
 from tests.journeys.browser import accessibility_violations
 from tests.journeys.test_migration import MIGRATION_MS, WORK_MS
@@ -24,12 +27,22 @@ from tests.real.estate import real_estate, sha256
 BROKEN = '#!/bin/sh\nif [ -d /etc ]; then\n  echo "limits raised"\n'
 MENDED = BROKEN + "fi\n"
 CHANGED = MENDED + 'echo "and the kernel told"\n'
+LISTEN = '#!/usr/bin/env bash\ntold=("port $PORT" "bash ${BASH_VERSINFO[0]}")\nprintf "%s\\n" "${told[@]}"\n'
+REPORT = 'import os\n\nkey = os.environ["KEY"]\nprint("the key is", key, "of", len(key))\n'
+ENTRIES = [
+    {"name": "report", "phase": "after_checks", "secrets": {"KEY": "api-key"}},
+    {"name": "listen", "phase": "first_boot", "order": 5, "os": ["debian"]},
+]
+KEY = "c4n4ry-of-the-buyer"
 
 
 @pytest.fixture
 def shop(transactional_db):
     """The buyer's machine, which nobody has scanned yet, with a template and a target; removed at the end."""
-    estate = real_estate("tiny", script="true", template={"name": "To QEMU"}, persona={"name": "Ours"})
+    estate = real_estate(
+        "tiny-scripted", script="true", template={"name": "To QEMU"}, persona={"name": "Ours"}
+    )
+    factories.make_secret("our-key", department=estate.vm.department, value=KEY)
     yield estate
     target = open_target("qemu", root=settings.DISKS_DIR)
     for machine in target.machines():
@@ -42,7 +55,15 @@ def sellers(transactional_db):
     databases = factories.make_department("Databases")
     writes = factories.make_member(databases, "admin", "wendy")
     script = factories.make_script("Raise limits", slug="raise-limits", body=BROKEN, department=databases)
-    columns = {"post_migration_script": script, "monitoring_tags": {"team": "databases"}}
+    parameters = [{"name": "PORT", "kind": "integer"}]
+    own = {"by": writes, "department": databases}
+    script_create(name="Listen", body=LISTEN, interpreter="bash", parameters=parameters, **own)
+    script_create(name="Report", body=REPORT, interpreter="python3", **own)
+    columns = {
+        "post_migration_script": script,
+        "script_entries": ENTRIES,
+        "monitoring_tags": {"team": "databases"},
+    }
     factories.make_persona("Raised limits", department=databases, **columns)
     publisher_create(by=writes, department=databases, name="DBA team", needs_second_person=True)
     return writes, factories.make_member(databases, "admin", "adam")
@@ -66,8 +87,9 @@ def test_a_persona_is_sold_from_the_first_draft_to_a_refund(page, login, shop, s
     login(buyer)
     try_it_on_ones_own_machine(page, shop.vm)
     buy(page, runs=2)
-    install(page)
+    install(page, department)
     migrate(page, shop.vm)
+    assert KEY not in workers.said()
     rate(page)
     assert sha256(shop.disk) == before
 
@@ -104,7 +126,7 @@ def publish_what_the_checks_let_through(page):
     page.get_by_role("button", name="Publish").click()
     told = page.get_by_role("alert").first
     expect(told).to_contain_text("Write a read me")
-    expect(told).to_contain_text("script: line")  # and which: shellcheck's own words follow
+    expect(told).to_contain_text("scripts.raise-limits: line")  # and which: shellcheck's own words follow
     write_the_script(page, MENDED)
     page.goto("/marketplace/publish/")
     page.get_by_label("Persona").select_option(label="Raised limits")
@@ -165,10 +187,12 @@ def buy(page, runs):
     expect(page.get_by_text(f"{10 * runs} credits").first).to_be_visible()
 
 
-def install(page):
+def install(page, department):
     page.get_by_role("link", name="Install", exact=True).click()
     expect(page.get_by_text("limits raised").first).to_be_visible()
-    page.get_by_label("I have read the script").check()
+    page.get_by_label("I have read the 3 scripts").check()
+    page.get_by_label("Secret “api-key”").select_option(label=f"our-key ({department})")
+    page.get_by_label("PORT of “Listen”").fill("8443")
     page.get_by_role("button", name="Install").click()
     expect(page.get_by_text("Installed Raised limits 1.0.0")).to_be_visible()
 
@@ -180,11 +204,16 @@ def migrate(page, vm):
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("link", name="Choose To QEMU").click()
     page.get_by_role("button", name="Start the migration").click()
-    expect(page.get_by_text("exit code 0")).to_be_visible(timeout=MIGRATION_MS)
+    expect(page.get_by_text("exit code 0")).to_have_count(3, timeout=MIGRATION_MS)
     expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=WORK_MS)
     machine = MigratedVM.objects.get()
-    (script,) = machine.run.steps.get(name="post_script").result["scripts"]
-    assert script["stdout"].strip() == "limits raised"
+    told = [(each["name"], each["exit_code"], each["stdout"]) for each in script_outcomes(machine.run)]
+    assert told == [
+        ("listen", 0, "port 8443\nbash 5\n"),
+        ("raise-limits", 0, "limits raised\n"),
+        ("report", 0, f"the key is [redacted] of {len(KEY)}\n"),
+    ]
+    assert KEY not in page.content()
     page.get_by_role("link", name="Open the machine").click()
     page.get_by_role("link", name="Remove").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
@@ -220,8 +249,9 @@ def update_after_a_look(page):
     expect(page.get_by_text("runs “Raise limits” as root").first).to_be_visible()
     assert accessibility_violations(page) == []
     page.get_by_role("button", name="Update to 1.1.0").click()
-    expect(page.get_by_role("alert").first).to_contain_text("Read the script")
-    page.get_by_label("I have read the changed script").check()
+    expect(page.get_by_role("alert").first).to_contain_text("Read the 3 scripts")
+    expect(page.get_by_label("PORT of “Listen”")).to_have_value("8443")
+    page.get_by_label("I have read the changed 3 scripts").check()
     page.get_by_role("button", name="Update to 1.1.0").click()
     expect(page.get_by_text("to Raised limits 1.1.0")).to_be_visible()
 

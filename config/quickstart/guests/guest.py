@@ -17,16 +17,17 @@ from typing import Literal
 from config.quickstart.guests.agentless import TAKEN_OUT, write_without_agent
 from config.quickstart.guests.apt import run
 from config.quickstart.guests.full import as_every_user, build_full
-from config.quickstart.guests.roles import ARCHIVE, CACHE, PLAIN, WEB
+from config.quickstart.guests.roles import ARCHIVE, CACHE, PLAIN, SCRIPTED, WEB
 from config.quickstart.guests.tiny import Built, build_tiny
 
-GuestName = Literal["tiny", "tiny-archive", "tiny-web", "tiny-cache", "full", "full-agentless"]
+GuestName = Literal["tiny", "tiny-archive", "tiny-web", "tiny-cache", "tiny-scripted", "full", "full-agentless"]
 Progress = Callable[[float, str], None]  # (0.0 to 1.0, what is being done)
 BUILDERS = {
     "tiny": partial(build_tiny, PLAIN),
     "tiny-archive": partial(build_tiny, ARCHIVE),
     "tiny-web": partial(build_tiny, WEB),
     "tiny-cache": partial(build_tiny, CACHE),
+    "tiny-scripted": partial(build_tiny, SCRIPTED),
     "full": build_full,
     "full-agentless": lambda *arguments: _build_agentless(*arguments),
 }

@@ -54,3 +54,4 @@ WEB = Role(
     links={"etc/nginx/sites-enabled/default": "/etc/nginx/sites-available/default"},
 )
 CACHE = Role("session-cache-01", packages=("redis-server",), services={"redis-server": REDIS})
+SCRIPTED = Role("scripted-01", packages=("bash", "python3-minimal"))
