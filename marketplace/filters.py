@@ -34,6 +34,8 @@ from marketplace.services.search import listings_searched
 from personas.filters import DepartmentChoice, Searchable, ordered_by
 from personas.models import Department
 
+FACET_WORDS = {"category": dict(Category.choices), "verified": {"true": "Yes", "false": "No"}}
+
 
 class Facet(filters.CharFilter):
     """A page offers what there is, with counts (asked when it is shown); any text is understood."""
@@ -79,9 +81,10 @@ class ListingFilter(Searchable):
 
     def choices_of(self, name: str) -> list[tuple[str, str]]:
         """With what was typed by whoever wrote the address by hand."""
-        counts, asked = getattr(self.facets, name), self.data.get(name)
-        typed = [(asked, asked)] if asked and asked not in counts else []
-        return [("", "Any"), *typed, *((value, f"{value} ({n})") for value, n in counts.items())]
+        counts, asked, words = getattr(self.facets, name), self.data.get(name), FACET_WORDS.get(name, {})
+        typed = [(asked, asked)] if asked and asked not in counts and not words else []
+        told = [(each, f"{words.get(each, each)} ({n})") for each, n in counts.items()]
+        return [("", "Any"), *typed, *told]
 
     def search_in(self, queryset, name, value):
         """PostgreSQL: by index, and forgiving (services/search.py). SQLite: each word."""

@@ -134,7 +134,9 @@ class Listing(models.Model):
             models.Index(fields=["name", "id"], name="listings_by_name"),  # a page reads 24 rows, not all
             # counts, facets too, without reading the texts
             models.Index(
-                fields=["publisher", "visibility"], include=["licence", "distribution"], name="listings_seen"
+                fields=["publisher", "visibility"],
+                include=["category", "licence", "distribution"],
+                name="listings_seen",
             ),
         ]
         constraints = [

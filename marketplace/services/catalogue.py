@@ -7,7 +7,8 @@ from django.db.models import Count, IntegerField, Max, OuterRef, Prefetch, Query
 from django.db.models.functions import Coalesce
 
 from marketplace.domain.bundle import UnreadableBundle, unpack
-from marketplace.models import Installation, Listing, Release
+from marketplace.models import Installation, Listing, Publisher, Release
+from marketplace.models.listing import Category
 
 LONGEST_SEARCHED = 20_000  # characters of a read me
 
@@ -39,25 +40,32 @@ def listings_told(rows: QuerySet[Listing]) -> QuerySet[Listing]:
 class Facets(NamedTuple):
     """{value: listings that choosing it shows}, by name."""
 
+    category: dict[str, int]
     licence: dict[str, int]
     distribution: dict[str, int]
+    verified: dict[str, int]
 
 
 def facets_of(rows: QuerySet[Listing]) -> Facets:
-    """Of both one question, which the index listings_seen answers. A licence counts wherever it stands in an
-    expression, because so it is found."""
-    counted = rows.order_by().values_list("licence", "distribution").annotate(n=Count("*"))
+    """One question, which the index listings_seen answers, and a count of what proven publishers offer. A licence
+    counts wherever it stands in an expression, because so it is found."""
+    counted = rows.order_by().values_list("category", "licence", "distribution").annotate(n=Count("*"))
+    categories: Counter[str] = Counter()
     licences: Counter[str] = Counter()
     distributions: Counter[str] = Counter()
-    for licence, distribution, n in counted:
+    for category, licence, distribution, n in counted:
+        categories[category] += n
         licences[licence] += n
         distributions[distribution] += n
+    proven = rows.filter(publisher__in=Publisher.objects.filter(verified_at__isnull=False)).count()
     return Facets(
+        {value: categories[value] for value in Category.values},
         {
             value: sum(n for other, n in licences.items() if value.lower() in other.lower())
             for value in sorted(filter(None, licences))
         },
         {value: distributions[value] for value in sorted(filter(None, distributions))},
+        {"true": proven, "false": categories.total() - proven},
     )
 
 

@@ -13,7 +13,8 @@ from django.db import connection, connections
 
 from marketplace.filters import ListingFilter
 from marketplace.models import Listing, Publisher, Release
-from marketplace.services.catalogue import listings_told
+from marketplace.models.listing import Category
+from marketplace.services.catalogue import facets_of, listings_told
 from tests import servers
 from tests.bench.frame import Benchmark, Figure, Side, own_database, timed
 from tests.factories import make_department, make_member
@@ -23,6 +24,7 @@ WORDS = """apache archive backup balancer broker cache cluster compiler containe
 gateway grafana hardened kernel ledger mail mariadb metrics mirror mongodb network nginx office oracle postgresql
 prometheus proxy python queue redis replica report router ruby scheduler search secure server storage tuned voice web
 wiki worker zookeeper""".split()
+LICENCES = ("Apache-2.0", "MIT", "GPL-3.0-only", "MIT OR Apache-2.0", "LicenseRef-Ours")
 SEARCHES = ("postgresql tuned", "databse", "nginx", "hardened kernel mirror", "number19999")
 
 
@@ -39,6 +41,10 @@ def measure(scratch: Path, rounds: int) -> Iterator[Figure]:
             yield figure
         yield Figure("a search", median(every), "s", at_most=0.05)
         yield timed("first page", Side("list", lambda: _page(reader)), rounds=rounds, at_most=0.05)
+        seen = Listing.objects.visible_to(reader)
+        yield timed(
+            "counts of the filters", Side("facets", lambda: facets_of(seen)), rounds=rounds, at_most=0.05
+        )
 
 
 def _page(reader, **asked) -> None:
@@ -68,7 +74,9 @@ def _listing(number: int, publisher: Publisher, chance: random.Random) -> Listin
     name = f"{' '.join(chance.sample(WORDS, 3))} {number}"
     readme = " ".join(f"{chance.choice(WORDS)}{chance.randrange(200)}" for _ in range(200))
     text = f"{name} {publisher.name} number{number} {readme}"
-    return Listing(publisher=publisher, slug=f"listing-{number}", name=name, readme=readme, search_text=text)
+    said = {"category": Category.values[number % len(Category)], "licence": LICENCES[number % len(LICENCES)]}
+    said |= {"slug": f"listing-{number}", "name": name, "readme": readme, "search_text": text}
+    return Listing(publisher=publisher, **said)
 
 
 @contextmanager

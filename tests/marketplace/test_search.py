@@ -10,7 +10,7 @@ from marketplace.models import Listing
 from marketplace.services import search
 from marketplace.services.keys import signed_by
 from marketplace.services.proof import proof_by_admin
-from marketplace.services.publishing import listing_create
+from marketplace.services.publishing import listing_create, publisher_create
 from tests.factories import make_persona, make_user
 from tests.personas.test_api import client_of
 
@@ -149,8 +149,35 @@ def test_facets_offer_what_there_is_with_counts(client, release, alice, bob):
     assert "rocky (1)" in client.get("/marketplace/").content.decode()
     with CaptureQueriesContext(connection) as asked:
         client.get("/marketplace/")
-    counted = [each for each in asked if each["sql"].startswith('SELECT "marketplace_listing"."licence"')]
+    counted = [each for each in asked if each["sql"].startswith('SELECT "marketplace_listing"."category"')]
     assert len(counted) == 1
+
+
+def test_each_choice_tells_how_many_it_shows(client, release, alice, bob):
+    own = {"by": alice, "persona": make_persona(department=release.department)}
+    others = publisher_create(by=alice, department=release.department, name="Web masters")
+    listing_create(publisher=release.listing.publisher, slug="l-1", category="database", **own)
+    listing_create(publisher=others, slug="l-2", category="web", **own)
+    listing_create(publisher=others, slug="l-3", category="web", visibility="department", **own)
+    proof_by_admin(publisher=others, by=make_user("root", superuser=True))
+    client.force_login(bob)
+    page = client.get("/marketplace/").content.decode()
+    assert options(page, "verified") == {"unknown": "Any", "true": "Yes (1)", "false": "No (2)"}
+    offered = options(page, "category")
+    assert offered["data"] == "Data and analysis (0)"
+    for name, value in (
+        ("verified", "true"),
+        ("verified", "false"),
+        ("category", "web"),
+        ("category", "data"),
+    ):
+        answer = client.get("/marketplace/", {name: value})
+        count = answer.context["page_obj"].paginator.count
+        assert options(page, name)[value].endswith(f" ({count})")
+        assert f'value="{value}" selected' in answer.content.decode()
+    junk = client.get("/marketplace/", {"verified": "unknown", "category": "junk"}).content.decode()
+    assert options(junk, "verified").keys() == {"unknown", "true", "false"}
+    assert "junk" not in options(junk, "category")
 
 
 def test_facets(found, release):
