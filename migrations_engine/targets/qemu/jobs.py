@@ -90,11 +90,13 @@ cut() {  # the script stands still meanwhile, then goes on where it was: behind 
     kill -CONT "-$pid"
 }
 (
-    while sleep 0.2 2>/dev/null || sleep 1; do
-        for output in "$job/stdout" "$job/stderr"; do
-            set -- $(du -k "$output")
-            [ "${1:-0}" -gt "$most" ] && cut "$output"
-        done
+    pause=0.2 sizes=
+    while sleep "$pause" 2>/dev/null || sleep 1; do
+        set -- $(du -k "$job/stdout" "$job/stderr")
+        [ "${1:-0}" -gt "$most" ] && cut "$job/stdout"
+        [ "${3:-0}" -gt "$most" ] && cut "$job/stderr"
+        [ "$*" = "$sizes" ] && pause=1 || pause=0.2  # each look costs the guest two processes
+        sizes=$*
     done
 ) 2>/dev/null &
 cutter=$!
