@@ -7,10 +7,6 @@ from config.quickstart.guests.apt import GuestBuildError, run
 from config.quickstart.guests.disk import ROOT_START, sbin_path
 
 TAKEN_OUT = ("qemu-guest-agent", "liburing2")  # the agent, and a library that only the agent needs
-SILENCED = (
-    "postgresql.service",
-    "nginx.service",
-)  # this guest is about its agent, and starts quicker without them
 INFO = "/var/lib/dpkg/info"
 STATUS = "/var/lib/dpkg/status"
 
@@ -22,7 +18,6 @@ def write_without_agent(full: Path, image: Path, scratch: Path) -> None:
     status.write_text(_without(_debugfs(image, f"cat {STATUS}")))
     requests = [f"rm {path}" for path in _files(image)]
     requests += [f"rm {STATUS}", f"write {status} {STATUS}"]
-    requests += [f"symlink /etc/systemd/system/{name} /dev/null" for name in SILENCED]
     script = scratch / "requests"
     script.write_text("\n".join(requests) + "\n")
     run(["debugfs", "-w", "-f", str(script), _inside(image)], env=sbin_path())
