@@ -19,7 +19,8 @@ chmod "$2" "$1.part"
 mv "$1.part" "$1"
 sync
 """
-# a unit where there is systemd; else /etc/rc.local, which the older init systems run last
+# a unit where there is systemd, enabled once: systemd then reads all of its units again, seconds of an emulated guest;
+# else /etc/rc.local, which the older init systems run last
 KEEP = r"""
 set -e
 hook=$1/network.sh
@@ -31,6 +32,7 @@ for part in $1/*.up; do [ -e "\$part" ] && sh "\$part"; done
 HOOK
 chmod 755 "$hook"
 if [ -d /run/systemd/system ]; then
+    [ -e /etc/systemd/system/multi-user.target.wants/migration-personas-network.service ] && exit 0
     cat > /etc/systemd/system/migration-personas-network.service <<UNIT
 [Unit]
 Description=Filters and bandwidth from the migration
@@ -44,7 +46,6 @@ ExecStart=$hook
 [Install]
 WantedBy=multi-user.target
 UNIT
-    systemctl daemon-reload
     systemctl enable migration-personas-network.service 2>&1
 else
     [ -e /etc/rc.local ] || printf '#!/bin/sh\n' > /etc/rc.local
