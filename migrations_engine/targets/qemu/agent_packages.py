@@ -20,7 +20,6 @@ PLAN_FETCH_S = 60  # somebody waits for the plan
 FAILED = "migration-personas: the guest agent was not installed"
 START = """\
 modprobe virtio_console
-systemctl daemon-reload
 systemctl --no-block start qemu-guest-agent.service
 """
 
