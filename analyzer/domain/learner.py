@@ -8,7 +8,8 @@ Before any answer the weights are what the personas' names, descriptions and hin
 the weights away from there by as much as they agree: maximum a posteriori with a Gaussian prior around that first
 day (and around what other departments have learned, where that is shared), by a few warm steps per answer over a
 bounded memory. A likelihood with a share of blunders (ERRORS) keeps wrong answers from pulling. Confidence is
-calibrated on what the model had said before it was told (prequential, Platt 1999).
+calibrated on what the model had said before it was told (prequential, Platt 1999), with the same share of blunders:
+it is the chance to be right, not to be answered.
 
 Pure and deterministic. The state is plain JSON: version, one row of moves per persona, memory, calibration.
 """
@@ -359,7 +360,8 @@ def _logit(chance: float) -> float:
 
 
 def platt(said: Sequence[tuple[float, bool]]) -> tuple[float, float]:
-    """(slope, shift) for the logit of the chosen one; FIRST_DAY is drawn to until there is enough to go by."""
+    """(slope, shift) for the logit of the chosen one; FIRST_DAY is drawn to until there is enough to go by.
+    A right choice is told so but for the blunders (a lapse rate, Wichmann & Hill 2001)."""
     if not said:
         return FIRST_DAY
     logits, right = np.array([each for each, _ in said]), np.array([each for _, each in said], dtype=float)
@@ -369,8 +371,10 @@ def platt(said: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     firm = np.array([10.0, 2.0])
     for _ in range(25):
         chance = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
-        slope = design.T @ (fresh * (chance - right)) + firm * (found - start)
-        bend = (design * (fresh * chance * (1 - chance))[:, None]).T @ design + np.diag(firm)
+        told = (1 - ERRORS) * chance
+        weight = fresh * (1 - chance) / (1 - told)
+        slope = design.T @ (weight * (told - right)) + firm * (found - start)
+        bend = (design * (weight * told * (1 - chance))[:, None]).T @ design + np.diag(firm)  # Fisher's: > 0
         found = found - np.clip(np.linalg.solve(bend, slope), -0.3, 0.3)  # Newton, in short steps
     return float(max(found[0], 0.05)), float(found[1])
 

@@ -180,6 +180,12 @@ def test_too_sure_an_answer_is_calibrated_down_and_stays_the_choice():
     assert found[0, 0] == pytest.approx(0.5, abs=0.1)
 
 
+def test_one_blunder_in_twenty_answers_is_no_doubt_of_the_model():
+    said = [(4.0, index % 20 != 0) for index in range(200)]
+    raw = np.array([[0.982, 0.018]])
+    assert calibrated(raw, platt(said))[0, 0] > 0.95
+
+
 def test_calibration_never_runs_away():
     slope, shift = platt([(6.0, True)] * 300 + [(-2.0, False)] * 3)
     assert 0 < slope < 20
