@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
+from fnmatch import fnmatch
+from functools import partial
 
 import pytest
 
@@ -97,6 +99,17 @@ def test_the_last_line_adds_both_runs_and_the_checks(tmp_path, capsys):
     counting.count("ruff", 0.0, passed=1, failed=0)
     assert counting.finish() == 1
     assert capsys.readouterr().out.splitlines()[-1] == "6 passed, 2 failed, 2 skipped"
+
+
+def test_what_one_part_of_the_guests_takes_the_other_leaves():
+    parts = {part.name: part.arguments for part in suite.parts_of([])}
+    every = {str(file.relative_to(ROOT)) for file in ROOT.glob("tests/real/test_*.py")}
+    moves = set(parts["moves, SQLite"])
+    assert moves < every and all(any(ROOT.glob(pattern)) for pattern in suite.MOVES)
+    folder, *left = parts["guests, SQLite"]
+    assert folder == "tests/real"
+    ignored = [option.removeprefix("--ignore-glob=") for option in left]
+    assert {file for file in every if any(map(partial(fnmatch, file), ignored))} == moves
 
 
 def test_a_run_without_any_test_is_a_failure(monkeypatch, tmp_path):
