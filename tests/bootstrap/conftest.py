@@ -75,9 +75,8 @@ class Project:
         return json.loads((self.root / ".venv/ready.json").read_text())
 
 
-@pytest.fixture
-def project(tmp_path):
-    root, index = tmp_path / "project", tmp_path / "index"
+def make_project(folder: Path) -> Project:
+    root, index = folder / "project", folder / "index"
     index.mkdir()
     shutil.copytree(ROOT / "config/bootstrap", root / "config/bootstrap")
     shutil.copy(ROOT / "config/__init__.py", root / "config/__init__.py")
@@ -88,6 +87,35 @@ def project(tmp_path):
     made = Project(root, index)
     made.lock(made.publish("1.0"))
     return made
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path)
+
+
+@dataclass
+class FirstStart:
+    folder: Path
+    kept: Path  # what the folder held when it had ended
+    answer: subprocess.CompletedProcess
+
+
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory):
+    """Made once for a module: it takes seconds."""
+    folder = tmp_path_factory.mktemp("started")
+    answer = make_project(folder).start()
+    kept = tmp_path_factory.mktemp("kept") / "folder"
+    return FirstStart(folder, shutil.copytree(folder, kept, symlinks=True), answer)
+
+
+@pytest.fixture
+def started(first_start):
+    """A project as its first start left it, at the very place: an environment cannot be moved."""
+    shutil.rmtree(first_start.folder)
+    shutil.copytree(first_start.kept, first_start.folder, symlinks=True)
+    return Project(first_start.folder / "project", first_start.folder / "index")
 
 
 class Index(ThreadingHTTPServer):

@@ -27,32 +27,29 @@ def test_the_bootstrap_needs_nothing_but_the_standard_library():
     assert set(answer.stdout.split()) - {"__main__"} == {"config"}
 
 
-def test_the_first_start_ends_inside_the_environment(project):
-    first = project.start()
-    assert first.stdout.split() == [str(project.root / ".venv"), "1.0"], first.stderr
+def test_the_first_start_ends_inside_the_environment(first_start):
+    first = first_start.answer
+    assert first.stdout.split() == [str(first_start.folder / "project/.venv"), "1.0"], first.stderr
     assert "Preparing the Python environment" in first.stderr
     assert "Installing the 1 packages of requirements.lock" in first.stderr
 
 
-def test_the_second_start_asks_nobody(project):
-    project.start()
-    shutil.rmtree(project.index)  # whoever asked for a package would fail
-    second = project.start()
+def test_the_second_start_asks_nobody(started):
+    shutil.rmtree(started.index)  # whoever asked for a package would fail
+    second = started.start()
     assert (second.stdout.split()[1], second.stderr) == ("1.0", "")
 
 
-def test_developer_packages_cover_a_plain_start_but_not_the_reverse(project):
-    project.start("run")
-    assert set(project.stamp()["locks"]) == {"run"}
-    assert "requirements-dev.lock" in project.start("dev").stderr
-    assert set(project.stamp()["locks"]) == {"run", "dev"}
-    assert project.start("run").stderr == ""
+def test_developer_packages_cover_a_plain_start_but_not_the_reverse(started):
+    assert set(started.stamp()["locks"]) == {"run"}
+    assert "requirements-dev.lock" in started.start("dev").stderr
+    assert set(started.stamp()["locks"]) == {"run", "dev"}
+    assert started.start("run").stderr == ""
 
 
-def test_a_changed_lock_is_installed_at_the_next_start(project):
-    project.start()
-    project.lock(project.publish("2.0"))
-    assert project.start().stdout.split()[1] == "2.0"
+def test_a_changed_lock_is_installed_at_the_next_start(started):
+    started.lock(started.publish("2.0"))
+    assert started.start().stdout.split()[1] == "2.0"
 
 
 def test_a_start_killed_half_way_is_repaired_by_the_next(project, index):
@@ -89,11 +86,10 @@ def test_an_environment_on_another_disk_is_entered_and_replaced_when_broken(proj
     assert project.start().stdout.split()[1] == "1.0"
 
 
-def test_a_project_that_was_moved_makes_its_environment_anew(project):
-    project.start()
-    project.root = project.root.rename(project.root.with_name("moved"))
-    moved = project.start()
-    assert moved.stdout.split() == [str(project.root / ".venv"), "1.0"], moved.stderr
+def test_a_project_that_was_moved_makes_its_environment_anew(started):
+    started.root = started.root.rename(started.root.with_name("moved"))
+    moved = started.start()
+    assert moved.stdout.split() == [str(started.root / ".venv"), "1.0"], moved.stderr
 
 
 def test_a_package_that_differs_from_the_lock_is_refused(project):
