@@ -4,10 +4,12 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 from playwright.sync_api import expect
 
+SESSIONS: WeakKeyDictionary = WeakKeyDictionary()  # page → its debugging session, wherever it goes
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 CHROMIUM_ARGS = [
     "--no-sandbox",  # the tests may run as root, where Chromium's own sandbox refuses to start
@@ -91,11 +93,12 @@ def evaluate(page, expression: str):
     The page's CSP does not apply there, so that the page under test keeps its own. Raises AssertionError with the
     script's own error.
     """
-    session = page.context.new_cdp_session(page)
+    if page not in SESSIONS:
+        SESSIONS[page] = page.context.new_cdp_session(page)
+    session = SESSIONS[page]
     answer = session.send(
         "Runtime.evaluate", {"expression": expression, "awaitPromise": True, "returnByValue": True}
     )
-    session.detach()
     assert "exceptionDetails" not in answer, answer["exceptionDetails"]
     return answer["result"].get("value")
 
@@ -104,7 +107,8 @@ def accessibility_violations(page) -> list[str]:
     """What axe finds against WCAG 2.2 AA on the page as it is now: one line for each rule, with the elements."""
     if not evaluate(page, "'axe' in window"):  # it stays with the page, on another screen too
         evaluate(page, AXE.read_text() + ";0")
-    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    told = ["violations", "incomplete"]
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": told}
     run = f"axe.run(document, {json.dumps(options)}).then(({{violations, incomplete}}) => ({{violations, incomplete}}))"
     found = evaluate(page, run)
     return [_violation(each) for each in found["violations"] + list(_invisible(found["incomplete"]))]
@@ -129,6 +133,8 @@ def _reason(node: dict) -> str:
 
 def settle(page) -> None:
     """Returns when the charts that the page has are drawn, or say why not."""
+    if not evaluate(page, "document.querySelector('[data-chart-note]') !== null"):
+        return
     notes = page.locator("[data-chart-note]")
     for n in range(notes.count()):
         expect(notes.nth(n)).not_to_have_text("Reading the figures…")
@@ -137,6 +143,13 @@ def settle(page) -> None:
 def sideways_scroll_px(page) -> int:
     """How many CSS pixels the page is wider than its screen; 0 is right."""
     return evaluate(page, "document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+def titles(page) -> list[str]:
+    """The headings of the first level that are to be seen; one is right."""
+    seen = "each.checkVisibility({visibilityProperty: true}) && !each.closest('[aria-hidden=true]')"
+    found = f"[...document.querySelectorAll('h1')].filter((each) => {seen})"
+    return evaluate(page, f"{found}.map((each) => each.textContent.trim()).filter(Boolean)")
 
 
 def scroll_from_end_px(page, selector: str) -> float:
