@@ -154,7 +154,7 @@ def _row(row: Mapping[str, Any], refused: Mapping[str, list[Said]]) -> Row:
     items = row.get("items")
     return Row(
         path=row["path"],
-        label=_label(row["path"]),
+        label=label_of(row["path"]),
         value=row["value"],
         who=who_of(row["layer"]),
         rule=row["rule"],
@@ -183,7 +183,7 @@ def _item(item: Mapping[str, Any]) -> Said:
 def _unset(conflict: Mapping[str, Any], refused: Mapping[str, list[Said]]) -> Row:
     return Row(
         path=conflict["path"],
-        label=_label(conflict["path"]),
+        label=label_of(conflict["path"]),
         value=None,
         who=who_of(conflict["winner"]["layer"]),
         rule="unset",
@@ -193,7 +193,7 @@ def _unset(conflict: Mapping[str, Any], refused: Mapping[str, list[Said]]) -> Ro
 
 
 def _kept_out(path: str, refused: list[Said]) -> Row:
-    return Row(path, _label(path), None, who_of(refused[0].locked_by), rule="locked", refused=refused)
+    return Row(path, label_of(path), None, who_of(refused[0].locked_by), rule="locked", refused=refused)
 
 
 def _refused(merged: Mapping[str, Any]) -> dict[str, list[Said]]:
@@ -215,7 +215,7 @@ def _place(path: str) -> tuple[str, int]:
     return next((title, list(labels).index(leaf)) for title, labels in SHOWN_GROUPS.items() if leaf in labels)
 
 
-def _label(path: str) -> Label:
+def label_of(path: str) -> Label:
     """A key of a map goes by its own name."""
     leaf = _leaf(path)
     found = next(labels[leaf] for labels in SHOWN_GROUPS.values() if leaf in labels)

@@ -1,5 +1,8 @@
 """The pages as plain requests: what is shown, to whom, and what a button does."""
 
+import re
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
@@ -228,6 +231,34 @@ def test_wizard_orders_several_personas(alice, estate):
     orders = {f"order-{estate.persona.pk}": "2", f"order-{other.pk}": "1"}
     location = alice.get(page("run_create"), query | orders)["Location"]
     assert location.index(str(other.pk)) < location.index(str(estate.persona.pk))
+
+
+def conflicts_listed(response):
+    """Each row of the list of conflicts in words: setting, what holds, instead of what."""
+    listed = text(response).partition("Conflicts, and whose value holds")[2].partition("</table>")[0]
+    rows = listed.partition("<tbody>")[2].split("</tr>")[:-1]
+    return [" ".join(unescape(re.sub("<[^>]+>", "", row)).split()) for row in rows]
+
+
+def test_plan_and_run_list_what_two_personas_disagree_about_with_the_winner(alice, estate, run_all):
+    other = factories.make_persona("WebDev", department=estate.department, firmware="uefi")
+    estate.template.firmware, estate.persona.firmware = "keep", "bios"
+    estate.template.save()
+    estate.persona.save()
+    query = f"?vm={estate.vm.pk}&persona={other.pk}&persona={estate.persona.pk}&template={estate.template.pk}"
+    run = run_all(pipeline.run_start, **estate.launch(personas=[other, estate.persona]))
+    for url in (page("run_create", query=query), page("run_detail", run.pk, query="?view=settings")):
+        (row,) = conflicts_listed(alice.get(url))
+        told = r"firmware personas disagree bios DatabaseAdmin.@\d+ keep .+@\d+ uefi WebDev.@\d+$"
+        assert re.search(told, row), row
+
+
+def test_plan_and_run_without_a_conflict_speak_of_none(alice, estate, done):
+    for url in (
+        page("run_create", query=plan_query(estate)),
+        page("run_detail", done.pk, query="?view=settings"),
+    ):
+        assert "Conflicts" not in text(alice.get(url)), url
 
 
 def test_wizard_shows_overrides_in_the_plan(alice, estate):

@@ -2,6 +2,7 @@
 
 from personas.domain.labels import GROUPS
 from personas.domain.settings import LEAVES
+from templates_app.domain.conflict_table import conflict_table
 from templates_app.domain.layers import Layer
 from templates_app.domain.merge import merge
 from templates_app.domain.origin_table import Who, origin_table, who_of
@@ -93,3 +94,19 @@ def test_scripts_and_checks_read_as_words():
 def test_a_value_that_two_layers_said_is_struck_through_once():
     row = row_of(table_of(template(machine="q35"), persona(machine="pc")), "machine")
     assert [(said.value, said.who.kind) for said in row.replaced] == [("q35", "template")]
+
+
+def test_conflicts_are_told_with_the_winner_those_among_personas_first():
+    layers = (
+        template(machine="pc", firmware="bios"),
+        persona(firmware="uefi"),
+        Layer("persona", "DatabaseAdmin", 5, {"machine": "q35", "firmware": None}, priority=1),
+    )
+    first, second = conflict_table(merge(layers).as_dict())
+    assert (first.path, first.is_among_personas, first.winner.value) == ("firmware", True, None)
+    assert [(said.value, said.who.name) for said in first.losers][-2:] == [
+        ("bios", "Debian"),
+        ("uefi", "WebDev"),
+    ]
+    assert (second.path, second.is_among_personas) == ("machine", False)
+    assert (second.winner.value, second.winner.who) == ("q35", Who("persona", "DatabaseAdmin", "5"))

@@ -131,6 +131,18 @@ def test_preview_applies_personas_in_the_order_of_the_address(as_admin, departme
     assert (machine(one, two), machine(two, one)) == ("q35", "pc")
 
 
+def test_preview_lists_the_conflicts_with_the_winner(as_admin, department):
+    template = make_template(department=department)
+    one = make_persona("WebDev", department=department, machine="pc")
+    assert "Conflicts" not in as_admin.get(url("merge", template), {"persona": one.pk}).content.decode()
+    two = make_persona("DatabaseAdmin", department=department, machine="q35")
+    page = as_admin.get(url("merge", template), {"persona": [one.pk, two.pk]}).content.decode()
+    listed = page.partition("Conflicts, and whose value holds")[2].partition("</table>")[0]
+    words = ["machine", "personas disagree", "q35", "DatabaseAdmin", "<s>pc</s>", "WebDev"]
+    assert [word for word in words if word not in listed] == []
+    assert listed.index("q35") < listed.index("<s>pc</s>")
+
+
 def test_preview_without_a_choice_uses_the_templates_own_persona(as_admin, department):
     persona = make_persona(department=department, firmware="uefi")
     template = make_template(department=department, persona=persona)
