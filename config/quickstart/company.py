@@ -14,12 +14,10 @@ from django.db import transaction
 
 from analyzer.models import SourceEndpoint
 from analyzer.services.sources import source_create
-from migrations_engine.services.targets import target_ensure_local
+from config.quickstart.starter import starter_ensure
 from personas.models import Department, Role
 from personas.services.audit import record
-from personas.services.catalogue import catalogue_install
 from personas.services.departments import department_create, membership_set
-from templates_app.services.starter_templates import starter_templates_install
 
 ADMIN = "admin"
 
@@ -75,9 +73,7 @@ def admin_ensure(*, tell: Callable[[str], None]) -> None:
 
 def company_ensure() -> None:
     admin = first_admin()
-    catalogue_install(by=admin)
-    starter_templates_install(by=admin)
-    target_ensure_local(by=admin)
+    starter_ensure(by=admin)
     for sketch in COMPANY:
         _department_ensure(sketch, admin)
 

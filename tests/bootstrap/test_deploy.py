@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import yaml
+from django.core.management import get_commands
 
 from config.bootstrap.progress import ROOT
 
@@ -46,3 +47,11 @@ def test_no_password_has_a_default_in_the_compose_file():
     text = (DEPLOY / "compose.yaml").read_text()
     assert set(re.findall(r"\$\{(\w+)[^}]*\}", text)) == {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
     assert re.findall(r"\$\{\w+\}|\$\{\w+:-", text) == []
+
+
+def test_both_ways_to_a_server_lead_to_a_first_user_and_the_starter_catalogue():
+    known = get_commands()
+    for file in ("README.md", "compose.yaml"):
+        named = re.findall(r"python manage\.py (\w+)", (DEPLOY / file).read_text())
+        assert named == ["createsuperuser", "starter_catalogue"], file
+        assert set(named) <= set(known), file
