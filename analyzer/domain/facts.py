@@ -8,6 +8,7 @@ the reason in `coverage`, never a guess.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -60,6 +61,10 @@ class OperatingSystem(_Frozen):
     codename: Text = ""  # "bookworm"
     family: Text = "unknown"
     like: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
+
+    def is_one_of(self, ids: Collection[str]) -> bool:
+        """By its own os-release ID, or by that of what it is like."""
+        return not {self.id, *self.like}.isdisjoint(ids)
 
 
 class Kernel(_Frozen):

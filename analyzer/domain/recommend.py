@@ -305,7 +305,7 @@ def distribution_fit(facts: Facts, candidate: Candidate) -> tuple[float, list[st
     os, told, factor = facts.os, [], 1.0
     if not os.id:
         return 1.0, []
-    if candidate.distributions and not candidate.distributions & {os.id, *os.like}:
+    if candidate.distributions and not os.is_one_of(candidate.distributions):
         factor *= 0.85
         made_for = _listed(sorted(candidate.distributions))
         told.append(f"Its driver set is made for {made_for}; this machine runs {os.id}.")

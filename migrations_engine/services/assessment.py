@@ -16,6 +16,7 @@ from migrations_engine.domain.machine import Enforcement, MachineSpec, SpecError
 from migrations_engine.domain.settings_path import leaf
 from migrations_engine.domain.software import NOTHING, Software
 from migrations_engine.targets.base import Target, TargetError
+from templates_app.domain.drivers import drivers_brought
 from templates_app.domain.layers import Layer, in_order
 
 
@@ -45,6 +46,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
             kernel=kernel,
             disks=tuple(disks),
             disk_bus=_disk_bus(document),
+            made_for=_made_for(document),
             scripts=tuple(document["scripts"]),
             notices=tuple(document.get("notices", ())),  # plans of before have none
             unknown=tuple(tuple(pair) for pair in document["unknown"]),
@@ -92,8 +94,19 @@ def machine_spec(document: dict[str, Any], facts: Facts | None, key: str) -> Mac
 
 def _disk_bus(document: dict[str, Any]) -> disk_bus.BusChoice:
     merged = document["merged"]
-    layers = [layer.label for layer in in_order(Layer(**layer) for layer in document["layers"])]
-    return disk_bus.choose(merged["merged"], origin=merged["origin"], layers=layers)
+    labels = [layer.label for layer in _layers(document)]
+    return disk_bus.choose(merged["merged"], origin=merged["origin"], layers=labels)
+
+
+def _made_for(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Of the driver sets that bring something, once all layers have spoken."""
+    told = document.get("made_for", {})  # plans of before have none
+    standing = drivers_brought(_layers(document), document["driver_sets"])
+    return {each.driver_set: told.get(each.driver_set, []) for each in standing}
+
+
+def _layers(document: dict[str, Any]) -> list[Layer]:
+    return in_order(Layer(**layer) for layer in document["layers"])
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from personas.services.allowances import refusal_of
 from templates_app.domain.layers import Kind, Layer
 from templates_app.domain.merge import Merged, merge
 from templates_app.models import MigrationTemplate
-from templates_app.services.merging import driver_sets_for, layers_for, personas_of
+from templates_app.services.merging import driver_set_rows, layers_for, personas_of
 
 SCHEMA_VERSION = 1
 BUY = "Buy or renew it on the marketplace, or choose another persona."
@@ -45,7 +45,8 @@ class Plan:
     vm {id, name, vcpus, memory_mib, missing_since, disks: [{path, format, virtual_size_bytes, allocated_bytes}]},
     template {id, name, revision}, personas [{id, name, revision, origin, is_changed}],
     use_case, target {id, name, kind},
-    layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, merged (the merge's own answer),
+    layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, made_for {slug of a driver
+    set: the os-release IDs that it is for, none for any}, merged (the merge's own answer),
     scripts [{id, name, key, revision, interpreter, sha256, body, approved, phase, os, timeout_s, retries,
     environment {variable: text}, secrets {variable: slug}, problems}] in the order in which they run,
     security_groups [{name, rules}], unknown [(what, name)], namesakes [when they came],
@@ -124,8 +125,8 @@ def _document(template, vm, personas, use_case, overrides, target, by) -> dict[s
     layers = layers_for(
         template=template, personas=personas, department=vm.department, overrides=overrides, user=by
     )
-    driver_sets = driver_sets_for(template=template, personas=personas, department=vm.department, user=by)
-    merged = _merged(layers, driver_sets)
+    sets = driver_set_rows(template=template, personas=personas, department=vm.department, user=by)
+    merged = _merged(layers, {slug: row.drivers for slug, row in sets.items()})
     scripts, unknown_scripts = _scripts(merged.settings, vm.department, by)
     groups, unknown_groups = _security_groups(merged.settings, template, personas, vm.department, by)
     scan = newest_scan(vm)
@@ -137,7 +138,7 @@ def _document(template, vm, personas, use_case, overrides, target, by) -> dict[s
         "use_case": use_case,
         "target": {"id": str(target.pk), "name": target.name, "kind": target.kind},
         "layers": [_layer(layer) for layer in layers],
-        "driver_sets": _used(driver_sets, layers),
+        **_driver_sets(sets, layers),
         "merged": merged.as_dict(),
         "scripts": scripts,
         "security_groups": groups,
@@ -214,11 +215,13 @@ def _layer(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _used(driver_sets, layers) -> dict[str, Any]:
+def _driver_sets(sets, layers) -> dict[str, Any]:
     """Only the sets that a layer names: the snapshot need not carry the catalogue."""
     named = {layer.document.get("driver_set") for layer in layers}
+    used = {slug: row for slug, row in sets.items() if slug in named}
     return {
-        slug: [dict(driver) for driver in drivers] for slug, drivers in driver_sets.items() if slug in named
+        "driver_sets": {slug: [dict(driver) for driver in row.drivers] for slug, row in used.items()},
+        "made_for": {slug: row.distributions for slug, row in used.items()},
     }
 
 

@@ -75,16 +75,27 @@ def driver_sets_for(
     department: Department | None = None,
     user,
 ) -> DriverSets:
-    """Slug → drivers. The organisation's sets, over them the department's own of the same slug, over them the very rows
-    that template and personas point to."""
+    """Slug → drivers, of the rows of `driver_set_rows`."""
+    rows = driver_set_rows(template=template, personas=personas, department=department, user=user)
+    return {slug: row.drivers for slug, row in rows.items()}
+
+
+def driver_set_rows(
+    *,
+    template: MigrationTemplate | None = None,
+    personas: Iterable[Persona] = (),
+    department: Department | None = None,
+    user,
+) -> dict[str, DriverSet]:
+    """By slug: the organisation's sets, over them the department's own of the same slug, over them the very rows that
+    template and personas point to."""
     owner = department or (template.department if template else None)
     rows = DriverSet.objects.visible_to(user)
     found = {row.slug: row for row in rows.filter(department__isnull=True)}
     if owner is not None:
         found |= {row.slug: row for row in rows.filter(department=owner)}
     pointing = [row for row in (template, *personas) if row is not None and row.default_driver_set_id]
-    found |= {row.default_driver_set.slug: row.default_driver_set for row in pointing}
-    return {slug: row.drivers for slug, row in found.items()}
+    return found | {row.default_driver_set.slug: row.default_driver_set for row in pointing}
 
 
 def _require_visible(row, user) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer.domain.facts import Coverage, Filesystem, Kernel, Listening, Nic, Package
+from analyzer.domain.facts import Coverage, Filesystem, Kernel, Listening, Nic, OperatingSystem, Package
 from migrations_engine.domain.access import Access
 from migrations_engine.domain.concerns import Outlook, Severity, blocking, concerns
 from migrations_engine.domain.concerns.storage import MIB
@@ -73,6 +73,7 @@ def test_sound_machine_raises_none():
         ({}, {"facts": facts(boot_mode="uefi")}, "firmware.differs", Severity.CRITICAL),
         ({}, {"target": (TOO_MUCH,)}, "target.resources.memory_mib", Severity.CRITICAL),
         ({}, {"access": Access("none", reason="no dpkg")}, "access.no_agent", Severity.CRITICAL),
+        ({}, {"made_for": {"for-rocky": ("rocky", "rhel")}}, "driver_set.distribution", Severity.WARNING),
         ({}, {"disk_bus": BusChoice("scsi", "both")}, "devices.contradict", Severity.INFORMATION),
         ({}, {"access": BROUGHT}, "access.agent_brought", Severity.INFORMATION),
         ({}, {"access": replace(BROUGHT, origin="Debian 12")}, "access.agent_brought", Severity.WARNING),
@@ -94,6 +95,20 @@ def test_sound_machine_raises_none():
 )  # fmt: skip
 def test_concern_is_raised(settings, changes, id, severity):
     assert found(settings, **changes) == {id: severity}
+
+
+def test_driver_set_for_any_for_this_distribution_or_for_a_relative_raises_none():
+    rocky = facts(os=OperatingSystem(id="rocky", version="9", like=("rhel", "centos", "fedora")))
+    assert found(made_for={"virtio": (), "for-debian": ("debian",)}) == {}
+    assert found(made_for={"for-rhel": ("rhel",)}, facts=rocky) == {}
+    assert found(made_for={"for-rhel": ("rhel",)}, facts=facts(os=OperatingSystem())) == {}
+
+
+def test_driver_set_for_another_distribution_is_told_by_its_name():
+    (told,) = concerns(outlook(made_for={"for-rhel": ("rocky", "rhel")}))
+    assert (
+        told.text == "The driver set for-rhel is made for rhel, rocky; the machine runs Debian GNU/Linux 12."
+    )
 
 
 def test_check_of_a_port_that_is_served_or_of_an_unknown_guest_raises_none():

@@ -49,6 +49,34 @@ def test_hash_changes_with_the_launch(estate, change):
     assert plan(estate, **change).sha256 != plan(estate).sha256
 
 
+def foreign_sets(plan):
+    return [told["text"] for told in plan.concerns if told["id"] == "driver_set.distribution"]
+
+
+def test_driver_set_of_another_distribution_warns_and_changes_no_hash(estate):
+    drivers = factories.make_driver_set("for-rocky", department=estate.department)
+    estate.persona.default_driver_set = drivers
+    estate.persona.save()
+    before = plan(estate)
+    drivers.distributions = ["rocky"]
+    drivers.save()
+    after = plan(estate)
+    assert (foreign_sets(before), len(foreign_sets(after))) == ([], 1)
+    assert "for-rocky is made for rocky" in foreign_sets(after)[0]
+    assert after.sha256 == before.sha256
+    assert merge_again(after.document).as_dict() == before.document["merged"]
+
+
+def test_only_the_driver_set_that_stands_is_held_against_the_machine(estate):
+    for slug, row in (("rocky", estate.template), ("debian", estate.persona)):
+        row.default_driver_set = factories.make_driver_set(slug, department=None, distributions=[slug])
+        row.save()
+    assert foreign_sets(plan(estate)) == []
+    estate.template.locks = ["driver_set"]
+    estate.template.save()
+    assert ["rocky is made for rocky" in told for told in foreign_sets(plan(estate))] == [True]
+
+
 def test_hash_changes_with_a_new_revision_of_the_script(estate):
     from personas.models import ScriptRevision
 

@@ -1,7 +1,7 @@
 """What a concern is, and what concerns are drawn from."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -38,7 +38,8 @@ class Concern:
 @dataclass(frozen=True)
 class Outlook:
     """What concerns are drawn from. `scripts`: [{"name", "interpreter", "approved"?}]; `notices`: of the personas,
-    [{"persona", "blocks", "text", "action"}]; `unknown`: (what, name) that no row has."""
+    [{"persona", "blocks", "text", "action"}]; `unknown`: (what, name) that no row has;
+    `made_for`: of each driver set that stands, the os-release IDs that it is for, none for any."""
 
     settings: Mapping[str, Any]
     spec: MachineSpec
@@ -51,6 +52,7 @@ class Outlook:
     access: Access = BY_AGENT
     software: Software = NOTHING
     disk_bus: BusChoice | None = None
+    made_for: Mapping[str, Collection[str]] = field(default_factory=dict)
     enforcement: tuple[machine.Enforcement, ...] = ()
     target: tuple[machine.Concern, ...] = ()
     free_bytes: int | None = None

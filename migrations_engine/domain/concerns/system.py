@@ -103,6 +103,22 @@ def _drivers(o: Outlook) -> Iterable[Concern]:
             )
 
 
+def _made_for(o: Outlook) -> Iterable[Concern]:
+    if o.facts is None or not o.facts.os.id:
+        return
+    for slug, distributions in o.made_for.items():
+        if distributions and not o.facts.os.is_one_of(distributions):
+            yield Concern(
+                "driver_set.distribution",
+                "Drivers",
+                Severity.WARNING,
+                f"The driver set {slug} is made for {', '.join(sorted(distributions))}; "
+                f"the machine runs {o.facts.os.pretty_name or o.facts.os.id}.",
+                "Choose a driver set for this distribution, or name it among those that this one is for.",
+                "driver_set",
+            )
+
+
 def _bus(o: Outlook) -> Iterable[Concern]:
     if o.disk_bus and o.disk_bus.reason:
         yield Concern(
@@ -165,4 +181,4 @@ def _modules(o: Outlook) -> Iterable[Concern]:
             )
 
 
-RULES = (_kernel, _distribution, _firmware, _drivers, _device_names, _secure_boot, _bus, _modules)
+RULES = (_kernel, _distribution, _firmware, _drivers, _made_for, _device_names, _secure_boot, _bus, _modules)
