@@ -48,6 +48,11 @@ class Row:
         return asdict(self)
 
 
+def read_rows(stored: Iterable[Mapping[str, str]]) -> list[Row]:
+    """What `as_dict` wrote."""
+    return [Row(**row | {"verdict": Verdict(row["verdict"])}) for row in stored]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What was asked, and everything that was observed. `applied` and `enforcement` are keyed by setting;
@@ -79,6 +84,21 @@ def failures(rows: Iterable[Row]) -> list[Row]:
 def told(rows: Iterable[Row]) -> str:
     """ "resources.vcpus: asked for 4, found 2; ..." """
     return "; ".join(f"{row.setting}: asked for {row.asked}, found {row.found}" for row in rows)
+
+
+def differences(rows: Iterable[Row]) -> list[Row]:
+    """Those that are not as asked, whether that fails the run or not."""
+    return [row for row in rows if row.verdict in (Verdict.FAIL, Verdict.WARNING)]
+
+
+def outcome(rows: Iterable[Row]) -> str:
+    """ "verified" only where something was checked and nothing differs; else "differs", "warning", "not_checked"."""
+    found = {row.verdict for row in rows}
+    if Verdict.FAIL in found:
+        return "differs"
+    if Verdict.WARNING in found:
+        return "warning"
+    return "verified" if Verdict.PASS in found else "not_checked"
 
 
 def _verdict(holds: bool, otherwise: Verdict = Verdict.FAIL) -> Verdict:

@@ -11,6 +11,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from migrations_engine import pipeline
 from migrations_engine.domain.states import RUN_AT_WORK
+from migrations_engine.domain.verification import outcome, read_rows
 from migrations_engine.filters import MigratedVMFilter
 from migrations_engine.models import MigratedVM
 from migrations_engine.services import migrated
@@ -30,15 +31,8 @@ def migratedvm_list(request):
     found = MigratedVMFilter(asked, queryset=rows, request=request)
     page = Paginator(found.qs, PAGE_ROWS).get_page(request.GET.get("page"))
     for row in page:
-        row.verdict = verdict_of(row)
+        row.verdict = outcome(read_rows(row.verification))
     return render(request, "migrations_engine/migratedvm_list.html", {"page_obj": page, "filter": found})
-
-
-def verdict_of(row: MigratedVM) -> str:
-    verdicts = {entry["verdict"] for entry in row.verification}
-    if "fail" in verdicts:
-        return "differs"
-    return "verified" if verdicts else "not_checked"
 
 
 def visible_machine(request, pk) -> MigratedVM:
@@ -55,7 +49,7 @@ def migratedvm_detail(request, pk):
     context = {
         "machine": row,
         "run": row.run,
-        "verdict": verdict_of(row),
+        "verdict": outcome(read_rows(row.verification)),
         "verification": row.verification,
         "forwards": sorted(row.reference.get("forwards", {}).items()),
         "idle": row.run.state not in RUN_AT_WORK,

@@ -1,6 +1,7 @@
 """`python3 manage.py migrate_vm`."""
 
 import json
+import re
 from io import StringIO
 
 import pytest
@@ -23,6 +24,18 @@ def test_inline_run_ends_verified_and_prints_its_receipt(estate):
     assert receipt["state"] == "succeeded"
     assert receipt["personas"][0]["name"] == "DatabaseAdmin"
     assert MigrationRun.objects.get().created_by == estate.operator
+
+
+def test_run_that_succeeds_ends_in_verified_only_where_nothing_differs(estate, capsys):
+    migrate(estate, inline=True)
+    assert re.search(r"^verified after \d+ s$", capsys.readouterr().out, re.MULTILINE)
+    estate.persona.default_kernel_version, estate.persona.default_kernel_intent = "9.9.9", "prefer"
+    estate.persona.save()
+    migrate(estate, vm=estate.another_vm("web02").name, inline=True)
+    said = capsys.readouterr().out
+    told = r"^runs, but differs after \d+ s:\n  kernel\.version: asked for 9\.9\.9, found 6\.1\.0"
+    assert re.search(told, said, re.MULTILINE), said
+    assert "verified" not in said
 
 
 def test_inline_run_that_fails_exits_with_1(estate, world):

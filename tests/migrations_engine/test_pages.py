@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 from django.urls import reverse
 
+from config.templatetags.components import state
 from migrations_engine import pipeline
 from migrations_engine.domain.machine import Result
 from migrations_engine.domain.states import RunState
@@ -123,6 +124,16 @@ def test_machine_page_shows_what_was_found(alice, done):
     assert "6.1.0-2-amd64" in shown
     assert "Shut down" in shown
     assert "web01" in text(alice.get(page("migratedvm_list")))
+
+
+def test_machine_that_differs_where_it_may_is_not_shown_as_verified(alice, done):
+    machine = MigratedVM.objects.get(run=done)
+    pages = [page("migratedvm_detail", machine.pk), page("migratedvm_list")]
+    verified = state("verified")
+    assert [verified in text(alice.get(each)) for each in pages] == [True, True]
+    machine.verification[0]["verdict"] = "warning"
+    machine.save()
+    assert [verified in text(alice.get(each)) for each in pages] == [False, False]
 
 
 def test_machine_is_shut_down_and_switched_on(alice, done, world):

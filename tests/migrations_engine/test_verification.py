@@ -13,7 +13,7 @@ from migrations_engine.domain.machine import (
     GuestReport,
     MachineSpec,
 )
-from migrations_engine.domain.verification import Evidence, failures, table, told
+from migrations_engine.domain.verification import Evidence, Row, failures, outcome, read_rows, table, told
 from tests.factories import make_facts
 
 REPORT = GuestReport(
@@ -165,3 +165,22 @@ def test_failures_are_told_in_one_sentence():
         )
     )
     assert told(failures(rows)) == "resources.vcpus: asked for 4, found 2"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "word"),
+    [
+        (["pass", "not_checked"], "verified"),
+        (["pass", "warning"], "warning"),
+        (["pass", "warning", "fail"], "differs"),
+        (["not_checked", "not_checked"], "not_checked"),
+        ([], "not_checked"),
+    ],
+)
+def test_machine_is_verified_only_where_something_was_checked_and_nothing_differs(verdicts, word):
+    assert outcome(Row("packages.jq", "installed", "?", verdict) for verdict in verdicts) == word
+
+
+def test_rows_are_read_as_they_were_written():
+    row = Row("packages.jq", "installed", "not installed", "warning", "scan")
+    assert read_rows([row.as_dict()]) == [row]

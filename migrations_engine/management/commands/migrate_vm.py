@@ -1,6 +1,6 @@
 """`python3 manage.py migrate_vm --vm ID --template ID [--persona ID] --wait --json`: MigrateVM from a terminal.
 
-Exit codes: 0 started (or, with --wait, verified), 1 the run failed or was cancelled, 2 it was refused.
+Exit codes: 0 started (or, with --wait, succeeded), 1 the run failed or was cancelled, 2 it was refused.
 """
 
 import json
@@ -24,6 +24,7 @@ from analyzer.models import VirtualMachine
 from migrations_engine import pipeline, runner
 from migrations_engine.domain.states import STEPS, RunState
 from migrations_engine.domain.terms import Mode, Terms
+from migrations_engine.domain.verification import Row, differences, outcome, read_rows, told
 from migrations_engine.models import MigrationRun, RunEvent, TargetEndpoint
 from migrations_engine.services.launch import launch_arguments
 from migrations_engine.services.progress import run_elapsed_s, run_percent, step_progress, with_progress
@@ -257,6 +258,19 @@ def show_end(run: MigrationRun, screen: Console) -> None:
         screen.print(table)
     took = f"after {run_elapsed_s(run):.0f} s" if run_elapsed_s(run) is not None else ""
     if run.state == RunState.SUCCEEDED:
-        screen.print(f"[bold green]verified[/bold green] {took}")
+        show_outcome(read_rows(machine.verification) if machine else [], took, screen)
     else:
         screen.print(f"{run.state} {took}: {run.root_cause}", markup=False)
+
+
+def show_outcome(rows: list[Row], took: str, screen: Console) -> None:
+    """`verified`, or what differs although the run succeeded: what was only preferred, what nobody enforces."""
+    found = outcome(rows)
+    if found == "verified":
+        screen.print(f"[bold green]verified[/bold green] {took}")
+    elif found == "not_checked":
+        screen.print(f"runs, but nothing could be checked {took}")
+    else:
+        screen.print(f"[bold yellow]runs, but differs[/bold yellow] {took}:")
+        for row in differences(rows):
+            screen.print(f"  {told([row])}", markup=False, highlight=False)
