@@ -56,7 +56,8 @@ def migrate(console: Console, children: Children) -> bool:
             highlight=False,
         )
         return True
-    console.print(f"\nMigrating [bold]{run.vm.name}[/] as [bold]{run.persona.name}[/] …", highlight=False)
+    machine, persona = escape(run.vm.name), escape(run.persona.name)
+    console.print(f"\nMigrating [bold]{machine}[/] as [bold]{persona}[/] …", highlight=False)
     follow(run, console, meanwhile=children.check)
     show_end(load(run), console)
     for vm in filter(None, map(_unscanned, ESTATE)):
@@ -106,7 +107,7 @@ def _start(plot: Plot, admin) -> MigrationRun:
 
 
 def _bar(console: Console) -> Progress:
-    step = TextColumn("{task.fields[step]}")
+    step = TextColumn("{task.fields[step]}", markup=False)  # a tool's own words
     return Progress(
         TextColumn("{task.description}"), BarColumn(20), step, TimeElapsedColumn(), console=console
     )

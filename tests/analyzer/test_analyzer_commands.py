@@ -47,6 +47,15 @@ def test_recommend_prints_the_ranking_as_json(web_facts):
     assert told["ranking"][1]["against"]
 
 
+def test_recommend_prints_names_as_they_are():
+    make_persona("Web [red]", hints=["nginx"])
+    vm = make_vm(name="web[/b]")
+    make_scan(vm, facts=make_facts(packages=(make_package("nginx", section="httpd"),)))
+    told = recommend(vm.pk)
+    assert told.startswith("web[/b]: Web [red]")
+    assert told.count("Web [red]") == 2
+
+
 def test_recommend_scans_a_machine_that_was_never_scanned(tmp_path, monkeypatch, web_facts):
     make_persona("WebDev", hints=["nginx"])
     disk = tmp_path / "d.raw"

@@ -1,11 +1,14 @@
 """The command that says how right the suggestions are, and its arithmetic."""
 
 import json
+from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from rich.console import Console
 
 from analyzer.domain.evaluation import Judged, auroc, ece, f1, judge
+from analyzer.management.commands import evaluate_recommender
 from analyzer.models import Recommendation, VirtualMachine
 from tests.factories import make_vm
 
@@ -109,6 +112,12 @@ def test_a_bad_line_is_named(written):
     path = written("b", [*TEST, {"packages": "nginx"}])
     with pytest.raises(CommandError, match=r"b:5: packages"):
         call_command("evaluate_recommender", "--test", path)
+
+
+def test_persona_s_name_is_printed_as_it_is():
+    screen = Console(file=StringIO())
+    evaluate_recommender._show({"top1": 1, "recall": {"Web[/b] [red]": 1.0}}, screen)
+    assert "Web[/b] [red]" in screen.file.getvalue()
 
 
 def test_auroc_is_the_chance_to_be_ranked_above():

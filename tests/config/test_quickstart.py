@@ -194,6 +194,13 @@ def test_demo_ends_with_what_the_guest_reported_and_is_done_once(small_estate, d
 
 
 @pytest.mark.django_db
+def test_name_that_people_gave_is_printed_as_it_is(small_estate, demo_screen):
+    Persona.objects.filter(slug="web-dev").update(name="Web [/b] [red]")
+    assert demo.migrate(demo_screen, Children(0, settings.VAR_DIR)) is True
+    assert "Migrating shop-web-01 as Web [/b] [red] …" in demo_screen.file.getvalue()
+
+
+@pytest.mark.django_db
 def test_a_worker_that_keeps_stopping_is_told_while_the_demo_waits_for_it(small_estate, demo_screen, monkeypatch):
     def check(children):
         if MigrationRun.objects.exists():

@@ -6,9 +6,14 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from rich.console import Console
 
-from migrations_engine.models import MigrationRun
+from analyzer.models import VirtualMachine
+from migrations_engine.management.commands import migrate_vm
+from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
 from tests import factories
+
+ODD = "web[/b] [red]:x:"  # as markup: a tag closed that was not opened, a colour, an emoji
 
 
 def migrate(estate, **options):
@@ -46,6 +51,32 @@ def test_inline_run_that_fails_exits_with_1(estate, world):
     with pytest.raises(SystemExit) as ended:
         migrate(estate, inline=True)
     assert ended.value.code == 1
+
+
+def test_what_people_and_guests_write_is_printed_as_it_is(estate, capsys):
+    VirtualMachine.objects.filter(pk=estate.vm.pk).update(name=ODD)
+    TargetEndpoint.objects.filter(pk=estate.target.pk).update(name=ODD)
+    migrate(estate, vm=ODD, inline=True)
+    out, err = capsys.readouterr()
+    assert f"{ODD} as the guest reports it" in out
+    assert f" of {ODD} at {ODD}" in err
+
+
+def test_guest_s_own_words_are_no_markup(estate, capsys):
+    migrate(estate, inline=True)
+    run = MigrationRun.objects.get()
+    told = {"setting": "failed units", "asked": "none", "found": ODD, "verdict": "warning", "by": "guest"}
+    MigratedVM.objects.update(verification=[told])
+    run.steps.update(state="failed", error=ODD)
+    screen = Console(file=StringIO(), width=200)
+    migrate_vm.show_end(run, screen)
+    screen.print(migrate_vm.picture(migrate_vm.load(run)))
+    MigrationRun.objects.update(state="failed", root_cause=ODD)
+    migrate_vm.show_end(migrate_vm.load(run), screen)
+    said = screen.file.getvalue()
+    assert f"failed units: asked for none, found {ODD}\n" in said
+    in_both_ends, as_difference, as_root_cause = 2, 1, 1
+    assert said.count(ODD) == in_both_ends + as_difference + run.steps.count() + as_root_cause
 
 
 def test_without_wait_the_run_is_queued(estate):
@@ -96,10 +127,6 @@ def test_file_that_is_no_document_is_refused(estate, tmp_path):
 
 
 def test_waiting_without_a_worker_says_so(estate, monkeypatch):
-    from rich.console import Console
-
-    from migrations_engine.management.commands import migrate_vm
-
     monkeypatch.setattr("celery.app.control.Control.ping", lambda *args, **options: [])
     screen = Console(file=StringIO(), width=200)
     migrate_vm.warn_without_worker(screen)

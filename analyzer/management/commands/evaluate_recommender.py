@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analyzer.services.evaluation import Line, PersonaLine, evaluate
 
@@ -77,5 +78,5 @@ def _show(told: dict, console: Console) -> None:
     console.print(table)
     recall = Table("Persona", "Found", title="Recall", title_justify="left")
     for label, share in told["recall"].items():
-        recall.add_row(label, f"{share:.2f}")
+        recall.add_row(Text(label), f"{share:.2f}")
     console.print(recall)

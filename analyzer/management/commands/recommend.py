@@ -6,6 +6,7 @@ import uuid
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analyzer.domain.recommend import Ranking
 from analyzer.models import Scan, VirtualMachine
@@ -52,7 +53,10 @@ def as_json(machine: VirtualMachine, scan: Scan, ranking: Ranking) -> str:
 
 def show(machine: VirtualMachine, ranking: Ranking, console: Console) -> None:
     title = f"{machine}: {ranking.best.name}" if ranking.best else f"{machine}: no good fit. {ranking.reason}"
-    table = Table("Persona", "Score", "For", "Against", title=title, title_justify="left", show_lines=True)
+    table = Table(
+        "Persona", "Score", "For", "Against", title=Text(title), title_justify="left", show_lines=True
+    )
     for each in ranking.ranked:
-        table.add_row(each.name, f"{each.score:.2f}", "\n".join(each.speaks_for), "\n".join(each.speaks_against))
+        said = "\n".join(each.speaks_for), "\n".join(each.speaks_against)
+        table.add_row(*map(Text, (each.name, f"{each.score:.2f}", *said)))
     console.print(table)

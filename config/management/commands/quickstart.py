@@ -10,6 +10,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from rich.console import Console
+from rich.markup import escape
 
 from config.bootstrap import debian
 from config.bootstrap.progress import private_dir
@@ -57,7 +58,8 @@ class Command(BaseCommand):
                     power_off_machines(self.console)
         except Stop:
             self.console.print(
-                f"Stopped. Everything is kept in {settings.VAR_DIR}; the same command goes on from here."
+                f"Stopped. Everything is kept in {escape(str(settings.VAR_DIR))}; "
+                "the same command goes on from here."
             )
         except (AlreadyRunning, ChildFailed, OSError) as error:
             raise CommandError(str(error)) from error

@@ -19,6 +19,7 @@ from django.db.models import Model, QuerySet
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from analyzer.models import VirtualMachine
 from migrations_engine import pipeline, runner
@@ -82,7 +83,7 @@ class Command(BaseCommand):
             run = self._start(options)
         except (Refused, InvalidSettings, ValidationError) as error:
             raise CommandError(refusal(error), returncode=REFUSED) from error
-        screen.print(f"run {run.pk} of {run.vm.name} at {run.plan['target']['name']}")
+        screen.print(Text(f"run {run.pk} of {run.vm.name} at {run.plan['target']['name']}"))
         if options["inline"]:
             work_here(run, screen)  # a worker of a running instance may have taken a step: then we watch it
         elif options["wait"]:
@@ -181,7 +182,7 @@ def work_here(run: MigrationRun, screen: Console) -> None:
 
 def print_events(run: MigrationRun, screen: Console, seen: int) -> int:
     for event in RunEvent.objects.filter(run=run, pk__gt=seen):
-        screen.print(f"  {event.at:%H:%M:%S} {event.text.splitlines()[0]}", markup=False, highlight=False)
+        screen.print(Text(f"  {event.at:%H:%M:%S} {event.text.splitlines()[0]}"))
         seen = event.pk
     return seen
 
@@ -228,9 +229,8 @@ def load(run: MigrationRun) -> MigrationRun:
 
 
 def picture(run: MigrationRun) -> Table:
-    table = Table(
-        title=f"{run.vm.name}: {run.state}, {run_percent(run):.0f} %", title_justify="left", box=None
-    )
+    title = Text(f"{run.vm.name}: {run.state}, {run_percent(run):.0f} %")
+    table = Table(title=title, title_justify="left", box=None)
     for column in ("step", "state", "%", "elapsed", "left", "what"):
         table.add_column(column)
     for step in map(step_progress, run.steps.all()):
@@ -242,7 +242,7 @@ def picture(run: MigrationRun) -> Table:
             f"{step['percent']:.0f}",
             elapsed,
             left,
-            step["error"] or step["message"],
+            Text(step["error"] or step["message"]),
         )
     return table
 
@@ -250,17 +250,18 @@ def picture(run: MigrationRun) -> Table:
 def show_end(run: MigrationRun, screen: Console) -> None:
     machine = getattr(run, "migrated_vm", None)
     if machine:
-        table = Table(title=f"{machine.name} as the guest reports it", title_justify="left")
-        for column in ("setting", "asked", "found", "verdict", "by"):
+        columns = ("setting", "asked", "found", "verdict", "by")
+        table = Table(title=Text(f"{machine.name} as the guest reports it"), title_justify="left")
+        for column in columns:
             table.add_column(column, overflow="fold")
         for row in machine.verification:
-            table.add_row(row["setting"], row["asked"], row["found"], row["verdict"], row["by"])
+            table.add_row(*(Text(row[column]) for column in columns))
         screen.print(table)
     took = f"after {run_elapsed_s(run):.0f} s" if run_elapsed_s(run) is not None else ""
     if run.state == RunState.SUCCEEDED:
         show_outcome(read_rows(machine.verification) if machine else [], took, screen)
     else:
-        screen.print(f"{run.state} {took}: {run.root_cause}", markup=False)
+        screen.print(Text(f"{run.state} {took}: {run.root_cause}"))
 
 
 def show_outcome(rows: list[Row], took: str, screen: Console) -> None:
@@ -273,4 +274,4 @@ def show_outcome(rows: list[Row], took: str, screen: Console) -> None:
     else:
         screen.print(f"[bold yellow]runs, but differs[/bold yellow] {took}:")
         for row in differences(rows):
-            screen.print(f"  {told([row])}", markup=False, highlight=False)
+            screen.print(Text(f"  {told([row])}"))
