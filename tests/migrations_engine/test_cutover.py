@@ -259,6 +259,15 @@ def test_a_failure_switches_the_source_on_and_a_retry_copies_anew(
     assert host.power == "off"
 
 
+def test_page_of_a_failed_cutover_tells_what_became_of_the_source(launched, host, estate, world, client):
+    failing(estate, world)
+    run = launched()
+    client.force_login(estate.operator)
+    page = client.get(reverse("migrations_engine:run_detail", args=[run.pk])).content.decode()
+    assert run.root_cause in page and "switched on again" in page
+    assert "only read" not in page and "machine is unchanged" not in page
+
+
 def test_a_rollback_switches_the_source_on(launched, host, run_all, estate, world):
     run = launched(commit=Commit.BY_HAND)
     assert run.state == RunState.CONFIRMING and host.power == "off"

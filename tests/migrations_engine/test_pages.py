@@ -98,6 +98,15 @@ def test_failed_run_tells_its_root_cause_and_offers_a_retry(alice, failed):
     assert failed.state == RunState.QUEUED
 
 
+def test_root_cause_claims_no_more_of_the_source_than_the_run_knows(alice, estate, world, run_all):
+    world.on["copy"] = lambda: setattr(world, "source_sha256", "6" * 64)
+    run = run_all(pipeline.run_start, **estate.launch())
+    shown = text(alice.get(page("run_detail", run.pk)))
+    assert "The source was written to while it was copied" in shown
+    assert "This run only read the source." in shown
+    assert "machine is unchanged" not in shown
+
+
 def test_cancel_asks_first(alice, estate):
     run = pipeline.run_start(**estate.launch())
     assert "Stop the migration of web01?" in text(alice.get(page("run_cancel", run.pk)))
