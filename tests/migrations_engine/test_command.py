@@ -3,14 +3,17 @@
 import json
 import re
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
 from rich.console import Console
 
 from analyzer.models import VirtualMachine
+from migrations_engine import runner
+from migrations_engine.domain.states import STEPS, StepState
 from migrations_engine.management.commands import migrate_vm
-from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
+from migrations_engine.models import MigratedVM, MigrationRun, StepRun, TargetEndpoint
 from tests import factories
 
 ODD = "web[/b] [red]:x:"  # as markup: a tag closed that was not opened, a colour, an emoji
@@ -124,6 +127,40 @@ def test_file_that_is_no_document_is_refused(estate, tmp_path):
     file.write_text("- a list")
     with pytest.raises(CommandError, match="a mapping"):
         migrate(estate, override=file)
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """Elsewhere: it does one step whenever this process sleeps."""
+
+    def work(seconds):
+        step = StepRun.objects.filter(state=StepState.WAITING).order_by("order").first()
+        runner.execute(run_id=step.run_id, name=step.name)
+
+    monkeypatch.setattr("celery.app.control.Control.ping", lambda *args, **options: [{"worker": "pong"}])
+    monkeypatch.setattr(migrate_vm, "time", SimpleNamespace(sleep=work))
+
+
+def test_whoever_waits_sees_the_log_and_gets_the_receipt_of_the_end(estate, worker, capsys):
+    receipt = json.loads(migrate(estate, wait=True, json=True))
+    assert receipt["state"] == "succeeded"
+    assert {row["verdict"] for row in receipt["verification"]} == {"pass"}
+    assert [step["state"] for step in receipt["steps"]] == ["succeeded"] * 4
+    told = capsys.readouterr().err
+    assert "No worker answers" not in told
+    assert [told.count(f"{name} succeeded") for name in STEPS] == [1] * 4
+
+
+def test_whoever_waits_for_a_run_that_fails_gets_its_receipt_and_1(estate, world, worker):
+    def full():
+        raise OSError("disk full")
+
+    world.on["copy"], out = full, StringIO()
+    with pytest.raises(SystemExit) as ended:
+        migrate(estate, wait=True, json=True, stdout=out)
+    receipt = json.loads(out.getvalue())
+    assert (ended.value.code, receipt["state"]) == (1, "failed")
+    assert "disk full" in receipt["root_cause"]
 
 
 def test_waiting_without_a_worker_says_so(estate, monkeypatch):
