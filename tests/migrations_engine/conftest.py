@@ -1,4 +1,7 @@
+from types import SimpleNamespace
+
 import pytest
+from django.utils import timezone
 
 from migrations_engine.targets import registry
 from tests.migrations_engine.fake_target import FakeTarget, World
@@ -17,6 +20,14 @@ def estate(db, world):
     from tests.migrations_engine.estate import make_estate
 
     return make_estate()
+
+
+@pytest.fixture
+def frozen(monkeypatch):
+    """The moment at which progress is read, whenever that is."""
+    now = timezone.now()
+    monkeypatch.setattr("migrations_engine.services.progress.timezone", SimpleNamespace(now=lambda: now))
+    return now
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -48,6 +49,21 @@ class Estate:
     def another_vm(self, name: str):
         """A machine like the first one."""
         return scanned_vm(self.department, name, facts())[0]
+
+
+def copying(run, *, since) -> None:
+    """A worker is half-way through the disk of `run`: 512 of 1024 bytes after ten seconds, as of `since`."""
+    run.steps.filter(name__in=["analyze", "merge"]).update(state="succeeded")
+    run.steps.filter(name="migrate").update(
+        state="running",
+        percent=40,
+        message="Copying the disk",
+        bytes_done=512,
+        bytes_total=1024,
+        started_at=since - timedelta(seconds=20),
+        phase_at=since - timedelta(seconds=10),
+    )
+    type(run).objects.filter(pk=run.pk).update(state="running", started_at=since - timedelta(seconds=30))
 
 
 def scanned_vm(department, name: str, facts_found) -> tuple:

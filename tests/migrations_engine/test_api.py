@@ -12,6 +12,7 @@ from migrations_engine.services.power import power_switch
 from personas.models import AuditEntry, Membership
 from personas.services.rows import row_archive
 from tests import factories
+from tests.migrations_engine.estate import copying
 
 MIGRATIONS = "/api/v1/migrations/"
 
@@ -45,6 +46,18 @@ def problem(response, status):
 
 def pointers(response):
     return [error["pointer"] for error in problem(response, 400)["errors"]]
+
+
+def test_steps_tell_percent_bytes_elapsed_and_the_time_left(alice, estate, frozen):
+    run = pipeline.run_start(**estate.launch())
+    copying(run, since=frozen)
+    shown = alice.get(f"{MIGRATIONS}{run.pk}/").json()
+    assert (shown["percent"], shown["elapsed_s"]) == (10 + 2 + 73 * 0.4, 30)
+    steps = {step["name"]: step for step in shown["steps"]}
+    figures = ("percent", "bytes_done", "bytes_total", "elapsed_s", "eta_s")
+    assert [steps["migrate"][name] for name in figures] == [40, 512, 1024, 20, 10]
+    assert [steps["merge"][name] for name in figures] == [100, 0, 0, None, None]
+    assert [steps["post_script"][name] for name in figures] == [0, 0, 0, None, None]
 
 
 def test_migration_is_accepted_and_says_where_to_look(alice, estate):

@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from config.templatetags.components import state
 from migrations_engine import pipeline
@@ -15,6 +16,7 @@ from migrations_engine.models import MigratedVM, MigrationRun, TargetEndpoint
 from migrations_engine.services.power import power_switch
 from personas.services.rows import row_archive
 from tests import factories
+from tests.migrations_engine.estate import copying
 
 pytestmark = pytest.mark.once  # tests/access opens each page and sends each form on PostgreSQL too
 
@@ -86,6 +88,21 @@ def test_live_part_of_a_running_run_goes_on(alice, estate):
     run = pipeline.run_start(**estate.launch())
     assert "data-poll" in text(alice.get(page("run_detail", run.pk)))
     assert alice.get(page("run_live", run.pk)).status_code == 200
+
+
+def test_live_part_shows_percent_bytes_elapsed_and_the_time_left(alice, estate, frozen):
+    run = pipeline.run_start(**estate.launch())
+    copying(run, since=frozen)
+    shown = strip_tags(text(alice.get(page("run_live", run.pk))))
+    lines = [line.strip() for line in shown.splitlines() if line.strip()]
+    assert {"30 s so far", "The whole run41 %"} <= set(lines)
+    begun = lines.index("Migrate Running")
+    assert lines[begun + 1 : begun + 5] == [
+        "Copying the disk40 %",
+        "512 B of 1 KiB",
+        "20 s so far",
+        "about 10 s left",
+    ]
 
 
 def test_failed_run_tells_its_root_cause_and_offers_a_retry(alice, failed):
