@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from io import StringIO
 from types import SimpleNamespace
 
@@ -10,11 +11,13 @@ from django.core.management import CommandError, call_command
 from rich.console import Console
 
 from analyzer.models import VirtualMachine
-from migrations_engine import runner
+from migrations_engine import pipeline, runner
 from migrations_engine.domain.states import STEPS, StepState
 from migrations_engine.management.commands import migrate_vm
 from migrations_engine.models import MigratedVM, MigrationRun, StepRun, TargetEndpoint
+from migrations_engine.services.progress import LABELS, run_percent
 from tests import factories
+from tests.migrations_engine.estate import copying
 
 ODD = "web[/b] [red]:x:"  # as markup: a tag closed that was not opened, a colour, an emoji
 
@@ -161,6 +164,40 @@ def test_whoever_waits_for_a_run_that_fails_gets_its_receipt_and_1(estate, world
     receipt = json.loads(out.getvalue())
     assert (ended.value.code, receipt["state"]) == (1, "failed")
     assert "disk full" in receipt["root_cause"]
+
+
+def test_terminal_shows_each_step_while_it_is_done_and_the_table_at_the_end(estate, worker):
+    run = pipeline.run_start(**estate.launch())
+    screen, seen = Console(force_terminal=True, color_system=None, file=StringIO(), width=120), []
+
+    def watch():
+        """Until the screen shows where the run stands now: it is drawn four times a second, by a thread."""
+        seen.append(f"{run_percent(migrate_vm.load(run)):.0f} %")
+        deadline = time.monotonic() + 5
+        while seen[-1] not in screen.file.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    migrate_vm.follow(run, screen, meanwhile=watch)
+    said = screen.file.getvalue()
+    assert seen == ["0 %", "10 %", "12 %", "85 %"]
+    assert all(f"running, {percent}" in said for percent in seen[1:])
+    for label in LABELS.values():
+        assert re.search(rf"{label} +succeeded +100 +\d+ s", said), said
+    assert "web01: succeeded, 100 %" in said
+    migrate_vm.show_end(migrate_vm.load(run), screen)
+    end = screen.file.getvalue().removeprefix(said)
+    table = r"web01 as the guest reports it.*kernel\.version.*pass.*^verified after \d+ s"
+    assert re.search(table, end, re.DOTALL | re.MULTILINE), end
+
+
+def test_terminal_shows_percent_time_and_what_is_done_of_a_step_at_work(estate, frozen):
+    run = pipeline.run_start(**estate.launch())
+    copying(run, since=frozen)
+    screen = Console(force_terminal=True, color_system=None, file=StringIO(), width=120)
+    screen.print(migrate_vm.picture(migrate_vm.load(run)))
+    said = screen.file.getvalue()
+    assert "web01: running, 41 %" in said
+    assert re.search(r"Migrate +running +40 +20 s +10 s +Copying the disk", said), said
 
 
 def test_waiting_without_a_worker_says_so(estate, monkeypatch):
