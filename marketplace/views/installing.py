@@ -75,8 +75,8 @@ class InstallationList(Market, ListPage):
 
 
 class Update(Market, FormPage):
-    """From what is installed to the newest release, or to the one that `?release=` names: what would change, then the
-    question."""
+    """From what is installed to the release that `?release=` names: what would change, then the question. Without a
+    name it leads to the newest by its name: a yes is to what was shown, whatever comes out meanwhile."""
 
     model, entity = Installation, "installation"
     form_class = UpdateForm
@@ -98,6 +98,8 @@ class Update(Market, FormPage):
                 return redirect(self.installation.get_absolute_url())
             if not may_read(listing=self.release.listing, user=request.user):
                 return to_the_till(request, self.release.listing)
+            if "release" not in request.GET:
+                return redirect(f"{request.path}?release={self.release.pk}")
             self.bundle = bundle_in(self.release)
         return super().dispatch(request, *args, **kwargs)
 

@@ -174,7 +174,7 @@ def test_by_page_and_by_api(client, release, commanding, alice, bob, buyer):
 def test_an_update_by_page_shows_the_commands(client, release, commanding, bob, buyer):
     made = installation_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
     client.force_login(bob)
-    url = reverse("marketplace:installation_update", args=[made.pk])
+    url = client.get(reverse("marketplace:installation_update", args=[made.pk])).url
     page = client.get(url).content.decode()
     assert "Commands of its checks" in page and "I have read the changed script and commands" in page
     assert client.post(url, {"approved_script_sha256": "on"}).status_code == 302

@@ -139,16 +139,17 @@ def test_forking_and_merging_by_page_and_by_api(client, release, publish, bob, b
     newer = publish("1.1.0", packages=["theirs"], machine="q35")
     page = f"/marketplace/installed/{fork.pk}/"
     assert client.get(f"{page}update/").url == f"{page}merge/"
-    shown = client.get(f"{page}merge/").content.decode()
+    merging = client.get(f"{page}merge/").url  # the newest, by its name
+    shown = client.get(merging).content.decode()
     assert "persona/settings/machine" in shown and "say below whose value holds" in shown
     assert shown.count("<table") == shown.count("table-cards") == 2  # on a phone each setting is a card
     assert (
         '<span class="chip">theirs</span>' in shown and "[&#x27;" not in shown
     )  # values, not our lists of them
-    assert client.post(f"{page}merge/", {"conflict_0": ""}).status_code == 200
+    assert client.post(merging, {"conflict_0": ""}).status_code == 200
     told = client_of(bob).post(f"/api/v1/installations/{fork.pk}/merge/", {"release": str(newer.pk)}).json()
     assert [each["path"] for each in told["conflicts"]] == ["persona/settings/packages"]
-    assert client.post(f"{page}merge/", {"conflict_0": "theirs"}).status_code == 302
+    assert client.post(merging, {"conflict_0": "theirs"}).status_code == 302
     assert own(fork).packages == ["theirs"]
 
 
@@ -165,7 +166,7 @@ def test_the_page_of_a_forks_update_tells_what_is_new_what_it_does_and_each_valu
     fresh = Listing.objects.get(pk=listing.pk)
     newer = release_publish(listing=fresh, by=alice, version="1.1.0", licence="MIT", changelog=changes)
     client.force_login(bob)
-    page = client.get(f"/marketplace/installed/{fork.pk}/merge/").content.decode()
+    page = client.get(f"/marketplace/installed/{fork.pk}/merge/", follow=True).content.decode()
     assert "Opens ssh" in page and "lets in tcp 22 from everyone (ssh)" in page and "Apache-2.0 → MIT" in page
     for value in ("q35", "our-tool", "postgresql-15", "tcp 22 from 0.0.0.0/0"):
         assert value in page

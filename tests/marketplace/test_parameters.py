@@ -285,7 +285,7 @@ def test_the_page_of_updating_shows_what_was_given_changes_it_and_takes_a_secret
     made = install(release, buyer, bob, secrets={"db-password": "our-password"})
     publish("1.1.0", machine="q35")
     client.force_login(bob)
-    url = reverse("marketplace:installation_update", args=[made.pk])
+    url = client.get(reverse("marketplace:installation_update", args=[made.pk])).url
     form = client.get(url).context["form"]
     assert [form[name].value() for name in TYPED] == [5433, "db.example", "replica", "false"]
     assert form["secret_0"].value() == "our-password"
@@ -301,7 +301,8 @@ def test_the_page_of_a_forks_update_lets_it_be(client, release, publish, bob, bu
     fork = install(release, buyer, bob, make=fork_create)
     publish("1.1.0", machine="q35")
     client.force_login(bob)
-    assert client.post(reverse("marketplace:fork_update", args=[fork.pk]), {}).status_code == 302
+    url = client.get(reverse("marketplace:fork_update", args=[fork.pk])).url
+    assert client.post(url, {}).status_code == 302
     fork.refresh_from_db()
     assert fork.parameters == VALUES and fork.release.version == "1.1.0"
 

@@ -326,7 +326,7 @@ def test_the_update_shows_each_scripts_difference_and_what_it_may_do(
     assert "Check" in told["permissions"]["gained"][0]["text"]
     assert [each["path"] for each in told["settings"]] == ["scripts.check.sha256"]
     client.force_login(bob)
-    url = reverse("marketplace:installation_update", args=[made.pk])
+    url = client.get(reverse("marketplace:installation_update", args=[made.pk])).url
     page = client.get(url).content.decode()
     assert "+print(2)" in page and "runs “Check” as root" in page and "runs “Report” as root" not in page
     assert client.post(url, {"approved_script_sha256": "on"}).status_code == 302

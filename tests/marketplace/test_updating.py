@@ -1,13 +1,14 @@
 """An installed persona goes to another release: the same row, everything replaced, a changed script only when read."""
 
 import hashlib
+import re
 
 import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
 from marketplace.domain.manifest import delta
-from marketplace.models import Listing
+from marketplace.models import Installation, Listing
 from marketplace.services.installing import bundle_in, installation_create, installation_update
 from marketplace.services.publishing import listing_create, release_publish, release_yank
 from personas.errors import BadInput, NotAllowed, Refused
@@ -117,25 +118,56 @@ def test_only_a_usable_release_of_the_same_listing(installed, publish, listing, 
 def test_update_by_page_shows_the_changes_first(client, installed, publish, bob):
     newer = publish("1.1.0", packages=["postgresql-16"])
     client.force_login(bob)
-    assert "Update to 1.1.0" in client.get(installed.get_absolute_url()).content.decode()
-    url = reverse("marketplace:installation_update", args=[installed.pk])
+    listed = client.get(installed.get_absolute_url()).content.decode()
+    bare = reverse("marketplace:installation_update", args=[installed.pk])
+    url = f"{bare}?release={newer.pk}"
+    assert f'href="{url}">' in listed.partition("In your departments")[2] and "Update to 1.1.0" in listed
     page = client.get(url).content.decode()
     assert "postgresql-15" in page and "postgresql-16" in page
     assert client.post(url).status_code == 302
     installed.refresh_from_db()
     assert installed.release == newer
-    assert client.get(url).url == installed.get_absolute_url()
+    assert client.get(bare).url == client.get(url).url == installed.get_absolute_url()
 
 
 def test_update_by_page_wants_a_changed_script_read(client, installed, publish, persona, alice, bob):
     script_update(script=persona.post_migration_script, by=alice, body="#!/bin/sh\necho other\n")
     newer = publish("1.1.0", packages=["x"])
     client.force_login(bob)
-    url = reverse("marketplace:installation_update", args=[installed.pk])
+    url = client.get(reverse("marketplace:installation_update", args=[installed.pk])).url
     assert "approved_script_sha256" in client.post(url).context["form"].errors
     assert client.post(url, {"approved_script_sha256": "on"}).status_code == 302
     installed.refresh_from_db()
     assert installed.release == newer
+
+
+@pytest.mark.parametrize("is_fork", [False, True])
+def test_what_comes_out_between_the_look_and_the_yes_is_not_taken(
+    client, installed, publish, persona, alice, bob, is_fork
+):
+    Installation.objects.filter(pk=installed.pk).update(is_fork=is_fork)
+    script_update(script=persona.post_migration_script, by=alice, body="#!/bin/sh\necho other\n")
+    shown = publish("1.1.0", packages=["x"])
+    client.force_login(bob)
+    bare = reverse("marketplace:installation_update", args=[installed.pk])
+    page = client.get(bare, follow=True)
+    content, url = page.content.decode(), page.redirect_chain[-1][0]
+    assert "echo other" in content
+    assert (
+        "action=" not in re.search(r'<form class="form-page"[^>]*>', content)[0]
+    )  # it is sent to the page's address
+    script_update(script=persona.post_migration_script, by=alice, body="#!/bin/sh\necho unseen\n")
+    newest = publish("1.2.0", packages=["y"])
+    asked = {"approved_script_sha256": "on"}
+    bare = url.partition("?")[0]
+    assert client.post(bare, asked).url == f"{bare}?release={newest.pk}"  # a yes to nothing that was shown
+    installed.refresh_from_db()
+    assert installed.release.version == "1.0.0"
+    assert client.post(url, asked).status_code == 302
+    installed.refresh_from_db()
+    assert installed.release == shown
+    assert installed.persona.post_migration_script.latest.body == "#!/bin/sh\necho other\n"
+    assert installed.approved_script_sha256 == bundle_in(shown).root_sha256
 
 
 def test_update_by_api(installed, publish, alice, bob):
@@ -173,7 +205,9 @@ def two_releases(listing, release, persona, alice):
 
 def test_the_preview_tells_all_releases_in_between_and_the_licence(client, installed, two_releases, bob):
     client.force_login(bob)
-    page = client.get(reverse("marketplace:installation_update", args=[installed.pk])).content.decode()
+    page = client.get(
+        reverse("marketplace:installation_update", args=[installed.pk]), follow=True
+    ).content.decode()
     assert page.index("1.2.0</") < page.index("Newer packages") < page.index("Opens ssh")
     assert "First release" not in page
     assert "Apache-2.0 → MIT" in page
