@@ -17,7 +17,7 @@ from marketplace.services.contents import parts_made, persona_columns
 from marketplace.services.installing import bundle_in
 from marketplace.services.parameter_values import stand_ins
 from marketplace.services.secret_bindings import bindings_of
-from personas.domain.settings import InvalidSettings
+from personas.domain.settings import LEAVES, InvalidSettings
 from personas.errors import BadInput, Refused
 from personas.models import Persona, Role
 from personas.services.access import require
@@ -33,11 +33,17 @@ PLANNERS: list[Callable[..., Any]] = []
 
 
 class Told(NamedTuple):
-    """A concern without its words, which would name what it is about."""
+    """A concern without its words, which would name what it is about; of a map the setting, not the key."""
 
     severity: str
     category: str
     subject: str
+
+    @classmethod
+    def of(cls, concern: dict[str, Any]) -> "Told":
+        subject = concern["subject"]
+        leaf = next((leaf for leaf in LEAVES if subject.startswith(f"{leaf}.")), subject)
+        return cls(concern["severity"], concern["category"], leaf)
 
 
 class Forecast(NamedTuple):
@@ -66,7 +72,7 @@ def forecast(*, release: Release, vm: VirtualMachine, template: MigrationTemplat
     return Forecast(
         vm=vm,
         launchable=all(each["severity"] != "Critical" for each in concerns),
-        concerns=[Told(each["severity"], each["category"], each["subject"]) for each in concerns],
+        concerns=list(dict.fromkeys(Told.of(each) for each in concerns)),
         changes=[each["label"] for each in plan.document["changes"] if each["changes"]],
         fit=fit,
         is_best=is_best,
