@@ -15,7 +15,9 @@ from marketplace.services.installing import (
     bundle_in,
     installation_create,
     installation_move,
+    move_allowance,
     parts_there,
+    require_same_listing,
 )
 from marketplace.services.publishing import persona_content
 from marketplace.services.secret_bindings import bindings_of
@@ -57,7 +59,8 @@ class Own:
 def fork_merge(
     *, installation: Installation, release: Release, choices: Mapping[str, str] | None = None
 ) -> Merge:
-    """What the update to `release` comes to: nothing is written."""
+    """What the update to `release` comes to: nothing is written. Raises BadInput for a release of another listing."""
+    require_same_listing(installation=installation, release=release)
     base, theirs = bundle_in(installation.release), bundle_in(release)
     return _merge(base, _own(installation, base, theirs), theirs, choices)
 
@@ -85,6 +88,7 @@ def fork_update(
     installation = locked(installation)
     if not installation.is_fork:
         raise Refused("It is no fork: an update replaces it.")
+    allowance = move_allowance(installation=installation, release=release, by=by)
     base, theirs = bundle_in(installation.release), bundle_in(release)
     own = _own(installation, base, theirs)
     merge = _merge(base, own, theirs, choices)
@@ -95,6 +99,7 @@ def fork_update(
         installation=installation,
         release=release,
         bundle=bundle,
+        allowance=allowance,
         by=by,
         is_known=_is_known(bundle, own.bundle),
         approved_script_sha256=approved_script_sha256,

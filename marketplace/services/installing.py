@@ -16,7 +16,7 @@ from marketplace.services.moderation import require_not_taken_down, tell_persona
 from marketplace.services.parameter_values import values_checked
 from marketplace.services.secret_bindings import bindings_checked, bindings_of
 from personas.errors import BadInput, InUse, Missing, Refused
-from personas.models import Department, Persona, Role, Script
+from personas.models import Department, Persona, Role, RunAllowance, Script
 from personas.services.access import require
 from personas.services.approvals import script_approve
 from personas.services.audit import record
@@ -104,10 +104,12 @@ def installation_update(
     installation = locked(installation)
     if installation.is_fork:
         raise Refused("It is a fork: an update is merged into what the department has changed.")
+    allowance = move_allowance(installation=installation, release=release, by=by)
     return installation_move(
         installation=installation,
         release=release,
         bundle=bundle_in(release),
+        allowance=allowance,
         by=by,
         approved_script_sha256=approved_script_sha256,
         secrets=secrets,
@@ -115,11 +117,27 @@ def installation_update(
     )
 
 
+def move_allowance(*, installation: Installation, release: Release, by) -> RunAllowance | None:
+    """What the persona has to carry as `release`, as `entitled` tells it. Ask before its content is read: what a
+    refusal says of that is for those only who may have it. Raises as `installation_create`."""
+    _require_usable(release, by)
+    require(by=by, department=installation.department, role=Role.ADMIN)
+    require_same_listing(installation=installation, release=release)
+    return entitled(listing=release.listing, department=installation.department)
+
+
+def require_same_listing(*, installation: Installation, release: Release) -> None:
+    """Raises BadInput."""
+    if release.listing_id != installation.listing_id:
+        raise BadInput({"release": ["It is a release of another listing."]})
+
+
 def installation_move(
     *,
     installation: Installation,
     release: Release,
     bundle: Bundle,
+    allowance: RunAllowance | None,
     by,
     approved_script_sha256: str,
     is_known: bool = False,
@@ -128,14 +146,9 @@ def installation_move(
     secrets: Mapping[str, str | None] | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Installation:
-    """The persona as `bundle` says it, pinned to `release`. `is_known`: all that it runs as root is in the persona
-    already; else that of the release has to be approved. `kept_…`: what a fork has of its own, by its name in `bundle`.
-    Call it with the row locked, in the transaction that has decided."""
-    _require_usable(release, by)
-    require(by=by, department=installation.department, role=Role.ADMIN)
-    if release.listing_id != installation.listing_id:
-        raise BadInput({"release": ["It is a release of another listing."]})
-    allowance = entitled(listing=release.listing, department=installation.department)
+    """The persona as `bundle` says it, pinned to `release`. `allowance`: of `move_allowance`. `is_known`: all that it
+    runs as root is in the persona already; else that of the release has to be approved. `kept_…`: what a fork has of
+    its own, by its name in `bundle`. Call it with the row locked, in the transaction that has decided."""
     _require_trusted(release)
     offered = bundle_in(release)
     if not is_known and offered.root_sha256 != installation.approved_script_sha256:

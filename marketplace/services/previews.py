@@ -9,9 +9,8 @@ from marketplace.domain.manifest import Delta, delta, delta_hidden
 from marketplace.models import Installation, Release
 from marketplace.services.entitlements import may_read
 from marketplace.services.forks import content_of
-from marketplace.services.installing import bundle_in
+from marketplace.services.installing import bundle_in, require_same_listing
 from personas.domain.scripts import dump_parameters
-from personas.errors import BadInput
 from personas.services.revisions import difference
 
 
@@ -51,8 +50,7 @@ class Preview:
 
 def installation_preview(*, installation: Installation, release: Release, by) -> Preview:
     """Raises BadInput for a release of another listing."""
-    if release.listing_id != installation.listing_id:
-        raise BadInput({"release": ["It is a release of another listing."]})
+    require_same_listing(installation=installation, release=release)
     readable = may_read(listing=release.listing, user=by)
     before, after = bundle_in(installation.release), bundle_in(release)
     return Preview(

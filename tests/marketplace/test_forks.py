@@ -13,8 +13,9 @@ from personas.models import Persona
 from personas.services.parts import part_update
 from personas.services.personas import persona_clone, persona_update
 from personas.services.scripts import script_update
-from tests.factories import make_persona
-from tests.marketplace.shop import install
+from tests.factories import make_member, make_persona
+from tests.marketplace.conftest import WORDS
+from tests.marketplace.shop import install, make_price
 from tests.marketplace.test_sharing import APPROVED
 from tests.personas.test_api import client_of
 
@@ -101,6 +102,32 @@ def test_what_both_changed_is_asked(fork, publish, bob):
         fork_update(installation=fork, release=newer, by=bob)
     fork_update(installation=fork, release=newer, by=bob, choices={"persona/settings/packages": "ours"})
     assert own(fork).packages == ["ours"]
+
+
+def test_what_was_not_bought_or_is_of_another_listing_is_refused_before_a_conflict_is_told(
+    fork, publish, listing, seller, alice, bob
+):
+    """Else a guess in the fork tells what is in the release: the same value is no conflict."""
+    persona_update(persona=own(fork), by=bob, packages=["guess"])
+    newer = publish("1.1.0", packages=["theirs"])
+    source = make_persona("Other", department=seller, packages=["theirs"])
+    other = listing_create(by=alice, publisher=listing.publisher, persona=source, **WORDS)
+    strange = release_publish(listing=other, by=alice, version="1.0.0", licence="MIT")
+    make_price(listing, alice)
+    make_price(other, alice)
+    api, url = client_of(bob), f"/api/v1/installations/{fork.pk}/"
+    refused = api.post(f"{url}update/", {"release": str(strange.pk)})
+    assert refused.status_code == 400
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["#/release"]
+    unpaid = api.post(f"{url}update/", {"release": str(newer.pk)})
+    assert unpaid.status_code == 402 and "order it on its page" in unpaid.json()["detail"]
+    assert api.post(f"{url}merge/", {"release": str(newer.pk)}).status_code == 402
+    with pytest.raises(NotAllowed):
+        fork_update(installation=fork, release=newer, by=make_member(fork.department, "operator"))
+    make_price(other, alice, kind="free", unit_amount=0)
+    for verb in ("update", "merge"):
+        refused = api.post(f"{url}{verb}/", {"release": str(strange.pk)}).json()
+        assert [each["pointer"] for each in refused["errors"]] == ["#/release"]
 
 
 def test_a_script_that_changed_upstream_has_to_be_read(fork, publish, persona, alice, bob):
