@@ -88,6 +88,7 @@ class ListingDetail(Market, DetailView):
             newest=newest,
             successor=Listing.objects.visible_to(user).filter(pk=listing.successor_id).first(),
             bundle=bundle if readable else None,
+            forked_from=bundle.forked_from if bundle else None,
             is_readable=readable,
             **selling_of(listing, user),
             permissions=told(bundle) if bundle else [],

@@ -265,3 +265,13 @@ def test_a_published_fork_names_what_it_was_forked_from(client, fork, release, l
         client.force_login(bob)
         page = client.get(f"/marketplace/listings/{ours.pk}/").content.decode()
         assert ("Forked from" in page) == (known is not None)
+
+
+def test_who_has_not_bought_a_fork_sees_what_it_was_forked_from(client, fork, listing, bob, buyer, alice):
+    publisher = publisher_create(by=bob, department=buyer, name="Web shop")
+    ours = listing_create(by=bob, publisher=publisher, persona=own(fork), name="Shop database", **WORDS)
+    release_publish(listing=ours, by=bob, version="1.0.0", licence="MIT")
+    make_price(ours, bob)
+    client.force_login(alice)
+    page = client.get(ours.get_absolute_url()).content.decode()
+    assert "when bought" in page and f"{listing.address} 1.0.0" in page.partition("Forked from")[2]
