@@ -156,7 +156,7 @@ def published(ours: Client) -> dict:
 
 
 def changed_in_bundles(path: str, body: bytes) -> bytes:
-    return body.replace(b"echo tuned", b"echo owned") if "/bundles/" in path else body
+    return body.replace(b"echo tuned", b"echo tunes", 1) if "/bundles/" in path else body
 
 
 def test_subscribe_install_refuse_follow(two):
