@@ -27,9 +27,13 @@ def script(admin):
     return scripts.script_create(by=admin, department=department, name="Tune", body="echo tuned", **bought)
 
 
-def concern_ids(estate):
+def concerns(estate):
     plan = plan_make(template=estate.template, vm=estate.vm, personas=[estate.persona], by=estate.operator)
-    return {concern["id"]: concern["severity"] for concern in plan.concerns}
+    return {concern["id"]: concern for concern in plan.concerns}
+
+
+def concern_ids(estate):
+    return {name: concern["severity"] for name, concern in concerns(estate).items()}
 
 
 def test_a_plan_is_refused_until_the_exact_text_is_approved():
@@ -93,10 +97,16 @@ def test_approving_by_page_and_by_api(client, script, admin):
 def test_a_notice_that_blocks_is_critical_and_another_one_warns():
     estate = make_estate(role="admin")
     said = {"persona": estate.persona, "by": estate.operator}
-    notices.notice_set(source="test.deprecated", text="There is a successor.", **said)
+    better = {"text": "It is deprecated.", "action": "Its successor is dba-team/better."}
+    notices.notice_set(source="test.deprecated", **better, **said)
     notices.notice_set(source="test.takedown", text="It opens a back door.", blocks=True, **said)
-    found = concern_ids(estate)
-    assert (found["persona.notice"], found["persona.blocked"]) == ("Warning", "Critical")
+    found = concerns(estate)
+    assert [found[name]["severity"] for name in ("persona.notice", "persona.blocked")] == [
+        "Warning",
+        "Critical",
+    ]
+    assert "It is deprecated." in found["persona.notice"]["text"]
+    assert found["persona.notice"]["action"] == "Its successor is dba-team/better."
     notices.notice_set(source="test.takedown", text="It opens a back door.", blocks=True, **said)
     assert AuditEntry.objects.filter(action="persona.notice").count() == 2
     notices.notice_clear(source="test.takedown", **said)
