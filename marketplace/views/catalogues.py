@@ -1,9 +1,10 @@
 """Catalogues of other instances, and bundles that come as files."""
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.generic import DetailView, View
 
@@ -11,7 +12,7 @@ from marketplace.filters import CatalogueFilter
 from marketplace.forms import BundleImportForm, CatalogueForm
 from marketplace.models import Catalogue, Listing, Release, TrustedKey
 from marketplace.services import catalogues
-from marketplace.services.entitlements import require_readable
+from marketplace.services.entitlements import PaymentRequired, require_readable
 from marketplace.services.importing import bundle_import, trusted_key_create, trusted_key_remove
 from marketplace.services.keys import release_file, ring_of
 from marketplace.views.listings import Market
@@ -139,7 +140,11 @@ class ReleaseFile(Market, View):
 
     def get(self, request, pk):
         release = get_object_or_404(self.get_queryset(), pk=pk)
-        require_readable(listing=release.listing, user=request.user)
+        try:
+            require_readable(listing=release.listing, user=request.user)
+        except PaymentRequired as refused:
+            messages.error(request, str(refused))
+            return redirect(release.listing)  # where it can be bought
         name = f"{release.listing.publisher.slug}-{release.listing.slug}-{release.version}.persona"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return HttpResponse(release_file(release), content_type="application/octet-stream", headers=headers)

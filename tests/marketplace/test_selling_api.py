@@ -131,7 +131,7 @@ def test_outcomes_are_counted_with_their_uncertainty(release, listing, alice, bo
     assert client_of(bob).get(url).json()["runs"] == 5
 
 
-def test_a_trial_is_taken_once(release, listing, alice, bob, buyer):
+def test_a_trial_is_taken_once(release, listing, alice, bob, buyer, client):
     make_price(listing, alice, trial_runs=2)
     url, body = f"/api/v1/listings/{listing.pk}/trial/", {"department": str(buyer.pk)}
     told = client_of(bob).post(url, body)
@@ -141,6 +141,10 @@ def test_a_trial_is_taken_once(release, listing, alice, bob, buyer):
     assert client_of(bob).get(bundle).status_code == 200
     RunAllowance.objects.update(runs_left=0)
     assert client_of(bob).get(bundle).status_code == 402
+    client.force_login(bob)
+    page = client.get(f"/marketplace/releases/{release.pk}/file/", follow=True)
+    assert page.redirect_chain == [(listing.get_absolute_url(), 302)]
+    assert "can be read when it is bought" in page.content.decode()
     asked = {"release": str(release.pk), "department": str(buyer.pk), "approved_script_sha256": APPROVED}
     told = client_of(bob).post("/api/v1/installations/", asked)
     assert (told.status_code, "order it on its page" in told.json()["detail"]) == (402, True)
