@@ -1,8 +1,6 @@
 """The analyzer's rows for the administrator: sources are written through the services, the rest is read."""
 
-from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.http import HttpResponseRedirect
+from django.contrib import admin
 
 from analyzer.models import (
     Disk,
@@ -23,47 +21,15 @@ from analyzer.services.software_names import (
 )
 from analyzer.services.sources import source_create, source_delete, source_update
 from analyzer.services.vm_personas import vm_persona_assign, vm_persona_unassign
-from personas.errors import Refused
-
-
-class ReadOnly(admin.ModelAdmin):
-    """What the product itself writes: to be looked at, never to be changed behind its back."""
-
-    def has_add_permission(self, request, obj=None):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
-
-
-class ByService(admin.ModelAdmin):
-    """Written through the services; what they refuse is told on top of the form."""
-
-    actions = None  # deleting many at once would pass the service by
-
-    def changeform_view(self, request, *args, **kwargs):
-        return self._told(request, super().changeform_view, *args, **kwargs)
-
-    def delete_view(self, request, *args, **kwargs):
-        return self._told(request, super().delete_view, *args, **kwargs)
-
-    def _told(self, request, view, *args, **kwargs):
-        try:
-            return view(request, *args, **kwargs)
-        except Refused as error:
-            self.message_user(request, error.message, messages.ERROR)
-        except ValidationError as error:
-            self.message_user(request, " ".join(error.messages), messages.ERROR)
-        return HttpResponseRedirect(request.path)
+from personas.admin.base import BY_DEPARTMENT, ByService, ReadOnly, ReadOnlyAdmin
+from personas.models import Role
+from personas.services.access import allows
 
 
 @admin.register(SourceEndpoint)
 class SourceAdmin(ByService):
     list_display = ["name", "kind", "location", "department", "discovered_at"]
-    list_filter = [("department", admin.RelatedOnlyFieldListFilter), "kind"]
+    list_filter = [BY_DEPARTMENT, "kind"]
     search_fields = ["name", "location"]
     readonly_fields = ["discovered_at", "discovery_error", "discovery_report"]
 
@@ -89,22 +55,14 @@ class SourceAdmin(ByService):
         source_delete(source=obj, by=request.user)
 
 
-class DiskInline(admin.TabularInline):
+class DiskInline(ReadOnly, admin.TabularInline):
     model = Disk
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request, obj=None):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
 
 
 @admin.register(VirtualMachine)
-class VirtualMachineAdmin(ReadOnly):
+class VirtualMachineAdmin(ReadOnlyAdmin):
     list_display = ["name", "os_id", "os_version", "department", "source", "missing_since"]
-    list_filter = [("department", admin.RelatedOnlyFieldListFilter), "os_id"]
+    list_filter = [BY_DEPARTMENT, "os_id"]
     search_fields = ["name", "hostname", "external_id"]
     inlines = [DiskInline]
 
@@ -113,6 +71,10 @@ class VirtualMachineAdmin(ReadOnly):
 class VMPersonaAdmin(ByService):
     list_display = ["vm", "persona", "use_case", "priority"]
     search_fields = ["vm__name", "persona__name"]
+    role = Role.OPERATOR
+
+    def _writable(self, request, obj):
+        return allows(by=request.user, department=obj.vm.department, role=self.role)
 
     def get_readonly_fields(self, request, obj=None):
         return ["vm", "persona", "use_case"] if obj else []
@@ -130,7 +92,7 @@ class VMPersonaAdmin(ByService):
 @admin.register(SoftwareName)
 class SoftwareNameAdmin(ByService):
     list_display = ["name", "means", "department"]
-    list_filter = [("department", admin.RelatedOnlyFieldListFilter)]
+    list_filter = [BY_DEPARTMENT]
     search_fields = ["name", "means"]
 
     def get_readonly_fields(self, request, obj=None):
@@ -148,34 +110,34 @@ class SoftwareNameAdmin(ByService):
 
 
 @admin.register(Scan)
-class ScanAdmin(ReadOnly):
+class ScanAdmin(ReadOnlyAdmin):
     list_display = ["vm", "state", "coverage_stars", "attempt", "created_at", "finished_at"]
     list_filter = ["state"]
     search_fields = ["vm__name"]
 
 
 @admin.register(Recommendation)
-class RecommendationAdmin(ReadOnly):
+class RecommendationAdmin(ReadOnlyAdmin):
     list_display = ["vm", "persona", "score", "state", "model_version", "created_at"]
     list_filter = ["state", "model_version"]
     search_fields = ["vm__name"]
 
 
 @admin.register(Feedback)
-class FeedbackAdmin(ReadOnly):
+class FeedbackAdmin(ReadOnlyAdmin):
     list_display = ["vm", "verdict", "persona", "reason", "by", "created_at"]
     list_filter = ["verdict"]
 
 
 @admin.register(SuggestionOutcome)
-class SuggestionOutcomeAdmin(ReadOnly):
+class SuggestionOutcomeAdmin(ReadOnlyAdmin):
     list_display = ["vm", "persona", "kind", "ended_at", "taught_at"]
     list_filter = ["kind"]
     search_fields = ["vm__name"]
 
 
 @admin.register(UsageSeries)
-class UsageSeriesAdmin(ReadOnly):
+class UsageSeriesAdmin(ReadOnlyAdmin):
     list_display = ["vm", "metric", "day", "step_s"]
     list_filter = ["metric"]
     search_fields = ["vm__name"]

@@ -16,7 +16,7 @@ from marketplace.models import (
     Subscription,
 )
 from marketplace.services.ledger import balance_of
-from personas.admin import ReadOnlyAdmin
+from personas.admin.base import ReadOnlyAdmin
 
 
 @admin.register(Publisher)

@@ -1,4 +1,5 @@
-"""The admin shows everything of this app; steering a run has its own pages, with confirmation and roles."""
+"""The admin shows everything of this app that the reader sees elsewhere; steering a run has its own pages, with
+confirmation and roles."""
 
 from django.contrib import admin
 
@@ -12,17 +13,7 @@ from migrations_engine.models import (
     TargetEndpoint,
 )
 from migrations_engine.services import targets
-
-
-class ReadOnly:
-    def has_add_permission(self, request, *args):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
+from personas.admin.base import BY_DEPARTMENT, ByService, ReadOnly, ReadOnlyAdmin
 
 
 class StepInline(ReadOnly, admin.TabularInline):
@@ -53,7 +44,7 @@ class EventInline(ReadOnly, admin.TabularInline):
 
 
 @admin.register(MigrationRun)
-class MigrationRunAdmin(ReadOnly, admin.ModelAdmin):
+class MigrationRunAdmin(ReadOnlyAdmin):
     list_display = [
         "vm",
         "persona",
@@ -64,7 +55,7 @@ class MigrationRunAdmin(ReadOnly, admin.ModelAdmin):
         "created_at",
         "finished_at",
     ]
-    list_filter = ["state", ("department", admin.RelatedOnlyFieldListFilter)]
+    list_filter = ["state", BY_DEPARTMENT]
     search_fields = ["vm__name", "persona__name", "template__name", "root_cause"]
     list_select_related = ["vm", "persona", "template", "department", "created_by"]
     date_hierarchy = "created_at"
@@ -72,18 +63,17 @@ class MigrationRunAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(MigratedVM)
-class MigratedVMAdmin(ReadOnly, admin.ModelAdmin):
+class MigratedVMAdmin(ReadOnlyAdmin):
     list_display = ["name", "department", "power_state", "created_at", "removed_at"]
-    list_filter = ["power_state", ("department", admin.RelatedOnlyFieldListFilter)]
+    list_filter = ["power_state", BY_DEPARTMENT]
     search_fields = ["name"]
 
 
 @admin.register(TargetEndpoint)
-class TargetEndpointAdmin(admin.ModelAdmin):
+class TargetEndpointAdmin(ByService):
     list_display = ["name", "kind", "department", "created_at"]
-    list_filter = ["kind", ("department", admin.RelatedOnlyFieldListFilter)]
+    list_filter = ["kind", BY_DEPARTMENT]
     search_fields = ["name"]
-    actions = None  # deleting many at once would pass the service by
 
     def get_readonly_fields(self, request, obj=None):
         return ["kind", "department"] if obj else []
@@ -101,7 +91,7 @@ class TargetEndpointAdmin(admin.ModelAdmin):
 
 
 @admin.register(Hypervisor)
-class HypervisorAdmin(ReadOnly, admin.ModelAdmin):
+class HypervisorAdmin(ReadOnlyAdmin):
     """How a target is reached and what a trial found there; its credential is shown nowhere."""
 
     list_display = ["target", "address", "pool", "network", "accelerator", "tried_at"]

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from personas.admin import RowAdmin
+from personas.admin.base import RowAdmin
 from templates_app.forms import TemplateForm
 from templates_app.models import MigrationTemplate
 from templates_app.services import templates

@@ -50,15 +50,15 @@ class DepartmentQuerySet(models.QuerySet):
 
     def visible_to(self, user):
         """The departments the user is a member of; all of them for a superuser."""
-        return self._with_role(user, Role.VIEWER)
+        return self.with_role(user, Role.VIEWER)
 
     def operable_by(self, user):
-        return self._with_role(user, Role.OPERATOR)
+        return self.with_role(user, Role.OPERATOR)
 
     def administered_by(self, user):
-        return self._with_role(user, Role.ADMIN)
+        return self.with_role(user, Role.ADMIN)
 
-    def _with_role(self, user, role):
+    def with_role(self, user, role):
         if not user.is_authenticated:
             return self.none()
         if user.is_superuser:
