@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 
 
 class AssemblyConfig(AppConfig):
@@ -14,3 +15,8 @@ class AssemblyConfig(AppConfig):
         from migrations_engine.services.plan import plan_make
 
         PLANNERS[:] = [plan_make]
+
+
+class ProductAdminConfig(AdminConfig):
+    default = False  # `config` as an app is the one above
+    default_site = "config.admin_site.Site"

@@ -52,7 +52,7 @@ HTTPS = os.environ.get("HTTPS", "") == "1"  # behind TLS: secure cookies, HSTS, 
 
 INSTALLED_APPS = [
     "config.apps.AssemblyConfig",
-    "django.contrib.admin",
+    "config.apps.ProductAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from analyzer.models import SourceEndpoint
 from analyzer.services.sources import source_create
 from config.quickstart.starter import starter_ensure
 from personas.models import Department, Role
-from personas.services.audit import record
 from personas.services.departments import department_create, membership_set
+from personas.services.users import user_create
 
 ADMIN = "admin"
 
@@ -61,13 +61,13 @@ COMPANY = (
 def admin_ensure(*, tell: Callable[[str], None]) -> None:
     """The superuser `admin`. `tell` gets the generated password before it counts: whoever is killed in between has
     seen one too many, never one too few."""
-    users = get_user_model().objects
-    if users.filter(is_superuser=True).exists():
+    if first_admin():
         return
+    admin = User(username=ADMIN, is_staff=True, is_superuser=True)
     password = secrets.token_urlsafe(12)
+    admin.set_password(password)
     with transaction.atomic():
-        admin = users.create_superuser(ADMIN, password=password)
-        record(by=admin, action="user.create", obj=admin, after={"username": ADMIN, "superuser": True})
+        user_create(user=admin, by=admin)
         tell(password)
 
 
@@ -79,7 +79,7 @@ def company_ensure() -> None:
 
 
 def first_admin():
-    return get_user_model().objects.filter(is_superuser=True).order_by("pk").first()
+    return User.objects.filter(is_superuser=True).order_by("pk").first()
 
 
 def source_ensure(*, department: str, name: str, by) -> tuple[SourceEndpoint, Path]:
@@ -98,16 +98,15 @@ def _department_ensure(sketch: Sketch, admin) -> None:
     tags = {"monitoring_tags": {"cost-centre": sketch.cost_centre, "department": sketch.slug}}
     department = department_create(by=admin, name=sketch.name, slug=sketch.slug, defaults=tags)
     for username, full_name, role in sketch.people:
-        _user_ensure(username, full_name)
+        _user_ensure(username, full_name, admin)
         membership_set(department=department, username=username, role=role, by=admin)
 
 
-def _user_ensure(username: str, full_name: str) -> None:
+def _user_ensure(username: str, full_name: str, admin) -> None:
     """Without a usable password: nobody can log in as an example before an admin has set one."""
+    if User.objects.filter(username=username).exists():
+        return
     first, _, last = full_name.partition(" ")
-    user, made = get_user_model().objects.get_or_create(
-        username=username, defaults={"first_name": first, "last_name": last}
-    )
-    if made:
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
+    user = User(username=username, first_name=first, last_name=last)
+    user.set_unusable_password()
+    user_create(user=user, by=admin)

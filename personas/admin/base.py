@@ -96,7 +96,27 @@ class ByService(Told, ByRole, admin.ModelAdmin):
     """Written through the services, in Django's own form."""
 
 
-class RowAdmin(ByRole, admin.ModelAdmin):
+class ByTrail:
+    """The audit trail tells what was done, and the service what is in the way: Django says neither again."""
+
+    def construct_change_message(self, request, form, formsets, add=False):
+        return []
+
+    def log_addition(self, request, obj, message):
+        return None
+
+    def log_change(self, request, obj, message):
+        return None
+
+    def log_deletions(self, request, queryset):
+        return None
+
+    def get_deleted_objects(self, objs, request):
+        """The row itself: what is its own goes with it, and whether anything needs it is the service's to say."""
+        return [str(row) for row in objs], {}, set(), []
+
+
+class RowAdmin(ByTrail, ByRole, admin.ModelAdmin):
     """A row with a name, written in the page's form; `create` and `change` are services."""
 
     list_display = ["name", "slug", "department", "updated_at"]
@@ -132,19 +152,6 @@ class RowAdmin(ByRole, admin.ModelAdmin):
     def save_related(self, request, form, formsets, change):
         """Nothing besides the row itself."""
 
-    def construct_change_message(self, request, form, formsets, add=False):
-        return []  # the audit trail tells it
-
-    def log_addition(self, request, obj, message):
-        return None
-
-    def log_change(self, request, obj, message):
-        return None
-
-    def get_deleted_objects(self, objs, request):
-        """The row itself: its revisions go with it, and whether anything needs it is the service's to say."""
-        return [str(row) for row in objs], {}, set(), []
-
     def delete_view(self, request, object_id, extra_context=None):
         """A refusal is told on the row's own page."""
         try:
@@ -155,6 +162,3 @@ class RowAdmin(ByRole, admin.ModelAdmin):
 
     def delete_model(self, request, obj):
         row_delete(row=obj, by=request.user)
-
-    def log_deletions(self, request, queryset):
-        return None

@@ -1,13 +1,17 @@
 """Users, departments, who belongs to them, and what was done by whom."""
 
+from copy import copy
+from functools import partial
+
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth
 from django.contrib.auth.models import Group, User
 
-from personas.admin.base import BY_DEPARTMENT, ReadOnlyAdmin, RowAdmin
+from personas.admin.base import BY_DEPARTMENT, ByTrail, ReadOnlyAdmin, RowAdmin, Told
+from personas.forms.passwords import PasswordForm
 from personas.forms.rows import DepartmentForm
 from personas.models import ApiToken, AuditEntry, Department, Membership, Role
-from personas.services import departments, tokens
+from personas.services import departments, tokens, users
 from personas.services.access import allows
 
 admin.site.unregister(Group)  # roles are memberships of departments; Django's groups would say nothing
@@ -15,14 +19,37 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class UserAdmin(auth.UserAdmin):
+class UserAdmin(ByTrail, Told, auth.UserAdmin):
     """For superusers: who writes users could make himself one."""
+
+    fieldsets = [
+        (None, {"fields": ["username", "password"]}),
+        ("Personal info", {"fields": ["first_name", "last_name", "email"]}),
+        ("Permissions", {"fields": ["is_active", "is_staff", "is_superuser"]}),
+        ("Important dates", {"fields": ["last_login", "date_joined"]}),
+    ]
+    readonly_fields = ["last_login", "date_joined"]
+    list_filter = ["is_staff", "is_superuser", "is_active"]
+    filter_horizontal = []
+    actions = None  # a bulk deletion would go around the service
 
     def has_module_permission(self, request, obj=None):
         return request.user.is_active and request.user.is_superuser
 
     has_view_permission = has_add_permission = has_module_permission
     has_change_permission = has_delete_permission = has_module_permission
+
+    def save_model(self, request, obj, form, change):
+        save = users.user_update if change else users.user_create
+        save(user=obj, by=request.user)
+
+    def user_change_password(self, request, id, form_url=""):
+        asked = copy(self)  # one for each request, because its form knows who asks
+        asked.change_password_form = partial(PasswordForm, by=request.user)
+        return super(UserAdmin, asked).user_change_password(request, id, form_url)
+
+    def delete_model(self, request, obj):
+        users.user_delete(user=obj, by=request.user)
 
 
 @admin.register(Department)

@@ -9,7 +9,7 @@ from personas.errors import BadInput, Missing, NotAllowed, Refused
 from personas.models import Department, Membership, Role
 from personas.services.access import require
 from personas.services.audit import record
-from personas.services.rows import checked_save, locked, refuse_in_use, snapshot
+from personas.services.rows import checked_save, locked, record_change, refuse_in_use, snapshot
 
 
 def require_superuser(by) -> None:
@@ -36,11 +36,7 @@ def department_update(
     for name, value in fields.items():
         setattr(fresh, name, value)
     checked_save(fresh)
-    after = snapshot(fresh)
-    changed = sorted(name for name in after if after[name] != before[name])
-    if changed:
-        told = [{name: state[name] for name in changed} for state in (before, after)]
-        record(by=by, action="department.update", obj=fresh, before=told[0], after=told[1])
+    record_change(row=fresh, by=by, action="department.update", before=before)
     return fresh
 
 
@@ -70,7 +66,7 @@ def membership_set(*, department: Department, username: str, role: str, by) -> M
     if before == role:
         return existing
     if before == Role.ADMIN:
-        _refuse_without_admin(department, leaving=user)
+        refuse_without_admin(department, leaving=user)
     member, _ = department.memberships.update_or_create(user=user, defaults={"role": role})
     told = {"user": user.get_username()}
     record(
@@ -93,7 +89,7 @@ def membership_remove(*, department: Department, user_id: int, by) -> None:
     if member.user_id != by.pk:
         require(by=by, department=department, role=Role.ADMIN)
     if member.role == Role.ADMIN:
-        _refuse_without_admin(department, leaving=member.user)
+        refuse_without_admin(department, leaving=member.user)
     record(
         by=by,
         action="membership.remove",
@@ -103,7 +99,8 @@ def membership_remove(*, department: Department, user_id: int, by) -> None:
     member.delete()
 
 
-def _refuse_without_admin(department: Department, *, leaving) -> None:
+def refuse_without_admin(department: Department, *, leaving) -> None:
+    """`department` is locked."""
     if (
         not department.memberships.filter(role=Role.ADMIN, user__is_active=True)
         .exclude(user=leaving)

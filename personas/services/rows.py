@@ -16,7 +16,8 @@ from personas.models import DriverSet, Role, Script
 from personas.services.access import require
 from personas.services.audit import record
 
-UNTOLD = {"created_at", "updated_at", "secret_sha256", "ciphertext"}  # says nothing, or must not be said
+UNTOLD = {"created_at", "updated_at", "last_login"}  # says nothing
+UNTOLD |= {"password", "secret_sha256", "ciphertext"}  # must not be said
 
 
 def snapshot(row: models.Model) -> dict[str, Any]:
@@ -62,6 +63,15 @@ def checked_save(row: models.Model) -> None:
         raise Refused("Something with this name was made at the same moment.") from error
 
 
+def record_change(*, row: models.Model, by, action: str, before: dict[str, Any]) -> None:
+    """The audit row of what is no longer as in the snapshot `before`; none when nothing is."""
+    after = snapshot(row)
+    changed = sorted(name for name in after if after[name] != before[name])
+    if changed:
+        told = [{name: state[name] for name in changed} for state in (before, after)]
+        record(by=by, action=action, obj=row, before=told[0], after=told[1])
+
+
 @transaction.atomic
 def row_create(*, row: models.Model, by, role: Role = Role.ADMIN) -> models.Model:
     require(by=by, department=row.department, role=role)
@@ -90,17 +100,9 @@ def row_update(
     for name, value in values.items():
         setattr(fresh, name, value)
     fresh.full_clean()
-    changed = {name for name, value in snapshot(fresh).items() if value != before[name]}
-    if changed:
+    if snapshot(fresh) != before:
         checked_save(fresh)
-        after = snapshot(fresh)
-        record(
-            by=by,
-            action=f"{fresh._meta.model_name}.{verb}",
-            obj=fresh,
-            before={name: before[name] for name in sorted(changed)},
-            after={name: after[name] for name in sorted(changed)},
-        )
+        record_change(row=fresh, by=by, action=f"{fresh._meta.model_name}.{verb}", before=before)
     return fresh
 
 

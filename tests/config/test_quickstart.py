@@ -144,6 +144,12 @@ def test_company_is_there_once_however_often_it_starts(company):
     assert rows() == before
 
 
+@pytest.mark.django_db
+def test_each_user_of_the_company_is_in_the_audit_trail(company):
+    told = AuditEntry.objects.filter(action="user.create", actor__username="admin")
+    assert sorted(told.values_list("object_name", flat=True)) == sorted(users.values_list("username", flat=True))
+
+
 def rows() -> dict:
     departments = {each.slug: members_of(each) for each in Department.objects.all()}
     models = {"personas": Persona, "templates": MigrationTemplate, "targets": TargetEndpoint, "audit": AuditEntry}
