@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from marketplace.models import AbuseReport, Listing, Takedown
 from marketplace.models.moderation import ReportState
+from marketplace.services.keys import require_ours
 from marketplace.services.origins import origins_of
 from personas.errors import BadInput, Missing, NotAllowed, Refused
 from personas.models import Persona, Role
@@ -22,6 +23,7 @@ DEPRECATION, TAKEDOWN = "marketplace.deprecation", "marketplace.takedown"
 def listing_deprecate(*, listing: Listing, by, reason: str, successor: Listing | None = None) -> Listing:
     """It goes on as before; who looks at it or plans a run with it is told why not to begin with it."""
     require(by=by, department=listing.department, role=Role.ADMIN)
+    require_ours(listing.publisher)
     if not reason.strip():
         raise BadInput({"reason": ["Say why, and what to do instead."]})
     if successor and (
@@ -35,6 +37,7 @@ def listing_deprecate(*, listing: Listing, by, reason: str, successor: Listing |
 @transaction.atomic
 def listing_undeprecate(*, listing: Listing, by) -> Listing:
     require(by=by, department=listing.department, role=Role.ADMIN)
+    require_ours(listing.publisher)
     deprecation_tell(listing=locked(listing), reason=None, successor=None, by=by)
     return Listing.objects.get(pk=listing.pk)
 
@@ -66,6 +69,7 @@ def takedown_create(*, listing: Listing, by, reason: str) -> Takedown:
 def takedown_appeal(*, takedown: Takedown, by, appeal: str) -> Takedown:
     """By the publisher, once."""
     require(by=by, department=takedown.department, role=Role.ADMIN)
+    require_ours(takedown.listing.publisher)
     takedown = locked(takedown)
     if takedown.lifted_at or takedown.appealed_at:
         raise Refused("It has been appealed against, or lifted, already.")

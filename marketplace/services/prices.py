@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from marketplace.domain.orders import PriceKind
 from marketplace.models import Entitlement, FeeRate, Listing, Price
+from marketplace.services.keys import require_ours
 from personas.errors import BadInput
 from personas.models import Persona, Role
 from personas.services.access import require
@@ -31,6 +32,7 @@ def prices_of(listings: Iterable[Listing]) -> dict[Any, Price]:
 def price_set(*, listing: Listing, by, **terms: Any) -> Price:
     """`terms`: columns of Price. It holds for new orders; those that are there keep theirs. Raises BadInput."""
     require(by=by, department=listing.department, role=Role.ADMIN)
+    require_ours(listing.publisher)
     price = Price(listing=listing, set_by=by, **terms)
     if wrong := _wrong(price):
         raise BadInput(wrong)

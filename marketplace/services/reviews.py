@@ -8,6 +8,7 @@ from django.db.models import Avg, Count
 from django.utils import timezone
 
 from marketplace.models import Listing, Release, Review
+from marketplace.services.keys import require_ours
 from personas.errors import BadInput, Missing, NotAllowed
 from personas.models import Department, Role, RunOutcome
 from personas.models.track_record import Outcome
@@ -67,6 +68,7 @@ def review_write(*, listing: Listing, department: Department, by, stars: int, te
 def review_reply(*, review: Review, by, reply: str) -> Review:
     """The publisher's answer, new or changed."""
     require(by=by, department=review.listing.department, role=Role.ADMIN)
+    require_ours(review.listing.publisher)
     if not reply.strip():
         raise BadInput({"reply": ["Write an answer."]})
     review = locked(review)
@@ -77,4 +79,6 @@ def review_reply(*, review: Review, by, reply: str) -> Review:
 
 
 def may_reply(*, listing: Listing, by) -> bool:
-    return allows(by=by, department=listing.department, role=Role.ADMIN)
+    return not listing.publisher.catalogue_id and allows(
+        by=by, department=listing.department, role=Role.ADMIN
+    )

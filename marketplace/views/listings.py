@@ -99,7 +99,8 @@ class ListingDetail(Market, DetailView):
             signed=signed_by(newest) if newest else None,
             releases=listing.releases.select_related("published_by"),
             installations=self._installations(),
-            may_publish=allows(by=user, department=listing.department, role=Role.ADMIN),
+            may_publish=not listing.publisher.catalogue_id
+            and allows(by=user, department=listing.department, role=Role.ADMIN),
             installable=listing.installable,
             may_install=mine.exists(),
             may_install_more=mine.exclude(installations__listing=listing).exists(),

@@ -12,12 +12,13 @@ from pydantic import ValidationError
 from marketplace.domain.envelope import header_of, public_key
 from marketplace.domain.feed import VALID_FOR, ToldPublisher, record_told
 from marketplace.domain.key_log import KeyRing, stated
-from marketplace.models import Catalogue, Listing, Publisher
+from marketplace.models import Catalogue, Listing, Publisher, Review
 from marketplace.models.listing import Visibility
 from marketplace.services import catalogues
 from marketplace.services.catalogues import catalogue_create, catalogue_refresh
 from marketplace.services.feed import bundle_for_others, feed_now
 from marketplace.services.keys import chain_lines, chain_of, ring_of
+from marketplace.services.moderation import takedown_create
 from marketplace.services.publishing import release_publish
 from personas.errors import Refused
 from personas.models import AuditEntry
@@ -246,6 +247,39 @@ def test_a_prerelease_is_taken_over_beside_the_newest_version(wire, subscribed, 
     theirs = refreshed(subscribed)
     assert sorted(each.version for each in theirs.releases.all()) == ["1.0.0", "1.1.0-rc.1"]
     assert (theirs.newest.version, theirs.readme, theirs.licence) == ("1.0.0", listing.readme, "Apache-2.0")
+
+
+# --- what a subscriber may not do, and may ----------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("of_a_department", [True, False])
+def test_what_comes_from_elsewhere_is_published_by_nobody_here(
+    client, wire, subscribed, buyer, bob, of_a_department
+):
+    """Neither by the department that subscribes nor, for the whole organisation, by a superuser."""
+    who, catalogue = superuser(), subscribed
+    if of_a_department:
+        who, catalogue = bob, catalogue_create(by=bob, name="Ours", url=FEED, department=buyer)
+    theirs = refreshed(catalogue)
+    said = {"release": theirs.newest, "department": buyer, "stars": 4}
+    review = Review.objects.create(listing=theirs, **said)
+    takedown = takedown_create(listing=theirs, by=superuser(), reason="It opens a back door")
+    client.force_login(who)
+    page = client.get(theirs.get_absolute_url()).content.decode()
+    for words in ("New version", "Edit<", "Yank", "Set the price", "Answer", "Appeal", "Deprecate"):
+        assert words not in page
+    assert client.get(f"/marketplace/reviews/{review.pk}/reply/").status_code == 403
+    api, listing = client_of(who), f"/api/v1/listings/{theirs.pk}/"
+    for url, asked in (
+        (f"{listing}price/", {"kind": "one_off", "unit_amount": 100}),
+        (f"{listing}deprecate/", {"reason": "Old"}),
+        (f"{listing}undeprecate/", {}),
+        (f"/api/v1/reviews/{review.pk}/reply/", {"reply": "Thanks"}),
+        (f"/api/v1/takedowns/{takedown.pk}/appeal/", {"appeal": "It is mended"}),
+    ):
+        refused = api.post(url, asked)
+        assert (refused.status_code, "another instance" in refused.content.decode()) == (409, True), url
 
 
 # --- the feed's own key ----------------------------------------------------------------------------------------------
