@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from marketplace.domain.feed import record_told
 from marketplace.models import Listing, Release
 from personas.domain.track_record import TrackRecord
-from personas.models import RunOutcome
+from personas.models import Department, RunOutcome
 from personas.services.track_record import record_of, records_by
 
 
@@ -20,12 +20,12 @@ def outcomes_of(releases: Iterable[Release], *, publisher_department=None) -> Qu
 
 def listing_record(listing: Listing) -> TrackRecord:
     """Of all its releases together."""
-    return record_of(outcomes_of(listing.releases.all(), publisher_department=_publishing(listing)))
+    return record_of(outcomes_of(listing.releases.all(), publisher_department=publishing_department(listing)))
 
 
-def _publishing(listing: Listing):
-    """Whose runs don't count. What comes from elsewhere is published by nobody here, also where one department alone
-    sees it."""
+def publishing_department(listing: Listing) -> Department | None:
+    """Whose runs and reviews don't count. What comes from elsewhere is published by nobody here, also where one
+    department alone sees it."""
     return None if listing.publisher.catalogue_id else listing.department
 
 
@@ -43,7 +43,7 @@ def records_shown(listings: Iterable[Listing]) -> dict[Any, TrackRecord]:
 
     def owner(origin: str, department_id) -> Any:
         listing = of_release[origin]
-        own = _publishing(listing)
+        own = publishing_department(listing)
         return None if own is not None and own.pk == department_id else listing.pk
 
     records = records_by(rows, owner)

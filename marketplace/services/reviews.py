@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from marketplace.models import Listing, Release, Review
 from marketplace.services.keys import require_ours
+from marketplace.services.outcomes import publishing_department
 from personas.errors import BadInput, Missing, NotAllowed
 from personas.models import Department, Role, RunOutcome
 from personas.models.track_record import Outcome
@@ -30,8 +31,9 @@ def release_run_by(*, listing: Listing, department: Department) -> Release | Non
 
 def may_review(*, listing: Listing, by) -> list[Department]:
     """The departments for which the user may write one."""
-    mine = Department.objects.operable_by(by).exclude(pk=listing.publisher.department_id)
-    return [each for each in mine if release_run_by(listing=listing, department=each)]
+    mine, publishing = Department.objects.operable_by(by), publishing_department(listing)
+    others = (each for each in mine if each != publishing)
+    return [each for each in others if release_run_by(listing=listing, department=each)]
 
 
 def ratings_of(listings: Iterable[Listing]) -> dict[Any, dict[str, Any]]:
@@ -46,7 +48,7 @@ def review_write(*, listing: Listing, department: Department, by, stars: int, te
     if not Listing.objects.visible_to(by).filter(pk=listing.pk).exists():
         raise Missing("No such listing.")
     require(by=by, department=department, role=Role.OPERATOR)
-    if department.pk == listing.publisher.department_id:
+    if department == publishing_department(listing):
         raise NotAllowed("A publisher does not review itself.")
     release = release_run_by(listing=listing, department=department)
     if release is None:

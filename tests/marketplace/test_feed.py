@@ -282,6 +282,20 @@ def test_what_comes_from_elsewhere_is_published_by_nobody_here(
         assert (refused.status_code, "another instance" in refused.content.decode()) == (409, True), url
 
 
+@pytest.mark.django_db
+def test_who_subscribes_reviews_what_it_has_run(client, wire, buyer, bob):
+    """Of a department's own catalogue nobody else could."""
+    theirs = refreshed(catalogue_create(by=bob, name="Ours", url=FEED, department=buyer))
+    asked = {"department": str(buyer.pk), "stars": 4, "text": "Quick"}
+    client.force_login(bob)
+    assert client.post(f"{theirs.get_absolute_url()}review/", asked).status_code == 403  # not run yet
+    run_ended(install(theirs.newest, buyer, bob).persona)
+    assert "Write or change yours" in client.get(theirs.get_absolute_url()).content.decode()
+    assert client.post(f"{theirs.get_absolute_url()}review/", asked).status_code == 302
+    told = client_of(bob).post("/api/v1/reviews/", {**asked, "listing": str(theirs.pk), "stars": 5})
+    assert (told.status_code, theirs.reviews.get().stars) == (201, 5)
+
+
 # --- the feed's own key ----------------------------------------------------------------------------------------------
 
 
