@@ -27,7 +27,7 @@ from marketplace.domain.feed import (
     feed_of,
 )
 from marketplace.domain.key_log import BrokenLog, KeyRing, continued, replay
-from marketplace.models import Catalogue, KeyStatement, Listing, Publisher, Release
+from marketplace.models import Catalogue, KeyStatement, Listing, Publisher, Release, Review
 from marketplace.models.listing import Category, Icon, Visibility
 from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import FEED, chain_from, chain_lines, chain_of
@@ -69,13 +69,14 @@ def catalogue_create(
 
 @transaction.atomic
 def catalogue_remove(*, catalogue: Catalogue, by) -> None:
-    """What it offered disappears; refused while something of it is installed."""
+    """What it offered disappears, with what was said of it here; refused while something of it is installed."""
     require(by=by, department=catalogue.department, role=Role.ADMIN)
     catalogue = locked(catalogue)
     theirs = Listing.objects.filter(publisher__catalogue=catalogue)
     if theirs.filter(installations__isnull=False).exists():
         raise Refused("Something of this catalogue is installed: uninstall it first.")
     record(by=by, action="catalogue.delete", obj=catalogue, before=snapshot(catalogue))
+    Review.objects.filter(listing__in=theirs).delete()
     Release.objects.filter(listing__in=theirs).delete()
     theirs.delete()
     Publisher.objects.filter(catalogue=catalogue).delete()

@@ -17,9 +17,11 @@ from marketplace.models.listing import Visibility
 from marketplace.services import catalogues
 from marketplace.services.catalogues import catalogue_create, catalogue_refresh
 from marketplace.services.feed import bundle_for_others, feed_now
+from marketplace.services.installing import installation_remove
 from marketplace.services.keys import chain_lines, chain_of, ring_of
 from marketplace.services.moderation import takedown_create
 from marketplace.services.publishing import release_publish
+from marketplace.services.reviews import review_write
 from personas.errors import Refused
 from personas.models import AuditEntry
 from tests.marketplace.shop import install, run_ended, superuser
@@ -294,6 +296,29 @@ def test_who_subscribes_reviews_what_it_has_run(client, wire, buyer, bob):
     assert client.post(f"{theirs.get_absolute_url()}review/", asked).status_code == 302
     told = client_of(bob).post("/api/v1/reviews/", {**asked, "listing": str(theirs.pk), "stars": 5})
     assert (told.status_code, theirs.reviews.get().stars) == (201, 5)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by_page", [True, False])
+def test_a_catalogue_is_left_with_what_was_said_of_it(client, wire, buyer, bob, by_page):
+    own = catalogue_create(by=bob, name="Ours", url=FEED, department=buyer)
+    theirs = refreshed(own)
+    installed = install(theirs.newest, buyer, bob)
+    run_ended(installed.persona)
+    review_write(listing=theirs, department=buyer, by=bob, stars=4)
+    page, api = f"/marketplace/catalogues/{own.pk}/", client_of(bob)
+    client.force_login(bob)
+
+    def leave():
+        return client.post(f"{page}delete/") if by_page else api.delete(f"/api/v1/catalogues/{own.pk}/")
+
+    assert "uninstall it first" in leave().content.decode()
+    installation_remove(installation=installed, by=bob)
+    assert leave().status_code == (302 if by_page else 204)
+    assert not Catalogue.objects.filter(pk=own.pk).exists()
+    assert not Review.objects.exists() and not Publisher.objects.filter(catalogue=own.pk).exists()
+    gone = AuditEntry.objects.get(action="catalogue.delete")
+    assert (gone.before["name"], gone.actor) == ("Ours", bob)
 
 
 # --- the feed's own key ----------------------------------------------------------------------------------------------
