@@ -1,10 +1,11 @@
 """Merging what has changed upstream into what a fork has changed itself, setting by setting."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 ABSENT: Any = object()
+Path = tuple[str, ...]
 
 
 class Change(NamedTuple):
@@ -42,10 +43,13 @@ def three_way(
     theirs: dict[str, Any],
     choices: Mapping[str, str] | None = None,
 ) -> Merge:
-    """A list is one value, as everywhere. `choices`: {path: "ours" | "theirs"} of the conflicts."""
+    """A list is one value, as everywhere, and so is a group where a side says none at all (null): half of it beside
+    that null would be neither's wish. `choices`: {path: "ours" | "theirs"} of the conflicts."""
     choices = choices or {}
-    old, own, new = (_leaves(each) for each in (base, ours, theirs))
-    merged: dict[tuple[str, ...], Any] = {}
+    sides = (base, ours, theirs)
+    whole = {path for each in sides for path, value in _leaves(each).items() if not isinstance(value, dict)}
+    old, own, new = (_leaves(each, whole) for each in sides)
+    merged: dict[Path, Any] = {}
     taken, kept, conflicts, undecided = [], [], [], []
     for path in sorted({*old, *own, *new}):
         before, mine, upstream = (leaves.get(path, ABSENT) for leaves in (old, own, new))
@@ -67,24 +71,24 @@ def three_way(
     return Merge(_tree(merged), taken, kept, conflicts, undecided)
 
 
-def _leaves(data: dict[str, Any], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    found: dict[tuple[str, ...], Any] = {}
+def _leaves(data: dict[str, Any], whole: Set[Path] = frozenset(), path: Path = ()) -> dict[Path, Any]:
+    """What stands at the paths of `whole` is not taken apart."""
+    found: dict[Path, Any] = {}
     for key, value in data.items():
-        if isinstance(value, dict) and value:
-            found.update(_leaves(value, (*path, key)))
+        here = (*path, key)
+        if isinstance(value, dict) and value and here not in whole:
+            found.update(_leaves(value, whole, here))
         else:
-            found[(*path, key)] = value
+            found[here] = value
     return found
 
 
-def _tree(leaves: dict[tuple[str, ...], Any]) -> dict[str, Any]:
+def _tree(leaves: dict[Path, Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for path, value in leaves.items():
         at = tree
         for key in path[:-1]:
             at = at.setdefault(key, {})
-            if not isinstance(at, dict):
-                raise ValueError(f"{'/'.join(path)} is a value here and a group there")
         at[path[-1]] = value
     return tree
 

@@ -50,6 +50,20 @@ def test_three_ways():
     assert three_way(base, base, base).merged == base
 
 
+def test_a_group_that_one_side_says_nothing_of_any_more_is_one_value():
+    unsaid, said = {"k": None}, {"k": {"x": 1}}
+    merge = three_way({}, unsaid, said)
+    assert [tuple(each) for each in merge.conflicts] == [("k", None, None, {"x": 1})]
+    assert three_way({}, unsaid, said, {"k": "theirs"}).merged == said
+    assert three_way({}, unsaid, said, {"k": "ours"}).merged == unsaid
+    assert three_way({}, said, unsaid, {"k": "ours"}).merged == said
+    more = {"k": {"x": 1, "y": {"z": 2}}}
+    assert three_way(said, unsaid, more).open == ["k"]
+    kept, taken = three_way(said, unsaid, said), three_way(said, said, unsaid)
+    assert (kept.merged, kept.kept, taken.merged, taken.taken) == (unsaid, ["k"], unsaid, ["k"])
+    assert three_way({"k": {}}, {"k": {"y": 2}}, said).merged == {"k": {"x": 1, "y": 2}}
+
+
 @pytest.fixture
 def fork(release, bob, buyer):
     return fork_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
@@ -178,6 +192,24 @@ def test_forking_and_merging_by_page_and_by_api(client, release, publish, bob, b
     assert [each["path"] for each in told["conflicts"]] == ["persona/settings/packages"]
     assert client.post(merging, {"conflict_0": "theirs"}).status_code == 302
     assert own(fork).packages == ["theirs"]
+
+
+def test_what_a_fork_says_nothing_of_and_upstream_says_is_asked(client, fork, publish, bob):
+    persona_update(persona=own(fork), by=bob, unset=["firmware", "kernel"])
+    newer = publish("1.1.0", default_kernel_version=">=6.1")
+    page, api = f"/marketplace/installed/{fork.pk}/merge/", f"/api/v1/installations/{fork.pk}/"
+    told = client_of(bob).post(f"{api}merge/", {"release": str(newer.pk)}).json()
+    (asked,) = told["conflicts"]
+    assert asked == {
+        "path": "persona/settings/kernel", "base": None, "ours": None, "theirs": {"version": ">=6.1"}
+    }  # fmt: skip
+    refused = client_of(bob).post(f"{api}update/", {"release": str(newer.pk)})
+    assert refused.status_code == 400 and "persona/settings/kernel" in refused.content.decode()
+    client.force_login(bob)
+    shown = client.get(page).content.decode()
+    assert "say below whose value holds" in shown and "version: &gt;=6.1" in shown
+    assert client.post(page, {"conflict_0": "ours"}).status_code == 302
+    assert (set(own(fork).unset), own(fork).default_kernel_version) == ({"firmware", "kernel"}, "")
 
 
 def test_the_page_of_a_forks_update_tells_what_is_new_what_it_does_and_each_value(
