@@ -22,6 +22,7 @@ from personas.domain.part import Part
 from personas.domain.scripts import Parameter, dump_parameters, parse_parameters
 from personas.domain.security_groups import SecurityGroup
 from personas.domain.settings import InvalidSettings, Resources, Slug, told, validate_document
+from personas.domain.storable import unstorable
 
 FORMAT = "migration-personas/bundle@1"  # at most one `script`, that says no more than its text
 FORMAT_SCRIPTS = (
@@ -314,8 +315,10 @@ def unpack(content: bytes, *, sha256: str) -> Bundle:
         raise UnreadableBundle("The bundle's bytes are not those that were published.")
     try:
         data = json.loads(content)
-        if levels(data) > MOST_LEVELS:
-            raise UnreadableBundle(f"The bundle is nested deeper than {MOST_LEVELS} levels.")
-        return bundle_of(data)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise UnreadableBundle("The bundle is no JSON that could be read.") from None
+    if levels(data) > MOST_LEVELS:
+        raise UnreadableBundle(f"The bundle is nested deeper than {MOST_LEVELS} levels.")
+    if where := unstorable(data):
+        raise UnreadableBundle(f"The bundle holds text that can't be stored: {where}")
+    return bundle_of(data)

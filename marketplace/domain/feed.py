@@ -18,6 +18,7 @@ from pydantic import (
 from marketplace.domain.bundle import MOST_BYTES, Licence, Name, Semver, Sha256
 from personas.domain.nesting import MOST_LEVELS, levels
 from personas.domain.settings import Slug
+from personas.domain.storable import unstorable
 from personas.domain.track_record import ENOUGH, TrackRecord, rate
 
 FORMAT = "migration-personas/feed@1"
@@ -106,11 +107,14 @@ def feed_of(payload: bytes, *, now: datetime, known_number: int = 0) -> Feed:
     """The feed in bytes whose signature has been checked. Raises UnusableFeed."""
     try:
         data = json.loads(payload)
-        if levels(data) > MOST_LEVELS:
-            raise UnusableFeed(f"The feed is nested deeper than {MOST_LEVELS} levels.")
-        feed = Feed.model_validate_json(payload)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise UnusableFeed("The feed is no JSON that could be read.") from None
+    if levels(data) > MOST_LEVELS:
+        raise UnusableFeed(f"The feed is nested deeper than {MOST_LEVELS} levels.")
+    if where := unstorable(data):
+        raise UnusableFeed(f"The feed holds text that can't be stored: {where}")
+    try:
+        feed = Feed.model_validate_json(payload)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import StringConstraints, ValidationError
+from pydantic import StringConstraints
 
-from marketplace.domain.envelope import Unverified, header_of, opened, seal
+from marketplace.domain.envelope import header_of, opened, seal
 from personas.domain.canonical import canonical_json
 from personas.domain.part import Part
+from personas.domain.storable import unstorable
 
 LONGEST = 500  # statements in a chain
 Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -78,8 +79,11 @@ def _next(ring: KeyRing, content: bytes) -> KeyRing:
     try:
         signers = frozenset({ring.current or header_of(content).key})
         signed = opened(content, kind="key", trusted=signers)
-        statement = Statement.model_validate(json.loads(signed.payload))
-    except (Unverified, ValidationError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        data = json.loads(signed.payload)
+        if where := unstorable(data):
+            raise ValueError(f"text that can't be stored: {where}")
+        statement = Statement.model_validate(data)
+    except (ValueError, RecursionError) as error:
         raise BrokenLog(f"Statement {ring.length} of the chain of keys does not hold: {error}") from None
     _require(statement.owner == ring.owner, ring, "it is about somebody else")
     _require(statement.number == ring.length and statement.previous == ring.head, ring, "it is out of place")

@@ -15,10 +15,10 @@ from marketplace.domain.key_log import KeyRing, stated
 from marketplace.models import Catalogue, Listing, Publisher, Review
 from marketplace.models.listing import Visibility
 from marketplace.services import catalogues
-from marketplace.services.catalogues import catalogue_create, catalogue_refresh
+from marketplace.services.catalogues import catalogue_create, catalogue_refresh, catalogues_refresh
 from marketplace.services.feed import bundle_for_others, feed_now
 from marketplace.services.installing import installation_remove
-from marketplace.services.keys import chain_lines, chain_of, ring_of
+from marketplace.services.keys import chain_lines, chain_of, ring_of, seal_with_feed_key
 from marketplace.services.moderation import takedown_create
 from marketplace.services.publishing import release_publish
 from marketplace.services.reviews import review_write
@@ -136,6 +136,32 @@ def test_the_interval_is_worked_out_here_whatever_the_other_side_says():
     told = record_told({"runs": 5, "success": {"count": 1, "n": 5, "low": 0.99, "high": 1.0}})
     assert told.success.low < 0.2
     assert record_told({"success": {"count": 4, "n": 4}}).success is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("there", "said", "told"),
+    [
+        (rb'"summary":"', rb'"summary":"\u0000', "can't be stored: #/listings/0/summary"),
+        (rb'"listings":', rb'"\ud800":1,"listings":', r"can't be stored: #/\ud800"),
+        (b'"number":', b'"number":' + b"1" * 5000, "no JSON that could be read"),
+        (b'"listings":', b'"more":' + b"[" * 40 + b"]" * 40 + b',"listings":', "nested deeper"),
+        (b'"bundle":"bundles/', b'"bundle":"bundles/../', "not of the form that is known: listings.0.rel"),
+    ],
+)
+def test_a_hostile_feed_is_told_and_keeps_no_other_catalogue_from_being_asked(
+    wire, subscribed, there, said, told
+):
+    hostile = catalogue_create(
+        by=superuser(), name="Hostile", url="https://hostile.example/feed", department=None
+    )
+    payload = header_of(feed_now()).payload
+    assert there in payload
+    wire[hostile.url] = seal_with_feed_key(payload.replace(there, said, 1))
+    catalogues_refresh()
+    problems = {row.name: row.problem for row in Catalogue.objects.all()}
+    assert told in problems["Hostile"] and problems["Sister"] == ""
+    assert Listing.objects.get(publisher__catalogue__isnull=False).publisher.catalogue == subscribed
 
 
 # --- who it comes from -----------------------------------------------------------------------------------------------

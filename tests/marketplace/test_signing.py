@@ -89,6 +89,8 @@ def test_a_chain_tells_who_is_trusted():
         (say([], "begin", KEY_A, A, owner="other"), "somebody else"),
         ([seal("key", b"[" * 5000, A)], "does not hold"),
         ([seal("key", b"{}", A)], "does not hold"),
+        ([seal("key", b"1" * 5000, A)], "does not hold"),
+        (say(ROTATED, "revoke", KEY_A, B, reason="sto\0len"), "can't be stored: #/reason"),
     ],
 )
 def test_a_chain_that_does_not_hold(chain, told):
@@ -186,15 +188,36 @@ def test_a_file_of_a_key_that_was_let_in_is_imported_and_installed(bob, buyer):
         installation_create(release=release, department=make_department(), by=root)
 
 
-def file_of(publisher, *, signer, version="1.0.0"):
+def file_of(publisher, *, signer, version="1.0.0", **said):
     told = {"publisher": publisher, "listing": "tool", "version": version, "licence": "MIT"}
     persona = {"slug": "tool", "name": "Tool", "settings": {"schema_version": 1, "packages": ["nano"]}}
-    return seal("bundle", pack(bundle_of({**told, "persona": persona})), signer)
+    return seal("bundle", pack(bundle_of({**told, "persona": {**persona, **said}})), signer)
 
 
 @pytest.fixture
 def root(db):
     return make_user("root", superuser=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (rb'"To\u0000ol"', "can't be stored: #/persona/name"),
+        (rb'"To\ud800ol"', "can't be stored: #/persona/name"),
+        (b"1" * 5000, "no JSON that could be read"),
+        (b"[" * 40 + b"]" * 40, "nested deeper"),
+        (b"[" * 100_000, "no JSON that could be read"),
+    ],
+)
+def test_a_trusted_key_does_not_make_a_hostile_bundle_readable(client, root, said, told):
+    trusted_key_create(public_key=KEY_A, name="Acme", publisher="acme", by=root)
+    payload = header_of(file_of("acme", signer=A, name="TOOL")).payload.replace(b'"TOOL"', said)
+    content = seal("bundle", payload, A)
+    with pytest.raises(Refused, match=told):
+        bundle_import(content=content, by=root)
+    client.force_login(root)
+    refused = client.post("/marketplace/import/", {"file": SimpleUploadedFile("a", content)})
+    assert told in html.unescape(refused.content.decode())
 
 
 @pytest.mark.parametrize("globex", ["globex", ""])
