@@ -33,6 +33,7 @@ from marketplace.services.catalogue import listing_reindex
 from marketplace.services.keys import FEED, chain_from, chain_lines, chain_of
 from marketplace.services.moderation import deprecation_tell, takedown_follow
 from marketplace.services.proof import hold_reason
+from marketplace.services.publishing import yank_tell
 from personas.domain.settings import InvalidSettings
 from personas.errors import BadInput, Refused
 from personas.models import Department, Role
@@ -207,7 +208,7 @@ def _listing_taken(
     try:
         with transaction.atomic():
             listing = _listing_ensure(catalogue, publisher, told, by)
-            _known_releases_follow(listing, told)
+            _known_releases_follow(listing, told, by)
         usable = [each for each in told.releases if not each.yanked]
         if usable and told.taken_down is None:
             newest = max(usable, key=lambda each: preference(each.version))
@@ -241,11 +242,10 @@ def _successor(publisher: Publisher, told: ToldListing) -> Listing | None:
     return theirs.filter(publisher__remote_slug=owner, slug=slug).first() if slug else None
 
 
-def _known_releases_follow(listing: Listing, told: ToldListing) -> None:
-    for each in told.releases:
-        if each.yanked:
-            there = listing.releases.filter(version=each.version, yanked_at__isnull=True)
-            there.update(yanked_at=timezone.now(), yank_reason=each.yanked[:200])
+def _known_releases_follow(listing: Listing, told: ToldListing, by) -> None:
+    yanked = {each.version: each.yanked[:200] for each in told.releases if each.yanked}
+    for release in listing.releases.filter(version__in=yanked, yanked_at__isnull=True):
+        yank_tell(release=release, by=by, reason=yanked[release.version])
 
 
 def _release_ensure(catalogue, listing: Listing, ring: KeyRing, told: ToldRelease, by) -> None:

@@ -231,10 +231,16 @@ def release_yank(*, release: Release, by, reason: str) -> Release:
     require_ours(release.listing.publisher)
     if not reason.strip():
         raise BadInput({"reason": ["Say why: whoever has it installed will read it."]})
-    rows = Release.objects.filter(pk=release.pk, yanked_at__isnull=True)
-    if rows.update(yanked_at=timezone.now(), yank_reason=reason.strip()[:200]):
-        record(by=by, action="release.yank", obj=release, after={"reason": reason.strip()[:200]})
+    yank_tell(release=release, by=by, reason=reason.strip()[:200])
     return Release.objects.get(pk=release.pk)
+
+
+def yank_tell(*, release: Release, by, reason: str) -> None:
+    """Writes it down, whoever has yanked it. Says nothing twice."""
+    rows = Release.objects.filter(pk=release.pk, yanked_at__isnull=True)
+    if rows.update(yanked_at=timezone.now(), yank_reason=reason):
+        record(by=by, action="release.yank", obj=release, after={"reason": reason})
+        listing_reindex(release.listing)
 
 
 def _require_same_slug(row: Publisher | Listing, fields: dict[str, Any], why: str) -> None:

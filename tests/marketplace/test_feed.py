@@ -20,10 +20,11 @@ from marketplace.services.feed import bundle_for_others, feed_now
 from marketplace.services.installing import installation_remove
 from marketplace.services.keys import chain_lines, chain_of, ring_of, seal_with_feed_key
 from marketplace.services.moderation import takedown_create
-from marketplace.services.publishing import release_publish
+from marketplace.services.publishing import release_publish, release_yank
 from marketplace.services.reviews import review_write
 from personas.errors import Refused
 from personas.models import AuditEntry
+from personas.services.personas import persona_update
 from tests.marketplace.shop import install, run_ended, superuser
 from tests.personas.test_api import client_of
 
@@ -275,6 +276,26 @@ def test_a_prerelease_is_taken_over_beside_the_newest_version(wire, subscribed, 
     theirs = refreshed(subscribed)
     assert sorted(each.version for each in theirs.releases.all()) == ["1.0.0", "1.1.0-rc.1"]
     assert (theirs.newest.version, theirs.readme, theirs.licence) == ("1.0.0", listing.readme, "Apache-2.0")
+
+
+@pytest.mark.django_db
+def test_a_yank_is_followed_told_once_and_found_no_more(wire, subscribed, listing, alice):
+    refreshed(subscribed)
+    persona_update(persona=listing.persona, by=alice, default_distribution_name="debian")
+    told = {"about": {"readme": "# Newer"}, "licence": "MIT"}
+    newer = release_publish(listing=Listing.objects.get(pk=listing.pk), by=alice, version="1.1.0", **told)
+    theirs = refreshed(subscribed)
+    assert (theirs.licence, theirs.distribution) == ("MIT", "debian")
+    release_yank(release=newer, by=alice, reason="It loses data")
+    ours = Listing.objects.get(pk=listing.pk)
+    assert (ours.licence, ours.distribution) == ("Apache-2.0", "")
+    for _ in range(2):
+        theirs = refreshed(subscribed)
+        yanked = theirs.releases.get(version="1.1.0")
+        assert (yanked.yank_reason, theirs.newest.version) == ("It loses data", "1.0.0")
+        assert (theirs.licence, theirs.distribution) == ("Apache-2.0", "")
+        entry = AuditEntry.objects.get(action="release.yank", object_id=str(yanked.pk))
+        assert (entry.actor, entry.after) == (superuser(), {"reason": "It loses data"})
 
 
 # --- what a subscriber may not do, and may ----------------------------------------------------------------------------
