@@ -78,7 +78,7 @@ HIDDEN = {
     "script": "runs a script as root in the guest",
     "secret": "asks for secrets of your department",
     "command": "runs commands as root in the guest, to check it",
-    "port": "lets in connections from elsewhere",
+    "port": "sets security groups",
     "kernel": "installs a kernel",
     "packages": "asks for packages",
     "kernel_modules": "loads kernel modules",
@@ -116,7 +116,7 @@ def delta_hidden(before: Bundle, after: Bundle) -> Delta:
 
 
 def _network(bundle: Bundle) -> list[Permission]:
-    """One for each group and port, with everyone whom it lets in."""
+    """One for each group and port, with everyone whom it lets in; and one for a group that lets in nobody."""
     groups = bundle.network_profile.security_groups if bundle.network_profile else []
     sources: dict[tuple[str, str], list[str]] = {}
     for group in groups:
@@ -127,7 +127,8 @@ def _network(bundle: Bundle) -> list[Permission]:
         to_all = bool(EVERYONE.intersection(cidrs))
         whom = "everyone" if to_all else _listed(cidrs)
         found.append(Permission("port", f"lets in {door} from {whom} ({group_name})", to_all))
-    return found
+    closed = [group.name for group in groups if not group.rules]
+    return [*found, *(Permission("port", f"lets nobody in ({name})", True) for name in closed)]
 
 
 def _door(rule: Rule) -> str:

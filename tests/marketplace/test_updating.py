@@ -240,7 +240,26 @@ def test_the_preview_hides_what_has_not_been_bought(installed, two_releases, lis
     assert [each["version"] for each in told["changelog"]] == ["1.2.0", "1.1.0"]
     assert told["licence"]["after"] == "MIT"
     kinds = {each["kind"]: each["text"] for each in told["permissions"]["gained"]}
-    assert set(kinds.values()) <= {"lets in connections from elsewhere", "asks for packages"}
+    assert set(kinds.values()) <= {"sets security groups", "asks for packages"}
+
+
+def test_a_group_that_lets_nobody_in_is_told(client, installed, listing, persona, alice, bob):
+    """All is dropped that the machine was asked before: a first look must not read as if nothing were set."""
+    part_update(part=persona.network_profile, by=alice, security_groups=[{"name": "shut", "rules": []}])
+    persona_update(persona=Persona.objects.get(pk=persona.pk), by=alice, packages=[])
+    fresh = Listing.objects.get(pk=listing.pk)
+    newer = release_publish(listing=fresh, by=alice, version="1.1.0", licence="MIT")
+    client.force_login(bob)
+    page = client.get(listing.get_absolute_url()).content.decode()
+    assert "lets nobody in (shut)" in page
+    releases = client_of(bob).get(f"/api/v1/listings/{listing.pk}/releases/").json()
+    told = [each for each in releases[0]["permissions"] if each["kind"] == "port"]
+    assert told == [{"kind": "port", "text": "lets nobody in (shut)", "is_grave": True}]
+    gained = delta(bundle_in(installed.release), bundle_in(newer)).gained
+    assert [each.text for each in gained] == ["lets nobody in (shut)"]
+    make_price(listing, alice)
+    page = client.get(listing.get_absolute_url()).content.decode()
+    assert "sets security groups" in page and "shut" not in page
 
 
 def test_the_preview_wants_a_release_of_this_listing(installed, alice, bob, seller):
