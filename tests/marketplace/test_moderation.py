@@ -38,10 +38,28 @@ def notices(installed) -> dict:
     return {row.source: row for row in installed.persona.notices.all()}
 
 
+def written(action) -> list[tuple]:
+    """[(who, what, how)] of what the audit log has of it."""
+    rows = AuditEntry.objects.filter(action=action)
+    return [(entry.actor, entry.object_id, entry.after) for entry in rows]
+
+
+def test_a_yank_is_in_the_audit_log_once(client, release, alice, bob):
+    yank, page = f"/api/v1/releases/{release.pk}/yank/", f"/marketplace/releases/{release.pk}/yank/"
+    client.force_login(bob)
+    assert client.post(page, {"reason": "mine is better"}).status_code == 403
+    client.force_login(alice)
+    assert client.post(page, {"reason": " It loses data "}).status_code == 302
+    assert client_of(alice).post(yank, {"reason": "again"}).status_code == 200
+    assert written("release.yank") == [(alice, str(release.pk), {"reason": "It loses data"})]
+
+
 def test_deprecated_goes_on_and_names_its_successor(installed, listing, alice, bob, seller, release, root):
     persona = make_persona("Better database", department=seller)
     better = listing_create(by=alice, publisher=listing.publisher, persona=persona, **WORDS)
     listing_deprecate(listing=listing, by=alice, reason="Use the new one", successor=better)
+    told = {"reason": "Use the new one", "successor": "Better database"}
+    assert written("listing.deprecate") == [(alice, str(listing.pk), told)]
     notice = notices(installed)["marketplace.deprecation"]
     assert (notice.blocks, notice.action) == (False, "Its successor is dba-team/better-database.")
     told = client_of(bob).get(f"/api/v1/listings/{listing.pk}/").json()
@@ -51,6 +69,8 @@ def test_deprecated_goes_on_and_names_its_successor(installed, listing, alice, b
     assert notices(other)["marketplace.deprecation"]
     client_of(alice).post(f"/api/v1/listings/{listing.pk}/undeprecate/")
     assert notices(installed) == {}
+    withdrawn = {"reason": None, "successor": None}
+    assert written("listing.undeprecate") == [(alice, str(listing.pk), withdrawn)]
     with pytest.raises(BadInput):
         listing_deprecate(listing=listing, by=alice, reason=" ")
     with pytest.raises(NotAllowed):
@@ -119,6 +139,10 @@ def test_a_report_reaches_a_moderator_and_its_outcome_the_reporter(listing, inst
     report_decide(report=report, by=root, upheld=True, outcome="It does", take_down=True)
     told = client_of(bob).get(f"/api/v1/abuse-reports/{report.pk}/").json()
     assert (told["state"], told["outcome"]) == ("upheld", "It does")
+    decided = {"state": "upheld", "outcome": "It does"}
+    assert written("report.decide") == [(root, str(report.pk), decided)]
+    (takedown,) = written("takedown.create")
+    assert (takedown[0], takedown[2]) == (root, {"reason": "It does"})
     assert notices(installed)["marketplace.takedown"].text.endswith("It does")
     with pytest.raises(Refused, match="decided"):
         report_decide(report=report, by=root, upheld=False, outcome="no")

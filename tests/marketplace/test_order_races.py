@@ -10,15 +10,17 @@ from django.db import connection
 
 from marketplace.domain.orders import months_later
 from marketplace.domain.subscriptions import LEAD
-from marketplace.models import Account, Entitlement, Movement, Order
+from marketplace.models import Account, Entitlement, Movement, Order, PaymentEvent
 from marketplace.services.ledger import NotEnough, balances
 from marketplace.services.orders import order_confirm
+from marketplace.services.payment_events import event_take
 from marketplace.services.refunds import order_refund
 from marketplace.services.renewals import subscriptions_renew
 from personas.errors import Refused
 from personas.models import RunAllowance
 from tests.factories import make_department, make_member
 from tests.marketplace.shop import buy, grant, held, ledger_is_balanced, make_price, superuser, total_moved
+from tests.marketplace.test_stripe import event_of, played, signed  # noqa: F401
 
 # what has no release is not sold
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("release")]
@@ -86,6 +88,18 @@ def test_refunds_and_confirmations_at_once_count_once(listing, alice, bob, buyer
     assert total_moved("payment") == 1250
     assert together([lambda: order_refund(order=order, by=bob) for _ in range(8)]) == {"done": 8}
     assert total_moved("reversal") == 1250
+    assert ledger_is_balanced()
+
+
+def test_a_webhook_that_comes_many_times_at_once_counts_once(played, listing, alice, bob, buyer):  # noqa: F811
+    make_price(listing, alice, unit="EUR", unit_amount=1250)
+    order = buy(listing, buyer, bob, provider="stripe", return_url="https://personas.example.org/")
+    body, was_new = event_of(order), []
+    sent = {"provider": "stripe", "body": body.encode(), "headers": {"Stripe-Signature": signed(body)}}
+    assert together([lambda: was_new.append(event_take(**sent)) for _ in range(8)]) == {"done": 8}
+    assert Counter(was_new) == {True: 1, False: 7}
+    assert (total_moved("payment"), Movement.objects.filter(kind="payment").count()) == (1250, 1)
+    assert (PaymentEvent.objects.count(), Entitlement.objects.count()) == (1, 1)
     assert ledger_is_balanced()
 
 
