@@ -13,6 +13,7 @@ from migrations_engine.domain.terms import TermsError
 from migrations_engine.domain.waves import WAVE_TRANSITIONS, MemberState, WaveState
 from migrations_engine.domain.webhooks import Event
 from migrations_engine.models import Wave, WavePolicy, WaveWindow
+from migrations_engine.services.webhooks import wave_happened
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import Department, Role
 from personas.services.access import require
@@ -128,6 +129,8 @@ def _move(wave: Wave, state: WaveState, *, by, action: str, reason: str = "", **
         before={"state": before},
         after={"state": state, "reason": reason},
     )
+    if event := TOLD.get(state):
+        wave_happened(wave, event)
     return wave
 
 

@@ -15,11 +15,13 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from migrations_engine import pipeline
+from migrations_engine.domain.states import RunState
 from migrations_engine.domain.webhooks import BACKOFF, DeliveryState, headers, next_try
-from migrations_engine.models import WebhookDelivery
-from migrations_engine.services import webhooks
+from migrations_engine.models import MigrationRun, WebhookDelivery
+from migrations_engine.services import waves, webhooks
 from personas.errors import BadInput, NotAllowed, Refused
 from tests import factories
+from tests.migrations_engine.test_waves import dispatch, end, make_wave
 
 
 @contextmanager
@@ -154,6 +156,22 @@ def test_only_what_it_listens_to_and_only_of_its_department(estate, admin):
     )
     pipeline.run_start(**estate.launch())
     assert [row.deliveries.count() for row in (webhook, other, everywhere)] == [0, 0, 1]
+
+
+def test_wave_that_waits_stops_or_ends_is_told(estate, admin):
+    everywhere, _ = hook(estate, admin)
+    wave = make_wave(estate, 1, needs_approval=True, stop_after=1)
+    waves.wave_approve(wave=wave, by=estate.operator)
+    dispatch()
+    end(MigrationRun.objects.all(), RunState.FAILED)
+    dispatch()
+    waves.wave_resume(wave=wave, by=estate.operator)
+    dispatch()
+    told = WebhookDelivery.objects.filter(event__startswith="wave.").order_by("next_at")
+    assert [row.payload["data"]["state"] for row in told] == ["approval", "stopped", "finished"]
+    assert [row.event for row in told] == ["wave.approval", "wave.stopped", "wave.finished"]
+    assert {row.webhook for row in told} == {everywhere}
+    assert "1 of its machines failed" in told[1].payload["data"]["reason"]
 
 
 def test_sender_that_died_is_followed_by_another(estate, admin):
