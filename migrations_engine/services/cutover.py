@@ -135,12 +135,13 @@ def abort_overdue(*, run_id: uuid.UUID, now: datetime) -> bool:
 
 def source_restore(*, run_id: uuid.UUID) -> bool:
     """Switches the source on again after a way back; safe to say at any moment, by any number of workers. True where
-    that is settled now. The target's machine is put aside before: two of a machine must not run at once."""
+    that is settled now. The target's machine, where one may be there, is put aside before: two of a machine must not
+    run at once."""
     row = Cutover.objects.owed().filter(run_id=run_id).select_related("run__vm__source", "run__target").first()
     if row is None:
         return False
     try:
-        if row.run.state == RunState.FAILED:
+        if row.run.state == RunState.FAILED and ledger.has_machine(row.run):
             _put_aside(row.run)
         if not _is_on_for_good(row):
             return False
@@ -158,6 +159,17 @@ def switch_back(run: MigrationRun) -> None:
 
 
 def _put_aside(run: MigrationRun) -> None:
+    """Raises Refused, with what a person can do, where the target does not do it."""
+    try:
+        _remove_or_switch_off(run)
+    except FAILURES as error:
+        raise Refused(
+            f"The new machine must be off before, and {run.target} does not say so: {error} Make sure that it is off "
+            "there, and see to it that the target answers."
+        ) from error
+
+
+def _remove_or_switch_off(run: MigrationRun) -> None:
     if run.on_rollback == OnRollback.REMOVE:
         ledger.remove_all(run)
         return

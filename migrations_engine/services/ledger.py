@@ -21,6 +21,11 @@ def created(*, run_id: uuid.UUID, kind: str, reference: str) -> None:
     CreatedResource.objects.filter(run_id=run_id, kind=kind, reference=reference).update(state="created")
 
 
+def has_machine(run: MigrationRun) -> bool:
+    """Whether a machine of the run may be at its target; before it is made only disks are."""
+    return CreatedResource.objects.filter(run=run, kind="machine").exclude(state="removed").exists()
+
+
 def forget(run: MigrationRun) -> None:
     """What was there is removed at the target; the rows say so. A checkpoint is not there: see services/warm.py."""
     now = timezone.now()

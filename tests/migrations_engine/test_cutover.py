@@ -19,6 +19,7 @@ from migrations_engine.services import cutover, runs
 from migrations_engine.services.plan import plan_make
 from migrations_engine.services.receipt import receipt_of
 from migrations_engine.services.runs import Busy
+from migrations_engine.targets.base import TargetError
 from personas.errors import BadInput, Refused
 from tests import factories
 
@@ -266,6 +267,34 @@ def test_page_of_a_failed_cutover_tells_what_became_of_the_source(launched, host
     page = client.get(reverse("migrations_engine:run_detail", args=[run.pk])).content.decode()
     assert run.root_cause in page and "switched on again" in page
     assert "only read" not in page and "machine is unchanged" not in page
+
+
+def target_dies(world, verb):
+    def die():
+        for each in ("status", "destroy", "power"):
+            world.on[each] = lambda: (_ for _ in ()).throw(TargetError("no answer"))
+        raise TargetError("no answer")
+
+    world.on[verb] = die
+
+
+def test_a_target_that_dies_before_it_has_a_machine_does_not_keep_the_source_off(launched, host, world):
+    target_dies(world, "copy")
+    run = launched()
+    assert run.state == RunState.FAILED
+    assert host.power == "on" and run.cutover.restored_at
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_target_that_dies_with_its_machine_keeps_the_source_off_and_says_what_to_do(launched, host, world, kept):
+    target_dies(world, "wait_ready")
+    run = launched(on_rollback=OnRollback.KEEP if kept else OnRollback.REMOVE)
+    assert run.state == RunState.FAILED and host.power == "off"
+    assert "Make sure that it is off there" in run.cutover.problem
+    world.on.clear()
+    pipeline.sweep()
+    assert host.power == "on"
+    assert [machine.state for machine in world.machines.values()] == (["off"] if kept else [])
 
 
 def test_a_rollback_switches_the_source_on(launched, host, run_all, estate, world):
