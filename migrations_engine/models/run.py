@@ -35,6 +35,13 @@ class MigrationRunQuerySet(OwnedQuerySet):
         at_work = self.filter(state__in=[s.value for s in RUN_AT_WORK])
         return at_work.exclude(models.Exists(held))
 
+    def followers(self, run):
+        """Moves of its machine that succeeded after it and whose new machine stands: who goes back past them, or does
+        it over, has two of one machine."""
+        moved = self.filter(vm=run.vm_id, state__in=[RunState.SUCCEEDED, RunState.CONFIRMING]).exclude(mode=Mode.TEST)
+        later = models.Q(finished_at=None) | models.Q(finished_at__gt=run.finished_at or run.created_at)
+        return moved.filter(later, migrated_vm__removed_at=None, migrated_vm__isnull=False).exclude(pk=run.pk)
+
     def overdue(self, now):
         """Runs that nobody has confirmed in time."""
         return self.filter(state=RunState.CONFIRMING, confirm_by__lt=now)

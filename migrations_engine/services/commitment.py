@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from migrations_engine.domain.states import RunState
 from migrations_engine.domain.terms import OnRollback
-from migrations_engine.models import MigratedVM, MigrationRun
+from migrations_engine.models import Cutover, MigratedVM, MigrationRun
 from migrations_engine.services import cutover, ledger
 from migrations_engine.services.events import tell
 from migrations_engine.services.migrated import machine_ref
@@ -72,6 +72,20 @@ def _require_reversible(run: MigrationRun) -> None:
         raise Refused("The run is finalized; there is no way back any more.")
     if run.state not in REVERSIBLE:
         raise Refused(f"There is nothing to roll back; the run is {_words(run)}.")
+    if Cutover.objects.touched().filter(run=run).exists():
+        _require_last(run)
+
+
+def _require_last(run: MigrationRun) -> None:
+    """Its source comes on again: not beside what another move has made, or makes."""
+    others = MigrationRun.objects.filter(vm=run.vm_id).exclude(pk=run.pk)
+    other = MigrationRun.objects.followers(run).first() or others.alive().first()
+    if other is not None:
+        raise Refused(
+            f"{other} is {_words(other)}: the source would come on beside its machine. Roll that run back first, or "
+            "finalize this one.",
+            run=str(other.pk),
+        )
 
 
 def run_finalize(*, run: MigrationRun, by) -> MigrationRun:

@@ -130,11 +130,20 @@ def _require_drill(drill: str, plan: Plan, terms: Terms, vm: VirtualMachine, by)
 
 def _require_free(vm: VirtualMachine) -> None:
     if owed := Cutover.objects.owed().filter(run__vm=vm).first():
-        raise Busy(f"{vm.name} is still being switched on again after another run.", run=str(owed.pk))
+        raise Busy(f"{vm.name} is still being switched on again after a run that went back.", run=str(owed.pk))
     other = MigrationRun.objects.alive().filter(vm=vm).first()
     if other is not None:
         words = str(other.state).replace("_", " ")
         raise Busy(f"Another run of {vm.name} is {words}; wait for its end or cancel it.", run=str(other.pk))
+
+
+def _require_last(run: MigrationRun) -> None:
+    if not run.is_test and (later := MigrationRun.objects.followers(run).first()):
+        raise Refused(
+            f"{later} has succeeded since and its new machine stands: a second one would come up beside it. Roll that "
+            "run back first, or give this one up.",
+            run=str(later.pk),
+        )
 
 
 def _acknowledged(plan: Plan, reasons: Mapping[str, str]) -> list[dict[str, str]]:
@@ -254,10 +263,11 @@ def run_retry(*, run: MigrationRun, by) -> MigrationRun:
             raise Refused(f"Only a failed run can be tried again; this one is {run.state}.")
         if step is None:
             raise Refused("It failed while it was cleaned up, so no step can be tried again; give it up once more.")
+        _require_free(run.vm)
+        _require_last(run)
+        _require_runnable(run)
         if cutover.begin_again(run):
             step.result = None
-        _require_free(run.vm)
-        _require_runnable(run)
         _count(run)
         step.state, step.attempt, step.retries, step.error = StepState.WAITING, 0, step.retries + 1, ""
         step.percent, step.message, step.started_at, step.finished_at = 0, "", None, None

@@ -15,7 +15,7 @@ from migrations_engine.domain.machine import GuestDisk, Result
 from migrations_engine.domain.states import RunState, StepName
 from migrations_engine.domain.terms import Commit, Mode, OnRollback, Terms
 from migrations_engine.models import Cutover
-from migrations_engine.services import cutover, runs
+from migrations_engine.services import commitment, cutover, runs
 from migrations_engine.services.plan import plan_make
 from migrations_engine.services.receipt import receipt_of
 from migrations_engine.services.runs import Busy
@@ -303,6 +303,45 @@ def test_a_rollback_switches_the_source_on(launched, host, run_all, estate, worl
     run = run_all(pipeline.run_rollback, run=run, by=estate.operator)
     assert run.state == RunState.ROLLED_BACK and host.power == "on"
     assert not world.machines
+
+
+def test_an_old_failure_is_not_tried_again_beside_a_newer_success(launched, host, run_all, estate, world):
+    failing(estate, world)
+    failed = launched()
+    world.scripts.clear()
+    world.finished.clear()
+    newer = launched()
+    assert newer.state == RunState.SUCCEEDED, newer.root_cause
+    with pytest.raises(Refused, match="has succeeded since") as refused:
+        pipeline.run_retry(run=failed, by=estate.operator)
+    assert refused.value.extra["run"] == str(newer.pk)
+    run_all(pipeline.run_rollback, run=newer, by=estate.operator)
+    assert run_all(pipeline.run_retry, run=failed, by=estate.operator).state == RunState.SUCCEEDED
+
+
+def test_an_older_success_does_not_go_back_beside_a_newer_run(launched, host, run_all, estate):
+    older = launched()
+    host.power = "on"  # somebody else did that
+    estate.vm.refresh_from_db()
+    newer = launched(commit=Commit.BY_HAND)
+    with pytest.raises(Refused, match="confirming"):
+        pipeline.run_rollback(run=older, by=estate.operator)
+    newer = commitment.run_confirm(run=newer, by=estate.operator)
+    with pytest.raises(Refused, match="would come on beside") as refused:
+        pipeline.run_rollback(run=older, by=estate.operator)
+    assert refused.value.extra["run"] == str(newer.pk) and host.power == "off"
+    run_all(pipeline.run_rollback, run=newer, by=estate.operator)
+    assert run_all(pipeline.run_rollback, run=older, by=estate.operator).state == RunState.ROLLED_BACK
+
+
+def test_a_retry_while_the_source_is_owed_is_told_to_wait(launched, host, estate):
+    """Busy, so that a wave's turn comes again."""
+    run = launched(commit=Commit.BY_HAND)
+    host.answers = False
+    run.steps.filter(name=StepName.POST_SCRIPT).update(state="failed")
+    type(run).objects.filter(pk=run.pk).update(state=RunState.FAILED)
+    with pytest.raises(Busy, match="still being switched on"):
+        pipeline.run_retry(run=run, by=estate.operator)
 
 
 def test_a_hypervisor_that_is_away_owes_the_source_until_it_is_back(launched, host, run_all, estate):
