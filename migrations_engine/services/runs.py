@@ -26,11 +26,16 @@ from personas.services.allowances import runs_spend
 from personas.services.audit import record
 from templates_app.models import MigrationTemplate
 
+TARGET_AWAY = "target.unavailable"
 CANCELLABLE = (RunState.QUEUED, RunState.RUNNING, RunState.DECIDING, RunState.FAILED)
 
 
 class Blocked(Refused):
     """The plan has critical concerns; `concerns` lists them."""
+
+
+class TargetAway(Blocked):
+    """Nothing is critical but that the target does not answer now."""
 
 
 class Busy(Refused):
@@ -163,7 +168,9 @@ def _require_launchable(plan: Plan, expected: str | None) -> None:
         raise Stale("The plan has changed since you saw it; look at it again.", plan_sha256=plan.sha256)
     if blockers := plan.blockers:
         told = " ".join(concern["text"] for concern in blockers)
-        raise Blocked(f"The plan has critical concerns: {told}", concerns=blockers)
+        away = all(concern["id"] == TARGET_AWAY for concern in blockers)
+        kind = TargetAway if away else Blocked
+        raise kind(f"The plan has critical concerns: {told}", concerns=blockers)
 
 
 def _write(plan, template, vm, overrides, by, key, request_sha256, terms, acknowledged, drill) -> MigrationRun:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, Sum
+from django.utils import timezone
 
 from analyzer.services.vm_personas import DEFAULT_USE_CASE, personas_for
 from migrations_engine.domain import waves as rules
@@ -45,7 +46,7 @@ def dispatch(*, now: datetime, then: Then) -> int:
     try:
         for wave in Wave.objects.filter(state=WaveState.RUNNING):
             wave_settle(wave=wave, now=now)
-        return _round(now, then)
+        return _round(now, then, token)
     finally:
         Dispatcher.objects.filter(token=token).update(token=None, held_until=None)
 
@@ -57,8 +58,13 @@ def _hold(now: datetime) -> uuid.UUID | None:
     return token if held else None
 
 
-def _round(now: datetime, then: Then) -> int:
-    board = Board.load(now)
+def _keep(token: uuid.UUID) -> bool:
+    """For the next start, which may wait for a slow target. False where another dispatcher has taken over."""
+    return bool(Dispatcher.objects.filter(token=token).update(held_until=timezone.now() + LEASE))
+
+
+def _round(now: datetime, then: Then, token: uuid.UUID) -> int:
+    board = Board.load(now, token)
     queues = {name: sum(len(wave.waiting) for wave in waves) for name, waves in board.by_department.items()}
     started = 0
     for name in rules.round_robin(queues, board.departments_at_work):
@@ -83,6 +89,7 @@ class Standing:
 @dataclass
 class Board:
     history: list[tuple[int, float]]
+    token: uuid.UUID | None = None
     by_department: dict[str, list[Standing]] = field(default_factory=dict)
     departments_at_work: Counter = field(default_factory=Counter)
     by_source: Counter = field(default_factory=Counter)
@@ -90,8 +97,8 @@ class Board:
     at_work: int = 0
 
     @classmethod
-    def load(cls, now: datetime) -> "Board":
-        board = cls(history())
+    def load(cls, now: datetime, token: uuid.UUID) -> "Board":
+        board = cls(history(), token)
         board.count()
         for wave in (
             Wave.objects.filter(state=WaveState.RUNNING).select_related("department").order_by("started_at")
@@ -134,7 +141,14 @@ class Board:
                 member = standing.waiting.popleft()
                 if self.why_not(standing, member, now):
                     continue  # another machine of the wave may be smaller, or from another source
-                if start(member, now=now, then=then):
+                if not _keep(self.token):
+                    return 0
+                try:
+                    started = start(member, now=now, then=then)
+                except runs.TargetAway:  # for the others too, and each would wait as long to hear it
+                    standing.waiting.clear()
+                    continue
+                if started:
                     self._took_place(standing, member)
                     return 1
         return 0
@@ -190,7 +204,10 @@ def _default_target(wave: Wave):
 
 
 def start(member: WaveMember, *, now: datetime, then: Then) -> bool:
-    """Claims the member and makes its run, or goes on with the failed one. False where it did not start."""
+    """Claims the member and makes its run, or goes on with the failed one. False where it did not start.
+
+    Raises TargetAway, where its turn comes again.
+    """
     free = Q(state=MemberState.WAITING) | Q(state=MemberState.STARTING, claimed_at__lt=now - LEASE)
     claimed = WaveMember.objects.filter(free, pk=member.pk).update(state=MemberState.STARTING, claimed_at=now)
     if not claimed:
@@ -200,6 +217,9 @@ def start(member: WaveMember, *, now: datetime, then: Then) -> bool:
     except runs.Busy as error:  # somebody migrates it by hand: its turn comes again
         _back(member, MemberState.WAITING, error.message)
         return False
+    except runs.TargetAway as error:
+        _back(member, MemberState.WAITING, error.message)
+        raise
     except (Refused, InvalidSettings, ValidationError) as error:
         _back(member, MemberState.REFUSED, str(error))
         return False

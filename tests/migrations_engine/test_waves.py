@@ -1,5 +1,6 @@
 """Waves: who is in them, when they start what, what stops them, and that a crash starts nothing twice."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,13 +11,15 @@ from migrations_engine import pipeline
 from migrations_engine.domain.states import RunState
 from migrations_engine.domain.terms import Commit
 from migrations_engine.domain.waves import MemberState, WaveState
-from migrations_engine.models import MigrationRun, Wave, WaveMember
+from migrations_engine.models import Dispatcher, MigrationRun, Wave, WaveMember
 from migrations_engine.services import wave_dispatch, wave_members, waves
 from migrations_engine.services.targets import target_delete
+from migrations_engine.targets.base import TargetError
 from personas.errors import BadInput, NotAllowed, Refused
 from personas.models import AuditEntry
 from tests import factories
 from tests.migrations_engine.estate import make_estate
+from tests.migrations_engine.fake_target import FakeTarget
 
 NOW = timezone.now()
 
@@ -211,6 +214,36 @@ def test_machine_that_cannot_be_planned_is_refused_and_the_others_go_on(estate):
     assert dispatch() == 1
     assert sorted(standings(wave)) == ["queued", "refused"]
     assert "no disk" in wave.members.get(vm=estate.vm).error
+
+
+def test_target_that_is_away_refuses_nobody_and_is_asked_once_a_round(estate, monkeypatch):
+    asked = []
+
+    def away(self):
+        asked.append(self)
+        raise TargetError("connection refused")
+
+    monkeypatch.setattr(FakeTarget, "probe", away)
+    wave = make_wave(estate, 3)
+    assert dispatch() == 0
+    assert standings(wave) == ["waiting"] * 3
+    assert "connection refused" in wave.members.first().error
+    assert len(asked) == 1
+
+
+def test_dispatcher_holds_on_while_it_starts_and_stops_where_another_took_over(estate, monkeypatch):
+    make_wave(estate, 3, concurrency=3)
+    held = []
+
+    def start(member, *, now, then):
+        held.append(Dispatcher.objects.get().held_until)
+        if len(held) == 2:
+            Dispatcher.objects.update(token=uuid.uuid4())
+        return True
+
+    monkeypatch.setattr(wave_dispatch, "start", start)
+    assert dispatch(timezone.now() - timedelta(seconds=55)) == 2
+    assert min(held) > timezone.now() + wave_dispatch.LEASE / 2
 
 
 def test_machine_that_somebody_moves_by_hand_waits_its_turn(estate):
