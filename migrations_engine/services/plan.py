@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import F, Q
 from django.utils import timezone
 
-from analyzer.models import Scan, VirtualMachine
+from analyzer.models import Nic, Scan, VirtualMachine
 from analyzer.services.scans import facts_of
 from migrations_engine.domain.concerns import Severity
 from migrations_engine.domain.machine import SpecError
@@ -42,7 +42,8 @@ HASHED = (
 class Plan:
     """`document` is plain JSON and all that a run needs:
 
-    vm {id, name, vcpus, memory_mib, missing_since, disks: [{path, format, virtual_size_bytes, allocated_bytes}]},
+    vm {id, name, vcpus, memory_mib, missing_since, disks: [{path, format, virtual_size_bytes, allocated_bytes}],
+    cards [in words]},
     template {id, name, revision}, personas [{id, name, revision, origin, is_changed}],
     use_case, target {id, name, kind},
     layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, made_for {slug of a driver
@@ -184,7 +185,12 @@ def _vm(vm: VirtualMachine) -> dict[str, Any]:
         "memory_mib": vm.memory_mib,
         "missing_since": f"{vm.missing_since:%Y-%m-%d %H:%M} UTC" if vm.missing_since else "",
         "disks": list(vm.disks.exclude(path="").order_by("index").values(*columns)),
+        "cards": [_card(nic) for nic in vm.nics.order_by("index")],
     }
+
+
+def _card(nic: Nic) -> str:
+    return " on ".join(each for each in (nic.mac, nic.network) if each) or f"card {nic.index + 1}"
 
 
 def _namesakes(vm: VirtualMachine, target: TargetEndpoint) -> list[str]:

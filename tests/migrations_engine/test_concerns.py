@@ -31,6 +31,7 @@ XFS = facts(
 )
 FIXED = facts(nics=(Nic(name="ens3", addressing="static", addresses=("10.0.0.5/24",)),))
 BOUND = facts(nics=(Nic(name="lan", mac="52:54:00:00:00:01", addressing="dhcp"),))
+TWO = facts(nics=tuple(Nic(name=name, addressing="dhcp") for name in ("enp1s0", "enp2s0", "enp1s0", "br0", "eth0.5")))
 REDIS = facts(listening=(Listening(port=6379, service="redis"),))
 POSTGRESQL = {"kind": "tcp", "port": 5432}
 NOBODY = Enforcement("network.bandwidth_mbps", "100", "nobody", "no tc")
@@ -83,6 +84,8 @@ def test_sound_machine_raises_none():
         ({}, {"facts": XFS}, "boot.device_names", Severity.CRITICAL),
         ({}, {"facts": FIXED}, "network.fixed_address", Severity.WARNING),
         ({}, {"facts": BOUND}, "network.bound_to_mac", Severity.WARNING),
+        ({}, {"facts": TWO}, "network.one_card", Severity.WARNING),
+        ({}, {"cards": ("52:54:00:00:00:01 on lan", "52:54:00:00:00:02 on san")}, "network.one_card", Severity.WARNING),
         ({"acceptance_checks": [POSTGRESQL]}, {"facts": REDIS}, "acceptance.nothing_listens", Severity.WARNING),
         (
             {"acceptance_checks": [POSTGRESQL | {"must_pass": False}]},
@@ -114,6 +117,20 @@ def test_driver_set_for_another_distribution_is_told_by_its_name():
 def test_check_of_a_port_that_is_served_or_of_an_unknown_guest_raises_none():
     assert found({"acceptance_checks": [{"kind": "tcp", "port": 6379}]}, facts=REDIS) == {}
     assert found({"acceptance_checks": [POSTGRESQL]}, facts=facts(listening=())) == {}
+
+
+def test_cards_that_are_left_behind_are_named():
+    (told,) = concerns(outlook(cards=("52:54:00:00:00:01 on lan", "52:54:00:00:00:02 on san")))
+    assert "2 network cards" in told.text and "Left behind: 52:54:00:00:00:02 on san." in told.text
+    (told,) = concerns(outlook(facts=TWO))
+    assert "all but one of enp1s0, enp2s0." in told.text
+    assert found(facts=TWO, cards=("52:54:00:00:00:01 on lan",)) == {}  # the hypervisor knows better
+
+
+def test_addresses_of_several_cards_are_not_said_to_be_kept():
+    two = [Nic(name=f"eth{n}", addressing="static", addresses=(f"10.0.{n}.5/24",)) for n in (0, 1)]
+    told = {each.id: each.text for each in concerns(outlook(facts=facts(nics=tuple(two))))}
+    assert "of one network only of 10.0.0.5/24, 10.0.1.5/24" in told["network.fixed_address"]
 
 
 def test_what_is_brought_is_named_with_its_version():

@@ -227,3 +227,11 @@ def test_critical_concerns_block_and_are_listed(estate):
     with pytest.raises(Blocked) as refused:
         run_create(**estate.launch())
     assert [c["id"] for c in refused.value.extra["concerns"]] == ["source.missing"]
+
+
+def test_cards_that_do_not_come_along_are_told(estate):
+    estate.vm.nics.create(index=0, mac="52:54:00:00:00:01", network="lan")
+    assert "network.one_card" not in {each["id"] for each in plan_make(**estate.launch()).concerns}
+    estate.vm.nics.create(index=1, network="san")
+    told = {each["id"]: each["text"] for each in plan_make(**estate.launch()).concerns}
+    assert "Left behind: san." in told["network.one_card"]

@@ -38,8 +38,9 @@ class Concern:
 @dataclass(frozen=True)
 class Outlook:
     """What concerns are drawn from. `scripts`: [{"name", "interpreter", "approved"?}]; `notices`: of the personas,
-    [{"persona", "blocks", "text", "action"}]; `unknown`: (what, name) that no row has;
-    `made_for`: of each driver set that stands, the os-release IDs that it is for, none for any."""
+    [{"persona", "blocks", "text", "action"}]; `unknown`: (what, name) that no row has; `made_for`: of each driver set
+    that stands, the os-release IDs that it is for, none for any; `cards`: the source's network cards in words, none
+    where it does not tell."""
 
     settings: Mapping[str, Any]
     spec: MachineSpec
@@ -60,3 +61,4 @@ class Outlook:
     refused: tuple[Mapping[str, Any], ...] = ()
     missing_since: str = ""
     namesakes: tuple[str, ...] = ()
+    cards: tuple[str, ...] = ()
