@@ -52,6 +52,8 @@ def look(work: Work, source: LibvirtSource) -> str:
     if work.run.is_cutover:
         if power == ON and (why := ask(work, source.power_refusal, vm.external_id)):
             raise StepFailed(f"The source could not be switched on again after a way back: {why}.")
+        if power == ON and not work.run.is_warm and (why := ask(work, source.off_refusal, vm.external_id)):
+            raise StepFailed(f"The source's disks could not be read when it is off: {why}. It was not shut down.")
         if work.run.is_warm:
             _require_changes(work, source, power)
         cutover.cutover_begin(run=work.run, power=power)

@@ -30,6 +30,7 @@ class Hypervisor:
     def __init__(self, vm):
         self.paths, self.power, self.calls = [disk.path for disk in vm.disks.all()], "on", []
         self.obeys = self.answers = True
+        self.unread = ""
 
     def _did(self, what):
         if not self.answers:
@@ -41,6 +42,9 @@ class Hypervisor:
 
     def power_refusal(self, id):
         return ""
+
+    def off_refusal(self, id):
+        return self.unread
 
     def ask_shutdown(self, id):
         self._did("ask")
@@ -100,6 +104,13 @@ def test_all_disks_are_copied_of_the_moment_when_it_is_off(launched, host, world
     run = launched()
     assert run.state == RunState.SUCCEEDED, run.root_cause
     assert [each["path"] for each in receipt_of(run)["sources"]] == host.paths
+
+
+def test_a_source_whose_disks_cannot_be_read_when_it_is_off_is_not_shut_down(launched, host):
+    host.unread = "its disk vda is no file"
+    run = launched()
+    assert run.state == RunState.FAILED and "its disk vda is no file" in run.root_cause
+    assert (host.calls, host.power) == ([], "on")
 
 
 def test_a_source_of_files_knows_no_cutover(estate, run_all):

@@ -4,6 +4,7 @@ A domain is known by its UUID. One that runs is read through a backup, which doe
 file where the hypervisor is this machine, else the hypervisor sends the file.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -103,6 +104,12 @@ class LibvirtSource:
             told = hypervisor.ask("dominfo", external_id)
         is_persistent = any(line.split() == ["Persistent:", "yes"] for line in told.splitlines())
         return "" if is_persistent else "it is a transient domain: once it is off, libvirt knows it no more"
+
+    def off_refusal(self, external_id: str) -> str:
+        """Why its disks could not be read when it is off; "" where they can."""
+        with self.connect() as hypervisor:
+            disks = _domain(hypervisor, external_id).disks
+            return next((why for disk in disks if (why := _unread(hypervisor, disk))), "")
 
     def ask_shutdown(self, external_id: str) -> None:
         """The guest is asked; whether it obeys is its own affair. Nothing happens to one that is off."""
@@ -272,6 +279,21 @@ def _own_file(disk: DomainDisk) -> str:
     if disk.kind != "file" or not disk.path:
         raise Refused(f"Its disk {disk.target} is no file; start the machine, then it is read as a backup.")
     return disk.path
+
+
+def _unread(hypervisor: Hypervisor, disk: DomainDisk) -> str:
+    if disk.kind != "file" or not disk.path:
+        return f"its disk {printable(disk.target)} is no file"
+    path = printable(disk.path)
+    if not hypervisor.is_remote:
+        return "" if os.access(disk.path, os.R_OK) else f"its disk {path} may not be read by this service"
+    try:
+        hypervisor.ask("vol-info", disk.path)
+    except Failed as error:
+        if error.kind != "gone":
+            raise
+        return f"its disk {path} is in no active storage pool"
+    return ""
 
 
 def _downloaded(hypervisor: Hypervisor, disks, folder: Path, watch: Watch) -> list[DiskFile]:
