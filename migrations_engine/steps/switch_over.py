@@ -10,6 +10,7 @@ from analyzer.models import VirtualMachine
 from analyzer.services.hypervisors import staging_discard, staging_folder
 from analyzer.sources.base import SourceError
 from analyzer.sources.libvirt.changes import ChangesLost
+from analyzer.sources.libvirt.connection import Failed
 from analyzer.sources.libvirt.source import OFF, ON, DiskFile, LibvirtSource
 from migrations_engine.domain.drills import SIMULATED
 from migrations_engine.domain.terms import Mode
@@ -21,6 +22,7 @@ from migrations_engine.steps.drill import refuses_shutdown
 from personas.errors import Refused
 
 LOOK_S = 1.0
+PATIENCE_S = 60  # a libvirtd that was killed is started again by its service manager within seconds
 
 
 def hypervisor(work: Work) -> LibvirtSource | None:
@@ -32,11 +34,18 @@ def hypervisor(work: Work) -> LibvirtSource | None:
 
 
 def ask(work: Work, verb, *arguments, **options):
-    """What a verb of the hypervisor answers, with the claim kept. Raises StepFailed."""
-    try:
-        return work.alive.during(verb, *arguments, **options)
-    except SourceError as error:
-        raise StepFailed(f"The hypervisor: {error}") from error
+    """What a verb of the hypervisor answers, with the claim kept; each may be said twice, so a libvirt that is away
+    just now is asked again. Raises StepFailed."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return work.alive.during(verb, *arguments, **options)
+        except SourceError as error:
+            is_away = isinstance(error, Failed) and error.kind == "unreachable"
+            if not is_away or time.monotonic() > deadline:
+                raise StepFailed(f"The hypervisor: {error}") from error
+        work.alive()
+        time.sleep(LOOK_S)
 
 
 def owner(work: Work) -> str:

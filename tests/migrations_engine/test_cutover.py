@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from analyzer.sources.base import Refused as SourceRefused
+from analyzer.sources.libvirt.connection import Failed
 from analyzer.sources.libvirt.source import DiskFile
 from migrations_engine import pipeline
 from migrations_engine.domain.machine import GuestDisk, Result
@@ -111,6 +112,24 @@ def test_a_source_whose_disks_cannot_be_read_when_it_is_off_is_not_shut_down(lau
     run = launched()
     assert run.state == RunState.FAILED and "its disk vda is no file" in run.root_cause
     assert (host.calls, host.power) == ([], "on")
+
+
+@pytest.mark.parametrize("patience_s", [60, 0])
+def test_a_libvirt_that_restarts_is_waited_for(launched, host, monkeypatch, patience_s):
+    monkeypatch.setattr("migrations_engine.steps.switch_over.PATIENCE_S", patience_s)
+    monkeypatch.setattr("migrations_engine.steps.switch_over.LOOK_S", 0.01)
+    shut_down, left = host.ask_shutdown, [2]
+
+    def away(id):
+        if left[0]:
+            left[0] -= 1
+            raise Failed("failed to connect to the hypervisor", "unreachable")
+        shut_down(id)
+
+    monkeypatch.setattr(host, "ask_shutdown", away)
+    run = launched()
+    assert run.state == (RunState.SUCCEEDED if patience_s else RunState.FAILED), run.root_cause
+    assert host.power == ("off" if patience_s else "on")
 
 
 def test_a_source_of_files_knows_no_cutover(estate, run_all):
