@@ -132,13 +132,12 @@ def conclude_rollback(*, run_id: uuid.UUID) -> bool:
         cause = f"The run was rolled back, but its machine could not be {_undone(run)}: {error}"
         return _end(run_id, RunState.FAILED, cause)
     try:
-        cutover.switch_back(run)
+        is_back = cutover.switch_back(run)
     except cutover.FAILURES as error:
         cause = f"The run was rolled back, but its source could not be switched on: {error} It is tried again."
         return _end(run_id, RunState.FAILED, cause)
-    return _end(
-        run_id, RunState.ROLLED_BACK, f"The run is rolled back. {done} The source is as it was before."
-    )
+    source = "The source is as it was before." if is_back else "The source is being switched on."
+    return _end(run_id, RunState.ROLLED_BACK, f"The run is rolled back. {done} {source}")
 
 
 def _keep_switched_off(run: MigrationRun) -> str:

@@ -151,11 +151,16 @@ def source_restore(*, run_id: uuid.UUID) -> bool:
     return _settled(row)
 
 
-def switch_back(run: MigrationRun) -> None:
-    """As `source_restore` within a rollback, whose state is not written yet. Raises what the source raises."""
+def switch_back(run: MigrationRun) -> bool:
+    """As `source_restore` within a rollback, whose state is not written yet; False where the sweeper has to go on with
+    it. Raises what the source raises."""
     row = Cutover.objects.touched().filter(run=run).select_related("run__vm__source").first()
-    if row is not None and _is_on_for_good(row):
-        _settled(row)
+    if row is None:
+        return True
+    if not _is_on_for_good(row):
+        return False
+    _settled(row)
+    return True
 
 
 def _put_aside(run: MigrationRun) -> None:

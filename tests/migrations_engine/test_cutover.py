@@ -299,6 +299,15 @@ def test_page_of_a_failed_cutover_tells_what_became_of_the_source(launched, host
     assert "only read" not in page and "machine is unchanged" not in page
 
 
+def test_a_rollback_does_not_say_that_a_source_is_on_before_it_is(launched, run_all, estate, monkeypatch):
+    run = launched(commit=Commit.BY_HAND)
+    monkeypatch.setattr("migrations_engine.services.cutover._is_on_for_good", lambda row: False)
+    run = run_all(pipeline.run_rollback, run=run, by=estate.operator)
+    told = " ".join(run.events.values_list("text", flat=True))
+    assert run.state == RunState.ROLLED_BACK and "The source is being switched on." in told
+    assert "as it was before" not in told
+
+
 def target_dies(world, verb):
     def die():
         for each in ("status", "destroy", "power"):
