@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import Avg, Count, F, Sum
+from django.db.models import Avg, Count, F, Max, Min, Sum
 
 from migrations_engine.domain.states import RunState, StepState
+from migrations_engine.domain.terms import Mode
 from migrations_engine.models import MigrationRun, StepRun, Wave
+from personas.models import AuditEntry
 
 PREFIX = "migration_personas"
 Sample = tuple[dict[str, str], float]
@@ -31,10 +33,10 @@ def _families(now: datetime) -> Iterator[tuple[str, str, str, list[Sample]]]:
         "Mean duration of steps that succeeded.",
         [({"step": name}, mean.total_seconds()) for name, mean in took if mean is not None],
     )
-    moved = MigrationRun.objects.filter(state=RunState.SUCCEEDED).aggregate(
-        moved=Sum("vm__disks__virtual_size_bytes")
-    )
-    yield "migrated_bytes_total", "counter", "Disk sizes of runs that succeeded.", [({}, moved["moved"] or 0)]
+    moved = MigrationRun.objects.filter(state=RunState.SUCCEEDED).exclude(mode=Mode.TEST)
+    size = moved.aggregate(size=Sum("vm__disks__virtual_size_bytes"))["size"]
+    # a gauge: a roll-back takes its part away
+    yield "migrated_bytes", "gauge", "Disk sizes of runs that succeeded, without rehearsals.", [({}, size or 0)]
     running = steps.filter(state=StepState.RUNNING)
     yield (
         "bytes_in_progress",
@@ -46,8 +48,8 @@ def _families(now: datetime) -> Iterator[tuple[str, str, str, list[Sample]]]:
     yield "leases", "gauge", "Steps held by a living worker, and such whose worker is silent.", [
         ({"state": "held"}, held), ({"state": "expired"}, running.count() - held),
     ]  # fmt: skip
-    oldest = MigrationRun.objects.filter(state=RunState.QUEUED).order_by("created_at").first()
-    age = (now - oldest.created_at).total_seconds() if oldest else 0.0
+    since = _queued_since()
+    age = (now - since).total_seconds() if since else 0.0
     yield "queue_age_seconds", "gauge", "How long the oldest queued run has waited.", [({}, age)]
     waves = _counted(Wave, "state")
     yield (
@@ -56,6 +58,16 @@ def _families(now: datetime) -> Iterator[tuple[str, str, str, list[Sample]]]:
         "Waves by state.",
         [({"state": state}, count) for (state,), count in waves.items()],
     )
+
+
+def _queued_since() -> datetime | None:
+    """Since when the run has waited that has waited longest; one that is tried again since somebody asked for that."""
+    queued = MigrationRun.objects.filter(state=RunState.QUEUED)
+    again = set(queued.filter(steps__retries__gt=0).values_list("pk", flat=True))
+    asked = AuditEntry.objects.filter(action="migration.retry", object_id__in=[str(pk) for pk in again])
+    last = asked.order_by().values("object_id").annotate(last=Max("at")).values_list("last", flat=True)
+    first = queued.exclude(pk__in=again).aggregate(first=Min("created_at"))["first"]
+    return min([*last, *([first] if first else [])], default=None)
 
 
 def _counted(model, *columns: str) -> dict[tuple, int]:

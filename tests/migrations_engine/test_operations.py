@@ -14,6 +14,7 @@ from migrations_engine import pipeline
 from migrations_engine.domain.machine import Result
 from migrations_engine.domain.redaction import GONE, redacted, redacted_text
 from migrations_engine.domain.states import StepName
+from migrations_engine.domain.terms import Mode, Terms
 from migrations_engine.models import MigrationRun
 from migrations_engine.services import claims
 from migrations_engine.services.events import tell
@@ -109,10 +110,26 @@ def test_figures_are_those_of_the_database(estate, run_all):
     assert 'migration_personas_runs{state="succeeded"} 1' in lines
     assert 'migration_personas_runs{state="failed"} 0' in lines
     assert 'migration_personas_steps{step="migrate",state="succeeded"} 1' in lines
-    assert f"migration_personas_migrated_bytes_total {done.vm.disks.get().virtual_size_bytes}" in lines
+    assert f"migration_personas_migrated_bytes {done.vm.disks.get().virtual_size_bytes}" in lines
+    assert "# TYPE migration_personas_migrated_bytes gauge" in lines
     (age,) = [line for line in lines if line.startswith("migration_personas_queue_age_seconds ")]
     assert float(age.split()[1]) >= 90
     assert any(line.startswith('migration_personas_step_seconds_mean{step="analyze"}') for line in lines)
+
+
+def test_rehearsal_moves_nothing(estate, run_all):
+    run_all(pipeline.run_start, **estate.launch(terms=Terms(mode=Mode.TEST)))
+    assert "migration_personas_migrated_bytes 0" in metrics_text(timezone.now()).splitlines()
+
+
+def test_run_that_is_tried_again_waits_since_then(estate, run_all, world):
+    world.on["copy"] = lambda: (_ for _ in ()).throw(OSError("disk full"))
+    run = run_all(pipeline.run_start, **estate.launch())
+    MigrationRun.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(days=2))
+    pipeline.run_retry(run=run, by=estate.operator)
+    lines = metrics_text(timezone.now() + timedelta(seconds=30)).splitlines()
+    (age,) = [line for line in lines if line.startswith("migration_personas_queue_age_seconds ")]
+    assert 30 <= float(age.split()[1]) < 90
 
 
 def test_silent_worker_is_an_expired_lease(estate):
