@@ -3,12 +3,15 @@
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 
 from migrations_engine.domain.seal import key_from, public_pem, sealed
 from migrations_engine.models import Cutover, MigrationRun, WarmCopy
 from personas.domain.canonical import sha256_of
+from personas.models import AuditEntry
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # 3: decisions, the scripts' sha256
+DECISIONS = ("decide", "cancel", "retry", "confirm", "rollback", "finalize")
 
 
 def receipt_of(run: MigrationRun) -> dict[str, Any]:
@@ -36,6 +39,7 @@ def receipt_of(run: MigrationRun) -> dict[str, Any]:
         **({"drill": run.drill} if run.drill else {}),
         "overrides": run.overrides,
         "acknowledged": run.acknowledged,
+        "decisions": _decisions(run),
         "settings": run.plan["merged"]["merged"],
         "origin": [_origin(row) for row in run.plan["merged"]["origin"]],
         "plan_sha256": run.plan_sha256,
@@ -48,7 +52,7 @@ def receipt_of(run: MigrationRun) -> dict[str, Any]:
         "resources": [f"{row.kind} {row.reference}: {row.state}" for row in run.resources.all()],
         "migrated_vm": str(machine.pk) if machine else None,
         "verification": machine.verification if machine else results.get("verification", []),
-        "scripts": [_script(row) for row in results.get("scripts", [])],
+        "scripts": [_script(row, run.plan["scripts"]) for row in results.get("scripts", [])],
         "checks": results.get("checks", []),
     }
     return sealed(told | {"sha256": sha256_of(told)}, _key())
@@ -96,9 +100,26 @@ def _step(step) -> dict[str, Any]:
     }
 
 
-def _script(row: dict[str, Any]) -> dict[str, Any]:
+def _decisions(run: MigrationRun) -> list[dict[str, Any]]:
+    """What people, and the clock as "system", have decided about it and about its wave, by time."""
+    actions = [f"migration.{each}" for each in DECISIONS]
+    about = Q(object_id=str(run.pk), action__in=actions)
+    if member := getattr(run, "wave_member", None):
+        about |= Q(object_id=str(member.wave_id), action="wave.approve", at__lte=run.created_at)
+    return [_decision(entry) for entry in AuditEntry.objects.filter(about).order_by("at")]
+
+
+def _decision(entry: AuditEntry) -> dict[str, Any]:
+    after = entry.after or {}
+    more = {name: after[name] for name in ("choice", "reason") if after.get(name)}
+    return {"action": entry.action, "by": entry.actor_name, "at": _time(entry.at)} | more
+
+
+def _script(row: dict[str, Any], planned: list[dict[str, Any]]) -> dict[str, Any]:
     """Without the output, which stands with the step."""
     told = {key: row[key] for key in ("name", "revision", "exit_code", "timed_out")}
+    ran = (row["name"], row["revision"])
+    told["sha256"] = next((each["sha256"] for each in planned if (each["name"], each["revision"]) == ran), None)
     more = {key: row[key] for key in ("attempts", "skipped") if key in row}
     return told | more | {"duration_ms": round(row["duration_s"] * 1000)}
 

@@ -1,17 +1,25 @@
 """A run's receipt: what stands in it, and that nobody can change a letter of it."""
 
+import hashlib
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrations_engine import pipeline
 from migrations_engine.domain.seal import BadSeal, key_from, public_pem, sealed, verify
 from migrations_engine.domain.terms import Commit, Terms
-from migrations_engine.services.receipt import receipt_of
+from migrations_engine.models import MigrationRun
+from migrations_engine.services import commitment, waves
+from migrations_engine.services.receipt import _key, receipt_of
+from personas.domain.canonical import sha256_of
+from tests import factories
+from tests.migrations_engine.test_waves import dispatch, make_wave
 
 KEY = key_from("a secret", "test")
 PEM = public_pem(KEY)
@@ -78,6 +86,54 @@ def test_receipt_tells_what_was_asked_by_whom_and_what_was_done(run, estate):
     assert origin["kernel.version"].startswith("persona:DatabaseAdmin")
     assert [step["state"] for step in told["steps"]] == ["succeeded"] * 4
     assert f"machine {run.pk}: created" in told["resources"]
+
+
+def test_receipt_tells_who_decided_what(run, estate, run_all):
+    other = factories.make_member(estate.department, "operator")
+    commitment.run_confirm(run=run, by=other)
+    commitment.run_finalize(run=run, by=estate.operator)
+    told = receipt_of(run)["decisions"]
+    assert [(row["action"], row["by"]) for row in told] == [
+        ("migration.confirm", other.username),
+        ("migration.finalize", estate.operator.username),
+    ]
+    assert all(row["at"].endswith("+00:00") for row in told)
+
+
+def test_receipt_tells_that_the_clock_went_back_and_why(run):
+    timed = {"commit": Commit.TIMED, "confirm_minutes": 5, "confirm_by": timezone.now() - timedelta(seconds=1)}
+    MigrationRun.objects.filter(pk=run.pk).update(**timed)
+    commitment.roll_back_overdue(run_id=run.pk, now=timezone.now())
+    (told,) = receipt_of(run)["decisions"]
+    assert (told["action"], told["by"]) == ("migration.rollback", "system")
+    assert "Nobody confirmed" in told["reason"]
+
+
+def test_receipt_of_a_waves_run_names_its_approver(estate):
+    wave = make_wave(estate, 1, needs_approval=True)
+    approver = factories.make_member(estate.department, "operator")
+    waves.wave_approve(wave=wave, by=approver)
+    dispatch()
+    (told,) = receipt_of(wave.members.get().run)["decisions"]
+    assert (told["action"], told["by"]) == ("wave.approve", approver.username)
+
+
+def test_receipt_says_which_bytes_its_scripts_were(estate, run_all):
+    script = factories.make_script("tune", body="echo tuned")
+    estate.persona.post_migration_script = script
+    estate.persona.save()
+    (told,) = receipt_of(run_all(pipeline.run_start, **estate.launch()))["scripts"]
+    assert told["sha256"] == hashlib.sha256(b"echo tuned").hexdigest()
+
+
+def test_receipt_of_before_verifies(run, tmp_path):
+    told = {key: value for key, value in receipt_of(run).items() if key not in ("sha256", "signature", "decisions")}
+    told["schema_version"] = 2
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(sealed(told | {"sha256": sha256_of(told)}, _key())))
+    out = StringIO()
+    call_command("verify_receipt", str(old), stdout=out)
+    assert "Genuine" in out.getvalue()
 
 
 def test_saved_receipt_verifies_offline(saved, django_db_blocker):
