@@ -58,6 +58,7 @@ def assess(*, document: dict[str, Any], facts: Facts | None, target: Target, key
             has_persona=bool(document["personas"]),
             refused=tuple(document["merged"]["refused"]),
             missing_since=document["vm"]["missing_since"],
+            staging=document["vm"].get("staging"),
             cards=tuple(document["vm"].get("cards", ())),  # plans of before have none
             namesakes=tuple(document.get("namesakes", ())),  # plans of before have none
         )

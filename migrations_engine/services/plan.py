@@ -1,12 +1,15 @@
 """The plan of a move: everything that a run will do, before it does anything. Preview, API and run call `plan_make`."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
+from analyzer.domain.libvirt_address import parse_libvirt_address
 from analyzer.models import Nic, Scan, VirtualMachine
 from analyzer.services.scans import facts_of
 from migrations_engine.domain.concerns import Severity
@@ -43,7 +46,7 @@ class Plan:
     """`document` is plain JSON and all that a run needs:
 
     vm {id, name, vcpus, memory_mib, missing_since, disks: [{path, format, virtual_size_bytes, allocated_bytes}],
-    cards [in words]},
+    cards [in words], staging {free_bytes, is_certain, shares_room} or null},
     template {id, name, revision}, personas [{id, name, revision, origin, is_changed}],
     use_case, target {id, name, kind},
     layers [{kind, name, revision, document, priority}], driver_sets {slug: drivers}, made_for {slug of a driver
@@ -185,7 +188,22 @@ def _vm(vm: VirtualMachine) -> dict[str, Any]:
         "memory_mib": vm.memory_mib,
         "missing_since": f"{vm.missing_since:%Y-%m-%d %H:%M} UTC" if vm.missing_since else "",
         "disks": list(vm.disks.exclude(path="").order_by("index").values(*columns)),
+        "staging": _staging(vm),
         "cards": [_card(nic) for nic in vm.nics.order_by("index")],
+    }
+
+
+def _staging(vm: VirtualMachine) -> dict[str, Any] | None:
+    """The room for what a hypervisor sends, as it is before a run has fetched anything; None for a source of files. The
+    hypervisor of this machine has its own files read in some modes, and is read as a backup in others."""
+    if not vm.source.is_libvirt:
+        return None
+    for folder in (settings.STAGING_DIR, settings.DISKS_DIR):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {
+        "free_bytes": shutil.disk_usage(settings.STAGING_DIR).free,
+        "is_certain": parse_libvirt_address(vm.source.location).is_remote,
+        "shares_room": settings.STAGING_DIR.stat().st_dev == settings.DISKS_DIR.stat().st_dev,
     }
 
 

@@ -133,6 +133,21 @@ def test_addresses_of_several_cards_are_not_said_to_be_kept():
     assert "of one network only of 10.0.0.5/24, 10.0.1.5/24" in told["network.fixed_address"]
 
 
+@pytest.mark.parametrize(
+    ("free", "is_certain", "shares_room", "severity"),
+    [
+        (GIB - 1, True, False, Severity.CRITICAL),
+        (GIB - 1, False, False, Severity.WARNING),  # a mode that fetches nothing may be chosen
+        (GIB, True, False, None),
+        (3 * GIB - 1, True, True, Severity.WARNING),
+        (3 * GIB, True, True, None),
+    ],
+)
+def test_fetched_disks_need_room_beside_the_copy(free, is_certain, shares_room, severity):
+    staging = {"free_bytes": free, "is_certain": is_certain, "shares_room": shares_room}
+    assert found(staging=staging).get("space.staging") == severity
+
+
 def test_what_is_brought_is_named_with_its_version():
     (told,) = concerns(outlook(access=BROUGHT))
     assert "qemu-guest-agent 1:7.2-1, liburing2 2.3" in told.text

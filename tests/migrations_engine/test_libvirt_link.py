@@ -1,13 +1,16 @@
 """What becomes of questions to a libvirt that is away, or says no."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from analyzer.sources.libvirt.connection import Failed
-from migrations_engine.targets.base import AgentUnavailable, MachineFailed
+from migrations_engine.targets.base import AgentUnavailable, MachineFailed, TargetInfo
 from migrations_engine.targets.libvirt import link
 from migrations_engine.targets.libvirt.agent import LibvirtAgent
 from migrations_engine.targets.libvirt.link import LibvirtFailed, Link
 from migrations_engine.targets.libvirt.place import Place
+from migrations_engine.targets.libvirt.target import LibvirtTarget
 
 
 class Played:
@@ -96,3 +99,12 @@ def test_secret_typed_is_no_word_of_a_command(played, monkeypatch):
     monkeypatch.setattr(Link, "_connected", lambda self: hypervisor)
     assert Link(Place(None, "default")).type("qemu-agent-command x 'canary'") == "answer"
     assert "canary" not in str(seen)
+
+
+@pytest.mark.parametrize(("pool", "room"), [(10**18, 10**6), (7, 7)])
+def test_room_is_the_lesser_of_the_pools_and_the_workbenchs(monkeypatch, tmp_path, pool, room):
+    info = TargetInfo("QEMU 7.2", "kvm", vcpus=4, memory_mib=4096, free_bytes=pool, firmwares=("bios",))
+    monkeypatch.setattr("migrations_engine.targets.libvirt.probe.probe", lambda link: info)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10**6 if path.is_dir() else 0))
+    target = LibvirtTarget(root=tmp_path / "not yet", place=Place(None, "machines"))
+    assert target.probe().free_bytes == room

@@ -1,5 +1,7 @@
 """The plan: what it holds, what changes its hash, whose rows it takes."""
 
+from types import SimpleNamespace
+
 import pytest
 from django.utils import timezone
 
@@ -235,3 +237,18 @@ def test_cards_that_do_not_come_along_are_told(estate):
     estate.vm.nics.create(index=1, network="san")
     told = {each["id"]: each["text"] for each in plan_make(**estate.launch()).concerns}
     assert "Left behind: san." in told["network.one_card"]
+
+
+@pytest.mark.parametrize(
+    ("location", "told"), [("qemu+ssh://kvm1/system", "Critical"), ("qemu+unix:///system", "Warning")]
+)
+def test_disks_that_are_fetched_first_need_room_here(estate, monkeypatch, location, told):
+    source = estate.vm.source
+    assert "space.staging" not in {each["id"] for each in plan_make(**estate.launch()).concerns}
+    source.kind, source.location = "libvirt", location
+    source.save()
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    plan = plan_make(**estate.launch())
+    assert {each["id"]: each["severity"] for each in plan.concerns}["space.staging"] == told
+    monkeypatch.undo()
+    assert plan_make(**estate.launch()).sha256 == plan.sha256  # free room merely informs

@@ -40,7 +40,8 @@ class Outlook:
     """What concerns are drawn from. `scripts`: [{"name", "interpreter", "approved"?}]; `notices`: of the personas,
     [{"persona", "blocks", "text", "action"}]; `unknown`: (what, name) that no row has; `made_for`: of each driver set
     that stands, the os-release IDs that it is for, none for any; `cards`: the source's network cards in words, none
-    where it does not tell."""
+    where it does not tell; `staging`: {"free_bytes", "is_certain", "shares_room"} of the place here that a hypervisor's
+    disks are fetched to, in each mode or in some, and whether copies are made there too."""
 
     settings: Mapping[str, Any]
     spec: MachineSpec
@@ -62,3 +63,4 @@ class Outlook:
     missing_since: str = ""
     namesakes: tuple[str, ...] = ()
     cards: tuple[str, ...] = ()
+    staging: Mapping[str, Any] | None = None

@@ -28,10 +28,33 @@ def _disk(o: Outlook) -> Iterable[Concern]:
     yield from _space(o)
 
 
-def _space(o: Outlook) -> Iterable[Concern]:
+def _needed(o: Outlook) -> int:
     """The first disk is there twice for a while: the copy, and the copy in its final format."""
     first, *others = o.disks
-    needed = 2 * (_held(first) + o.software.needed_bytes) + sum(_held(disk) for disk in others)
+    return 2 * (_held(first) + o.software.needed_bytes) + sum(_held(disk) for disk in others)
+
+
+def _staging(o: Outlook) -> Iterable[Concern]:
+    if o.staging is None or not o.disks:
+        return
+    staged, free = sum(_held(disk) for disk in o.disks), o.staging["free_bytes"]
+    at_once = staged + (_needed(o) if o.staging["shares_room"] else 0)
+    if at_once > free:
+        is_hopeless = staged > free and o.staging["is_certain"]
+        beside = ", and the copy is made beside them" if at_once > staged else ""
+        yield Concern(
+            "space.staging",
+            "Storage",
+            Severity.CRITICAL if is_hopeless else Severity.WARNING,
+            f"The hypervisor's disks are fetched to this machine first: {staged / GIB:.1f} GiB{beside}, which takes"
+            f" {at_once / GIB:.1f} GiB; {free / GIB:.1f} GiB are free.",
+            "Give the folder of fetched disks (STAGING_DIR) more room.",
+        )
+
+
+def _space(o: Outlook) -> Iterable[Concern]:
+    first, *others = o.disks
+    needed = _needed(o)
     grown = root_disk_bytes(o.settings, source_bytes=first["virtual_size_bytes"])
     most = grown + sum(disk["virtual_size_bytes"] for disk in others)
     if o.free_bytes is not None and o.free_bytes < needed:
@@ -80,4 +103,4 @@ def mib(size: int) -> str:
     return f"{size / MIB:.1f} MiB"
 
 
-RULES = (_disk, _room)
+RULES = (_disk, _staging, _room)

@@ -6,6 +6,7 @@ is defined last, when all its volumes were compared, so a domain that is there i
 
 import contextlib
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,11 @@ class LibvirtTarget(Workbench, InGuest):
         self._info: TargetInfo | None = None
 
     def probe(self) -> TargetInfo:
-        self._info = self._info or probe.probe(self.link)
+        """Disks are made and sealed under `root` before they are uploaded, so there must be room in both places."""
+        if self._info is None:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            told, here = probe.probe(self.link), shutil.disk_usage(self.root).free
+            self._info = replace(told, free_bytes=min(told.free_bytes, here))
         return self._info
 
     def trial(self) -> Trial:
