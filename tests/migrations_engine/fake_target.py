@@ -73,7 +73,7 @@ class World:
 class FakeTarget:
     kind: ClassVar[str] = "qemu"
     caps: ClassVar[frozenset[str]] = frozenset(
-        {"guest_exec", "script_output", "keys", "console", "security_groups", "qos", "tags"}
+        {"guest_exec", "script_output", "keys", "console", "security_groups", "qos", "tags", "kernel_install"}
     )
     world: ClassVar[World] = World()
 
@@ -160,7 +160,8 @@ class FakeTarget:
         return Preparation("offline", (f"kernel {machine.kernel}",))
 
     def install_kernel(self, disk, version, packages=(), keep_alive=no_keep_alive):
-        raise KernelUnavailable(version)
+        self._call("install_kernel", version)
+        self.world.kernels += (version,)
 
     def seal(self, disk, format, progress=no_progress):
         self._call("seal", format)

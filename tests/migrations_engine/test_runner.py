@@ -12,14 +12,16 @@ from analyzer.services.scan_reading import disk_fingerprint
 from migrations_engine import pipeline, runner
 from migrations_engine.domain.machine import GuestDisk, Result
 from migrations_engine.domain.states import STEPS, RunState, StepName, StepState
-from migrations_engine.models import MigratedVM, StepRun
+from migrations_engine.models import MigratedVM, MigrationRun, StepRun
 from migrations_engine.services import claims
 from migrations_engine.services.receipt import receipt_of
+from migrations_engine.services.runs import Blocked
 from migrations_engine.steps.base import Alive
-from migrations_engine.targets.base import CopyMismatch, MachineFailed
+from migrations_engine.targets.base import CopyMismatch, KernelUnavailable, MachineFailed
 from personas.models import AuditEntry
 from tests import factories
 from tests.migrations_engine.estate import facts
+from tests.migrations_engine.fake_target import FakeTarget
 
 
 def states(run):
@@ -200,6 +202,40 @@ def test_every_disk_is_copied_hashed_and_written_down(estate, second_disk, world
 def test_a_machine_that_boots_without_its_data_disk_fails_the_run(estate, second_disk, run_all):
     run = run_all(pipeline.run_start, **estate.launch())
     assert "disks.1: asked for 1 GiB, found not there" in run.root_cause
+
+
+LACKING = {"kernel": {"version": "6.1.0-3-amd64", "intent": "install"}}
+
+
+def test_kernel_that_the_guest_lacks_is_installed_booted_and_verified(estate, world, run_all):
+    run = run_all(pipeline.run_start, **estate.launch(overrides=LACKING))
+    assert (run.state, run.root_cause) == (RunState.SUCCEEDED, "")
+    verbs = [call[0] for call in world.calls]
+    at = [verbs.index(verb) for verb in ("copy", "grow", "install_kernel", "prepare", "seal", "power")]
+    assert at == sorted(at)
+    assert ("install_kernel", "6.1.0-3-amd64") in world.calls
+    assert ("prepare", "6.1.0-3-amd64") in world.calls
+    rows = {row["setting"]: row for row in MigratedVM.objects.get(run=run).verification}
+    assert (rows["kernel.version"]["found"], rows["kernel.version"]["verdict"]) == ("6.1.0-3-amd64", "pass")
+
+
+def test_kernel_that_no_archive_has_fails_the_run_before_anything_boots(estate, world, run_all):
+    def nowhere():
+        raise KernelUnavailable("kernel 6.1.0-3-amd64 is not on the disk, and no archive has it")
+
+    world.on["install_kernel"] = nowhere
+    run = run_all(pipeline.run_start, **estate.launch(overrides=LACKING))
+    assert run.root_cause == "kernel 6.1.0-3-amd64 is not on the disk, and no archive has it"
+    assert states(run) == ["succeeded", "succeeded", "failed", "waiting"]
+    assert "power" not in [call[0] for call in world.calls]
+
+
+def test_target_that_installs_no_kernel_refuses_before_the_run(estate, world, monkeypatch):
+    monkeypatch.setattr(FakeTarget, "caps", FakeTarget.caps - {"kernel_install"})
+    with pytest.raises(Blocked, match="and this target cannot install one"):
+        begin(estate, overrides=LACKING)
+    assert not MigrationRun.objects.exists()
+    assert "copy" not in [call[0] for call in world.calls]
 
 
 def test_machine_that_is_not_what_was_asked_for_fails_the_run(estate, world, run_all):
