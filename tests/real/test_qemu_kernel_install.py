@@ -1,10 +1,20 @@
 """Kernels that a guest lacks: installed by the guest where it can, named where it cannot."""
 
-import pytest
+from pathlib import Path
 
-from migrations_engine.domain.machine import SourceDisk
+import pytest
+from django.conf import settings
+
+from analyzer.domain import grub
+from config.quickstart.guests.apt import Apt
+from config.quickstart.guests.kernels import newest_two
+from migrations_engine.domain.machine import FirstBoot, MachineSpec, SourceDisk
 from migrations_engine.targets.base import KernelUnavailable
 from migrations_engine.targets.qemu import kernel_install
+from migrations_engine.targets.qemu.rootfs import find_boot
+from tests.real.debian_guest import write_debian_guest
+
+BOOT_S = 420  # an idle machine needs 5
 
 
 def was_booted(qemu, key: str) -> bool:
@@ -36,3 +46,31 @@ def test_a_package_that_the_guest_cannot_install_fails_with_its_words_and_the_ne
     assert was_booted(qemu, "broken")
     again = qemu.copy("broken", source)
     assert qemu.checksum(SourceDisk(again.path, "raw")) == qemu.checksum(source)
+
+
+def default_kernel(disk: str) -> str:
+    boot, path = find_boot(Path(disk))
+    menu = boot.read(path)
+    return grub.default_entry(grub.parse_menu(menu), grub.configured_default(menu, {})).version
+
+
+def test_a_kernel_of_the_archive_is_installed_by_the_guest_and_boots(qemu, tiny, tmp_path):
+    cache, image = settings.CACHE_DIR / "guests", tmp_path / "debian.raw"
+    write_debian_guest(tiny, image, tmp_path, cache)
+    version = next(each for each in newest_two(Apt.open(cache / "apt")) if each != tiny.default_kernel)
+    disk = qemu.copy("lacks-it", SourceDisk(str(image), "raw"))
+    qemu.install_kernel(disk, version)
+    assert was_booted(qemu, "lacks-it")
+    assert not (qemu.root / "lacks-it" / kernel_install.PACKAGE).exists()
+    assert default_kernel(disk.path) == tiny.default_kernel
+
+    qemu.prepare(disk, FirstBoot(kernel=version))
+    assert default_kernel(disk.path) == version
+    ref = qemu.create(
+        MachineSpec(key="lacks-it", name="web01", vcpus=2, memory_mib=320), qemu.seal(disk, "raw")
+    )
+    qemu.power(ref, "on")
+    qemu.wait_ready(ref, BOOT_S)
+    report = qemu.guest_report(ref)
+    assert report.kernel == version
+    assert set(report.kernels) == {tiny.default_kernel, version}
