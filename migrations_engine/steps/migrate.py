@@ -229,7 +229,7 @@ def _prepared(work: Work, move: Move, disk: DiskRef) -> DiskRef:
         work.alive.say(f"Left to do after the growth: {growth.left}", "warning")
     if move.kernel.action == "install":
         work.alive.phase(f"Installing the kernel {move.kernel.version}", 53)
-        work.target.install_kernel(disk, move.kernel.version, move.first_boot.packages, work.alive)
+        work.target.install_kernel(disk, move.spec, move.first_boot, work.alive)
     work.alive.phase("Preparing the first boot", 56)
     prepared = work.alive.during(work.target.prepare, disk, move.first_boot)
     work.alive.say(

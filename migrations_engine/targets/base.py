@@ -186,13 +186,14 @@ class Target(Protocol):
     def install_kernel(
         self,
         disk: DiskRef,
-        version: str,
-        packages: tuple[str, ...] = (),
+        spec: MachineSpec,
+        first_boot: FirstBoot,
         keep_alive: KeepAlive = no_keep_alive,
     ) -> None:
-        """The kernel and its modules are on the disk afterwards. Raises KernelUnavailable.
+        """`first_boot.kernel` and its modules are on the disk afterwards. Raises KernelUnavailable.
 
-        `packages`: those of `Access`, which a guest without an agent gets before.
+        A guest that has to boot for it finds the firmware and the disk bus of `spec`, and gets before what of
+        `first_boot` it cannot do without: an agent and the names of its disks.
         """
 
     def seal(self, disk: DiskRef, format: str, progress: Progress = no_progress) -> DiskRef:

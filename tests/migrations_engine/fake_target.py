@@ -159,9 +159,9 @@ class FakeTarget:
         self.world.brought = first_boot.packages
         return Preparation("offline", (f"kernel {machine.kernel}",))
 
-    def install_kernel(self, disk, version, packages=(), keep_alive=no_keep_alive):
-        self._call("install_kernel", version)
-        self.world.kernels += (version,)
+    def install_kernel(self, disk, spec, first_boot, keep_alive=no_keep_alive):
+        self._call("install_kernel", first_boot.kernel)
+        self.world.kernels += (first_boot.kernel,)
 
     def seal(self, disk, format, progress=no_progress):
         self._call("seal", format)

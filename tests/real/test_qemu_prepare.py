@@ -9,10 +9,13 @@ import pytest
 
 from migrations_engine.domain.machine import GIB, DiskRef, FirstBoot, SourceDisk
 from migrations_engine.targets.base import FilesystemDamaged, KernelUnavailable, PrepareRefused
+from migrations_engine.targets.qemu.bundle import Bundle
 from migrations_engine.targets.qemu.command import mac_address
+from migrations_engine.targets.qemu.first_boot import prepare_to_install
 
 MIB = 2**20
 ROOT_AT = 2 * MIB
+NO_AGENT = Bundle("agent", {}, "")
 
 
 @pytest.fixture
@@ -115,6 +118,24 @@ def test_what_a_bus_would_rename_is_called_by_uuid(qemu, tmp_path):
     assert inside(disk, "/boot/grub/grub.cfg") == menu.replace("root=/dev/sda1", "root=UUID=a")
     assert inside(disk, "/etc/default/grub") == 'GRUB_CMDLINE_LINUX="root=UUID=a"\n'
     assert is_clean(disk)
+
+
+def test_a_boot_to_install_in_finds_its_disks_by_uuid_and_nothing_else_is_changed(qemu, tmp_path):
+    files = {"etc/fstab": "/dev/sda1 / ext4 x 0 1\n", "etc/hostname": "old\n"}
+    disk = qemu.copy("installs", make_disk(tmp_path, files))
+    prepare_to_install(Path(disk.path), {"/dev/sda1": "UUID=a"}, NO_AGENT)
+    assert inside(disk, "/etc/fstab") == "UUID=a / ext4 x 0 1\n"
+    assert inside(disk, "/etc/hostname") == "old\n"
+    assert is_clean(disk)
+
+
+def test_a_boot_to_install_in_needs_no_ext4_root_but_to_bring_an_agent(tmp_path):
+    image, agent = tmp_path / "other.raw", tmp_path / "agent.deb"
+    image.write_bytes(bytes(16 * MIB))
+    prepare_to_install(image, {"/dev/sda1": "UUID=a"}, NO_AGENT)
+    with pytest.raises(PrepareRefused):
+        prepare_to_install(image, {}, Bundle("agent", {"agent.deb": agent}, ""))
+    assert image.read_bytes() == bytes(16 * MIB)
 
 
 def test_preparing_again_changes_nothing(qemu, disk):

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from migrations_engine.domain.machine import MachineSpec
+from migrations_engine.targets.base import SpecRefused
+
 # Debian's, Fedora's and Arch's places; code and the empty variables that belong to it
 PLACES = (
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
@@ -23,3 +26,12 @@ def ovmf() -> Ovmf | None:
         if Path(code).exists() and Path(variables).exists():
             return Ovmf(Path(code), Path(variables))
     return None
+
+
+def firmware_of(spec: MachineSpec) -> Ovmf | None:
+    """None for QEMU's own BIOS. Raises SpecRefused where it has to be UEFI and there is none here."""
+    if spec.firmware != "uefi":
+        return None
+    if (found := ovmf()) is None:
+        raise SpecRefused("uefi firmware is not installed here (Debian package ovmf)")
+    return found

@@ -9,7 +9,7 @@ from analyzer.domain import grub
 from migrations_engine.domain.boot_menu import with_default, with_default_setting
 from migrations_engine.domain.device_names import with_root, with_uuids
 from migrations_engine.domain.machine import FirstBoot, Preparation
-from migrations_engine.targets.base import KernelUnavailable, PrepareRefused
+from migrations_engine.targets.base import FilesystemDamaged, KernelUnavailable, PrepareRefused
 from migrations_engine.targets.qemu.bundle import Bundle
 from migrations_engine.targets.qemu.rootfs import Change, Ext4, find_boot, find_root
 
@@ -67,11 +67,26 @@ def prepare_offline(image: Path, wanted: FirstBoot, mac: str, bundles: Iterable[
     return Preparation("offline", tuple(done), tuple(left))
 
 
-def bring(image: Path, bundle: Bundle) -> None:
-    """Only `bundle`, for a boot before the first real one. Raises PrepareRefused, FilesystemDamaged."""
-    change = Change(find_root(image))
-    _bundle(change, bundle)
-    change.commit()
+def prepare_to_install(image: Path, names: Mapping[str, str], bundle: Bundle) -> None:
+    """Only what a boot before the first real one needs. Raises PrepareRefused, FilesystemDamaged.
+
+    `bundle` may be empty: then a root file system that cannot be changed stays as it is.
+    """
+    try:
+        root = find_root(image)
+    except FilesystemDamaged:
+        raise
+    except PrepareRefused:
+        if bundle.files:
+            raise
+        return
+    _root_by_uuid(image, names)
+    change = Change(root)
+    _mounted_by_uuid(change, names)
+    if bundle.files:
+        _bundle(change, bundle)
+    if change.files or change.links:
+        change.commit()
 
 
 def _set_kernel(image: Path, version: str) -> None:

@@ -8,17 +8,19 @@ programs on the host.)
 
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
 from analyzer.domain import grub
-from migrations_engine.domain.machine import MachineSpec
+from migrations_engine.domain.machine import FirstBoot, MachineSpec
 from migrations_engine.targets.base import KeepAlive, KernelUnavailable, TargetError
 from migrations_engine.targets.qemu import host_apt, images, process
 from migrations_engine.targets.qemu.boot import Boot, agent_of, stop
 from migrations_engine.targets.qemu.bundle import Bundle
 from migrations_engine.targets.qemu.command import qemu_command
-from migrations_engine.targets.qemu.first_boot import bring
+from migrations_engine.targets.qemu.firmware import firmware_of
+from migrations_engine.targets.qemu.first_boot import prepare_to_install
 from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.jobs import run_script
 from migrations_engine.targets.qemu.rootfs import find_boot
@@ -50,21 +52,25 @@ sync
 """
 
 
-def ensure_kernel(root: Path, folder: Folder, version: str, agent: Bundle, keep_alive: KeepAlive) -> None:
+def ensure_kernel(
+    root: Path, folder: Folder, spec: MachineSpec, wanted: FirstBoot, agent: Bundle, keep_alive: KeepAlive
+) -> None:
     """Goes on where a killed worker left the guest installing. The caller holds the folder's lock.
 
     `agent`: empty for a guest that has one.
 
     Raises KernelUnavailable; the disk may then be half changed, so the next copy begins anew.
     """
+    version = wanted.kernel
     if process.pid_of(folder) is None:
         if _in_menu(folder.raw, version):
             return
-        if agent.files:
-            bring(folder.raw, agent)
+        if firmware := firmware_of(spec):
+            shutil.copyfile(firmware.variables, folder.path / "vars.fd")
         folder.write(installing={"version": version, "size": _fetch_package(folder, version, keep_alive)})
+        prepare_to_install(folder.raw, wanted.device_names, agent)
     try:
-        _install(root, folder, version, keep_alive)
+        _install(root, folder, spec, version, keep_alive)
     except TargetError as error:
         process.kill(folder)
         folder.write(copied=None, grown=None, prepared=None)
@@ -72,8 +78,8 @@ def ensure_kernel(root: Path, folder: Folder, version: str, agent: Bundle, keep_
     (folder.path / PACKAGE).unlink()
 
 
-def _install(root: Path, folder: Folder, version: str, keep_alive: KeepAlive) -> None:
-    boot = Boot(root, folder, lambda name: _command(folder, name))
+def _install(root: Path, folder: Folder, spec: MachineSpec, version: str, keep_alive: KeepAlive) -> None:
+    boot = Boot(root, folder, lambda name: _command(folder, spec, name))
     boot.start()
     boot.wait_ready(READY_S, keep_alive)
     script = _script(version, folder.read()["installing"]["size"])
@@ -113,13 +119,20 @@ def _fetch_package(folder: Folder, version: str, keep_alive: KeepAlive) -> int:
     return size
 
 
-def _command(folder: Folder, accelerator: str) -> list[str]:
-    """With the data disks, which a guest may not start without; nothing that it writes to them is kept."""
-    spec = MachineSpec(key=folder.key, name=folder.key, **MACHINE)
+def _command(folder: Folder, spec: MachineSpec, accelerator: str) -> list[str]:
+    """A machine of our size that boots as the one of `spec` will.
+
+    With the data disks, which a guest may not start without; nothing that it writes to them is kept.
+    """
+    firmware = firmware_of(spec)
+    small = MachineSpec(
+        key=folder.key, name=folder.key, firmware=spec.firmware, disk_bus=spec.disk_bus, **MACHINE
+    )
     data = [path.name for path in folder.data_disks()]
     drive = f"file={PACKAGE},format=raw,if=none,id=package,readonly=on"
     model = f"virtio-blk-pci,drive=package,serial={SERIAL}"
-    command = qemu_command(spec, "raw", {}, accelerator, data=data, keep_data=True)
+    code = firmware.code if firmware else None
+    command = qemu_command(small, "raw", {}, accelerator, firmware_code=code, data=data, keep_data=True)
     return [*command, "-drive", drive, "-device", model]
 
 

@@ -37,7 +37,7 @@ from migrations_engine.targets.qemu.agent import Agent
 from migrations_engine.targets.qemu.boot import Boot, agent_of
 from migrations_engine.targets.qemu.command import qemu_command
 from migrations_engine.targets.qemu.concerns import concerns
-from migrations_engine.targets.qemu.firmware import ovmf
+from migrations_engine.targets.qemu.firmware import firmware_of, ovmf
 from migrations_engine.targets.qemu.folder import Folder
 from migrations_engine.targets.qemu.forwards import allocate
 from migrations_engine.targets.qemu.guest import GUEST_CAPS, InGuest
@@ -90,10 +90,7 @@ class QemuTarget(Workbench, InGuest):
                 raise SpecRefused(f"machine {spec.key} has no disk yet")
             if len(folder.data_disks()) != spec.data_disks:
                 raise SpecRefused(f"machine {spec.key} does not have its {spec.data_disks} further disks yet")
-            firmware = ovmf() if spec.firmware == "uefi" else None
-            if spec.firmware == "uefi":
-                if firmware is None:
-                    raise SpecRefused("uefi firmware is not installed here (Debian package ovmf)")
+            if firmware := firmware_of(spec):
                 shutil.copyfile(firmware.variables, folder.path / "vars.fd")
             forwards = allocate(spec.forwards)
             qemu_command(
@@ -181,7 +178,7 @@ class QemuTarget(Workbench, InGuest):
 def _command(folder: Folder, accelerator_name: str) -> list[str]:
     record = folder.read()
     spec = _spec(record["spec"])
-    firmware = ovmf() if spec.firmware == "uefi" else None
+    firmware = firmware_of(spec)
     return qemu_command(
         spec, finished_disk(folder).format, record["forwards"], accelerator_name,
         seed=folder.seed.exists(), firmware_code=firmware.code if firmware else None,

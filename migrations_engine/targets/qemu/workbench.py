@@ -15,7 +15,7 @@ from pathlib import Path
 
 from analyzer.domain.facts import Facts
 from migrations_engine.domain.access import Access
-from migrations_engine.domain.machine import DiskRef, FirstBoot, Growth, Preparation, SourceDisk
+from migrations_engine.domain.machine import DiskRef, FirstBoot, Growth, MachineSpec, Preparation, SourceDisk
 from migrations_engine.domain.software import Software
 from migrations_engine.targets.base import (
     CopyFailed,
@@ -126,15 +126,15 @@ class Workbench:
     def install_kernel(
         self,
         disk: DiskRef,
-        version: str,
-        packages: tuple[str, ...] = (),
+        spec: MachineSpec,
+        first_boot: FirstBoot,
         keep_alive: KeepAlive = no_keep_alive,
     ) -> None:
         folder = self._folder(disk.key)
-        agent = agent_packages.bundle(host_apt.files(packages, self._shelf, keep_alive))
+        agent = agent_packages.bundle(host_apt.files(first_boot.packages, self._shelf, keep_alive))
         with folder.locked(keep_alive):
             if folder.read().get("sealed") is None:
-                kernel_install.ensure_kernel(self.root, folder, version, agent, keep_alive)
+                kernel_install.ensure_kernel(self.root, folder, spec, first_boot, agent, keep_alive)
 
     def seal(self, disk: DiskRef, format: str, progress: Progress = no_progress) -> DiskRef:
         _kept_format(format)
