@@ -10,6 +10,7 @@ from analyzer.domain.printable import printable
 
 MAX_MACHINES = 50_000  # of one file: five of the largest vCenters; more is split by whoever exports it
 MAX_DISKS = 256  # a vSphere machine has at most 256
+MAX_DISK_BYTES = 2**50  # sixteen times what vSphere can make; all disks of a machine still add up in 64 bits
 MIB, GIB = 2**20, 2**30
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
@@ -82,7 +83,7 @@ class ImportedMachine(_Frozen):
     memory_mib: Annotated[Annotated[int, Field(ge=1, le=2**26)] | None, BeforeValidator(whole)] = (
         None  # 64 TiB
     )
-    disks: tuple[Annotated[int, Field(ge=1, le=2**60)], ...] = Field(default=(), max_length=MAX_DISKS)
+    disks: tuple[Annotated[int, Field(ge=1, le=MAX_DISK_BYTES)], ...] = Field(default=(), max_length=MAX_DISKS)
     nics: tuple[ImportedNic, ...] = Field(default=(), max_length=64)
     os_id: Annotated[str, _text(64)] = ""
     os_version: Annotated[str, _text(64)] = ""

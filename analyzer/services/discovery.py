@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from analyzer.domain.inventory import MAX_DISK_BYTES
 from analyzer.models import Disk, Nic, SourceEndpoint, SshHost, VirtualMachine
 from analyzer.services.hypervisors import hypervisor_of
 from analyzer.services.messages import EXPIRES_S, send_on_commit
@@ -116,6 +117,8 @@ def _cannot_be_kept(machine: Machine) -> str:
             return f"its path is longer than {longest} characters"
         if not path.isprintable():
             return "its path holds characters that cannot be shown (control characters, not UTF-8): rename it"
+        if disk.virtual_size_bytes > MAX_DISK_BYTES:
+            return "it says that its disk has more than a PiB"
     return ""
 
 

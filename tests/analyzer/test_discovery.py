@@ -138,6 +138,13 @@ def test_one_bad_file_is_reported_and_the_others_are_found(images, source, admin
     assert any("rename it" in each["reason"] for each in report["skipped"])
 
 
+def test_a_disk_that_says_it_has_an_exbibyte_is_reported(images, source, admin):
+    header = b"QFI\xfb" + (2).to_bytes(4, "big") + bytes(16) + (2**60).to_bytes(8, "big")
+    (images / "huge.qcow2").write_bytes(header + bytes(4096))
+    report = source_discover(source=source, by=admin)
+    assert report["found"] == 0 and "PiB" in report["skipped"][0]["reason"]
+
+
 def test_what_people_told_of_a_machine_survives_discovery(images, source, admin):
     put(images / "web01.raw")
     source_discover(source=source, by=admin)

@@ -102,6 +102,18 @@ def test_a_bad_row_is_reported_and_the_rest_is_taken(source, operator):
     assert source.discovery_report["skipped"] == [{"name": "Row 3", "reason": "vcpus “many” is not a number"}]
 
 
+def test_a_disk_of_an_exbibyte_is_an_error_of_its_row(client, source, operator):
+    """Eight of them would be more bytes than a database adds up."""
+    huge = f"3,huge,2,4096,{';'.join([str(2**30)] * 8)},,,,"
+    most = f"4,most,2,4096,{';'.join([str(2**20)] * 256)},,,,"
+    report = inventory_import(source=source, data=csv(huge, most), by=operator)
+    assert numbers(report)[:2] == (1, 1) and {each["field"] for each in report["errors"]} == {"disks"}
+    client.force_login(operator)
+    vm = VirtualMachine.objects.get()
+    for url in ("/machines/", f"/machines/{vm.pk}/", "/api/v1/machines/"):
+        assert client.get(url).status_code == 200
+
+
 def test_only_a_complete_file_without_errors_marks_others_as_missing(source, operator):
     inventory_import(source=source, data=csv(WEB, DB), by=operator)
     assert numbers(inventory_import(source=source, data=csv(WEB), by=operator)) == (1, 0, 0, 1, 0)
