@@ -67,7 +67,7 @@ def parse_range(document: object, label: str) -> dict[str, Samples]:
         if document["data"]["resultType"] != "matrix" or len(rows) > MOST_SERIES:
             raise BadAnswer(f"it has {len(rows)} series of the kind {document['data']['resultType']}")
         return {str(row["metric"][label]): _samples(row["values"]) for row in rows if label in row["metric"]}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadAnswer(f"its answer has another form: {type(error).__name__}") from None
 
 

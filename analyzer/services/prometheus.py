@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from analyzer.domain.printable import printable
 from analyzer.domain.prometheus import (
     PERCENT,
     STEP_S,
@@ -90,7 +91,7 @@ def usage_collect(provider: UsageProvider) -> bool:
     try:
         report = _collect(provider, now)
     except (Refused, BadAnswer) as error:
-        _end(provider, error=f"Prometheus: {error}"[:500])
+        _end(provider, error=printable(f"Prometheus: {error}", 500))
     else:
         _end(provider, error="", report=report, collected_at=now)
     return True
@@ -119,13 +120,14 @@ def _aligned(moment: datetime) -> datetime:
 
 
 def _ask(provider: UsageProvider, start: datetime, end: datetime) -> Usage:
-    """Slots from `start` to `end`; a value is told at the end of its slot."""
+    """Slots from `start` to `end`; a value is told at the end of its slot. What was not asked for is left out."""
     found: Usage = {}
+    begin_s, end_s = int(start.timestamp()), int(end.timestamp())
     for metric, query in queries(provider.exporter, provider.label).items():
         asked = {
             "query": query,
-            "start": int(start.timestamp()) + STEP_S,
-            "end": int(end.timestamp()),
+            "start": begin_s + STEP_S,
+            "end": end_s,
             "step": STEP_S,
         }
         body = fetch(
@@ -134,7 +136,8 @@ def _ask(provider: UsageProvider, start: datetime, end: datetime) -> Usage:
             timeout_s=TIMEOUT_S,
         )
         for label, samples in parse_range(_json(body), provider.label).items():
-            found.setdefault(label, {})[metric] = samples
+            asked_for = [(at, value) for at, value in samples if begin_s <= at < end_s]
+            found.setdefault(label, {})[metric] = asked_for
     return found
 
 
@@ -156,7 +159,7 @@ def _store(provider: UsageProvider, usage: Usage, report: dict) -> dict:
     return {
         "values": report["values"] + values,
         "machines": max(report["machines"], len(found)),
-        "left_out": sorted({*report["left_out"], *left_out})[:MOST_LEFT_OUT],
+        "left_out": sorted({*report["left_out"], *(printable(each) for each in left_out)})[:MOST_LEFT_OUT],
     }
 
 

@@ -184,10 +184,28 @@ def test_one_that_lies_stops_none_of_the_others(source, admin, monkeypatch):
     assert told == {"Prometheus: it is no JSON", "Prometheus: bad query"}
 
 
+@pytest.mark.django_db
+def test_times_that_were_not_asked_for_are_left_out(source, admin, monkeypatch):
+    """One of them would be the last thirty days of its machine for ever."""
+    vm = make_vm(source=source, name="web01")
+    usage_provider_set(source=source, by=admin, url="http://127.0.0.1:9/")
+    now = int(time.time()) // 300 * 300
+    values = [[at, "7"] for at in (0, now - 40 * 86400, now, now + 300, now + 9 * 86400, 1e15)]
+    rows = [{"metric": {"instance": name}, "values": values} for name in ("web01", "a\0b\ud800")]
+    told = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": rows}}).encode()
+    monkeypatch.setattr(prometheus, "fetch", lambda url, **limits: told)
+    report = usage_collect_now(source=source, by=admin)
+    assert report["left_out"] == [r"a\x00b\ud800"]
+    assert usage_summary(vm)["cpu_percent"].samples == 1
+    assert usage_summary(vm)["cpu_percent"].last_s == now
+
+
 @pytest.mark.parametrize("document", [
     None, [], {}, {"status": "success"}, {"status": "success", "data": {"resultType": "vector", "result": []}},
     {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {"i": "a"}, "values": [[1]]}]}},
     {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {"i": "a"}, "values": [["x", "1"]]}]}},
+    {"status": "success", "data": {"resultType": "matrix", "result": [
+        {"metric": {"i": "a"}, "values": [[float("inf"), "1"]]}]}},
 ])  # fmt: skip
 def test_an_answer_of_another_form_is_told(document):
     with pytest.raises(BadAnswer):
