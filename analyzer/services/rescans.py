@@ -1,6 +1,7 @@
 """Scans by themselves: of sources that say so, the machines whose last scan is too old."""
 
 from datetime import timedelta
+from itertools import islice
 
 from django.db.models import F, Max, Q
 from django.utils import timezone
@@ -29,7 +30,8 @@ def rescans_queue() -> list[VirtualMachine]:
         .exclude(scans__state__in=ACTIVE)
         .order_by(F("last_asked_at").asc(nulls_first=True), "pk")
     )
-    stale = [vm for vm in idle.select_related("source")[:MOST_AT_ONCE] if not _unchanged(vm)]
+    written = (vm for vm in idle.select_related("source").iterator() if not _unchanged(vm))
+    stale = list(islice(written, MOST_AT_ONCE))
     for vm in stale:
         scan_queue(vm=vm)
     return stale

@@ -9,6 +9,7 @@ from analyzer.domain.facts import Container, Coverage, Extras, Kernel, Listening
 from analyzer.domain.scan_diff import changes
 from analyzer.models import Scan
 from analyzer.models.scan import ScanState
+from analyzer.services import rescans
 from analyzer.services.rescans import rescans_queue
 from analyzer.services.scan_changes import scan_changes
 from analyzer.services.scan_reading import disk_fingerprint
@@ -93,3 +94,17 @@ def test_a_disk_that_was_not_written_since_needs_no_scan(tmp_path):
     assert rescans_queue() == []
     disk.write_bytes(b"written since")
     assert rescans_queue() == [vm]
+
+
+@pytest.mark.django_db
+def test_disks_that_were_not_written_keep_no_other_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(rescans, "MOST_AT_ONCE", 1)
+    disk = tmp_path / "a.raw"
+    disk.write_bytes(b"disk")
+    source = make_source(rescan="daily")
+    kept, written = make_vm(path=disk, source=source), make_vm(source=source)
+    oldest = make_scan(kept, disk_fingerprint=disk_fingerprint(kept))
+    Scan.objects.filter(pk=oldest.pk).update(created_at=timezone.now() - timedelta(days=9))
+    newer = make_scan(written)
+    Scan.objects.filter(pk=newer.pk).update(created_at=timezone.now() - timedelta(days=8))
+    assert rescans_queue() == [written]
