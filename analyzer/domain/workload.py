@@ -15,25 +15,42 @@ FULL, NEARLY_FULL = 0.95, 0.85
 FILLS_WITHIN_DAYS = 60
 LEAST_SCANS, LEAST_DAYS = 3, 2.0  # a trend of less is chance
 # What makers count. By package, by directory of its own, by process; the last is found only on a running machine.
+# On Windows by the names of its list of programs, of which clients and tools begin alike.
 LICENSED = (
     (
         "Oracle Database",
-        r"oracle-(?:database|xe|ee|se2).*",
+        r"oracle-(?:database|xe|ee|se2).*|oracle database (?:\d+\w*|xe|express|standard|enterprise)\b(?!.*client).*",
         r"/(?:opt|u01)/(?:app/)?oracle\b.*",
         r"ora_pmon_.*|tnslsnr",
     ),
-    ("Microsoft SQL Server", r"mssql-server.*", r"/opt/mssql\b.*", r"sqlservr"),
-    ("IBM Db2", r"(?:ibm-)?db2(?:-.*)?", r"/opt/ibm/db2\b.*", r"db2sysc"),
-    ("IBM WebSphere", r"(?:ibm-)?websphere.*", r"/opt/ibm/websphere\b.*", r""),
-    ("Oracle WebLogic", r"(?:oracle-)?weblogic.*", r"/opt/(?:oracle/)?weblogic\b.*", r""),
+    (
+        "Microsoft SQL Server",
+        r"mssql-server.*|microsoft sql server \d{4}(?: r2)?(?: \((?:64|32)-bit\))?"
+        r"|sql server \d{4}(?: r2)? database engine.*",
+        r"/opt/mssql\b.*",
+        r"sqlservr",
+    ),
+    (
+        "IBM Db2",
+        r"(?:ibm-)?db2(?:-.*)?|(?:ibm )?db2 (?:.*\b(?:server|express)\b.*|copy\b.*)",
+        r"/opt/ibm/db2\b.*",
+        r"db2sysc",
+    ),
+    (
+        "IBM WebSphere",
+        r"(?:ibm-)?websphere.*|ibm websphere (?:application server|mq)\b(?!.*client).*",
+        r"/opt/ibm/websphere\b.*",
+        r"",
+    ),
+    ("Oracle WebLogic", r"(?:oracle[ -])?weblogic.*", r"/opt/(?:oracle/)?weblogic\b.*", r""),
     (
         "SAP HANA or NetWeaver",
-        r"sap-hana.*|saphostagent",
+        r"sap-hana.*|saphostagent|sap (?:hana (?:database|server)|netweaver)\b(?!.*client).*",
         r"/(?:opt|usr)/sap\b.*",
         r"hdbnameserver|disp\+work",
     ),
     ("Splunk", r"splunk(?:-enterprise)?", r"/opt/splunk\b.*", r"splunkd"),
-    ("Veritas InfoScale", r"vrts.*", r"/opt/vrts.*", r""),
+    ("Veritas InfoScale", r"vrts.*|veritas infoscale.*", r"/opt/vrts.*", r""),
     ("MATLAB", r"matlab.*", r"/opt/matlab\b.*", r"matlab"),
 )
 DATABASES = {

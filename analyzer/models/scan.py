@@ -14,6 +14,10 @@ class ScanQuerySet(OwnedQuerySet):
     def readable(self):
         return self.filter(state__in=READABLE)
 
+    def looked(self):
+        """Of the readable ones those that saw the machine; the others repeat what was known of it."""
+        return self.readable().exclude(message__startswith=NO_USAGE)
+
     def active(self):
         return self.filter(state__in=ACTIVE)
 
@@ -36,6 +40,7 @@ class ScanState(models.TextChoices):
 
 READABLE = [ScanState.COMPLETE, ScanState.PARTIAL]
 ACTIVE = [ScanState.QUEUED, ScanState.RUNNING]
+NO_USAGE = "partial: no usage."  # so begins the message of a scan that could not reach its machine
 
 
 class Scan(models.Model):

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from analyzer.domain.facts import Facts, ScanInfo
 from analyzer.models import Scan, VirtualMachine
-from analyzer.models.scan import ScanState
+from analyzer.models.scan import NO_USAGE, ScanState
 from analyzer.services.findings import findings_store
 from analyzer.services.scan_claims import MAX_ATTEMPTS, LostClaim, held
 from analyzer.services.workload import with_workload_concerns
@@ -60,10 +60,10 @@ def settle_look(scan: Scan, outcome: Outcome) -> None:
 
 @transaction.atomic
 def settle_unreachable(scan: Scan, reason: str) -> None:
-    before = Scan.objects.readable().filter(vm=scan.vm, facts__isnull=False).first()
+    before = Scan.objects.looked().filter(vm=scan.vm, facts__isnull=False).first()
     facts = before.facts if before else Facts(scan=NOTHING_READ).model_dump(mode="json")
     as_of = f"; what is told is of {before.finished_at:%Y-%m-%d %H:%M} UTC" if before else ""
-    message = f"partial: no usage. It cannot be reached: {reason}{as_of}"[:500]
+    message = f"{NO_USAGE} It cannot be reached: {reason}{as_of}"[:500]
     stars = before.coverage_stars if before else 1
     _end(scan, state=ScanState.PARTIAL, message=message, facts=facts, coverage_stars=stars)
     VirtualMachine.objects.filter(pk=scan.vm_id).update(power_state="unknown")

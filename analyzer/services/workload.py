@@ -37,7 +37,7 @@ def _kernels_nearby(vm: VirtualMachine, facts: Facts) -> set[str]:
 
 
 def _used(scan: Scan, facts: Facts) -> dict[str, Used]:
-    earlier = Scan.objects.readable().filter(vm=scan.vm, facts__isnull=False).exclude(pk=scan.pk)
+    earlier = Scan.objects.looked().filter(vm=scan.vm, facts__isnull=False).exclude(pk=scan.pk)
     rows = earlier.values_list("created_at", "facts__filesystems")[:MOST_SCANS]
     looks = [(at, told or []) for at, told in rows][::-1]
     looks.append((scan.created_at, [each.model_dump() for each in facts.filesystems]))

@@ -1,6 +1,7 @@
 """What a scan finds on the way: end of support, kernels, disks that fill, licences, open databases."""
 
-from datetime import date, timedelta
+import uuid
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -18,7 +19,10 @@ from analyzer.domain.facts import (
 from analyzer.domain.workload import days_until_full, natural, workload_concerns
 from analyzer.models import Scan
 from analyzer.services import scan_reading
+from analyzer.services.scan_ends import settle_look
 from analyzer.services.scans import facts_of, scan_now
+from analyzer.services.workload import _used
+from analyzer.sources.ssh import Unreachable
 from tests.factories import make_facts, make_package, make_scan, make_vm
 
 TODAY = date(2026, 11, 23)
@@ -95,6 +99,29 @@ def test_software_that_is_licensed_by_core_is_told_however_it_was_installed():
     assert codes(make_facts(packages=(make_package("postgresql-15"), make_package("oracle-java17")))) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("Microsoft SQL Server 2019 (64-bit)", ["licence"]),
+        ("Microsoft SQL Server 2008 R2", ["licence"]),
+        ("SQL Server 2022 Database Engine Services", ["licence"]),
+        ("Microsoft SQL Server 2012 Native Client", []),
+        ("Microsoft SQL Server 2008 Setup Support Files", []),
+        ("Microsoft SQL Server Management Studio - 19.1", []),
+        ("Oracle Database 19c", ["licence"]),
+        ("Oracle Database 19c Client", []),
+        ("DB2 Server Edition", ["licence"]),
+        ("IBM Data Server Client", []),
+        ("IBM WebSphere Application Server V9.0", ["licence"]),
+        ("Oracle WebLogic Server 14c", ["licence"]),
+        ("SAP HANA Database Client", []),
+        ("MATLAB R2023b", ["licence"]),
+    ],
+)
+def test_licensed_software_has_its_names_on_windows(name, found):
+    assert codes(make_facts(packages=(make_package(name),))) == found
+
+
 def test_a_database_that_listens_everywhere_is_told():
     assert codes(make_facts(listening=(Listening(port=5432, service="postgresql"),))) == ["open_database"]
     assert (
@@ -123,6 +150,19 @@ def test_a_scan_keeps_them_with_its_facts(tmp_path, monkeypatch):
     told = {each.code: each.text for each in facts_of(scan_now(vm=vm)).concerns}
     assert set(told) == {"kernel_outdated", "disk_filling"}
     assert "6.1.0-44-amd64" in told["kernel_outdated"] and "10 days" in told["disk_filling"]
+
+
+@pytest.mark.django_db
+def test_a_machine_that_cannot_be_reached_adds_nothing_to_what_was_seen():
+    root = {"device": "p1", "kind": "ext4", "mount_point": "/", "size_bytes": 100 * GIB}
+    seen = make_scan(facts=make_facts(filesystems=(Filesystem(**root, used_bytes=50 * GIB),)))
+    Scan.objects.filter(pk=seen.pk).update(finished_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    for _ in range(2):
+        scan = make_scan(seen.vm, state="running", fence=uuid.uuid4())
+        settle_look(scan, Unreachable("no route"))
+        assert scan.state == "partial" and "of 2026-01-02 03:04 UTC" in scan.message
+    now = make_scan(seen.vm, state="running")
+    assert [used for _, used, _ in _used(now, facts_of(seen))["/"]] == [50 * GIB] * 2  # seen then, and now
 
 
 def test_versions_sort_whatever_stands_in_them():
