@@ -10,10 +10,11 @@ from analyzer.domain.kinds import Fingerprint as Print
 from analyzer.domain.kinds import Kind, kinds, likeness
 from analyzer.domain.persona_draft import persona_draft
 from analyzer.domain.software import head
-from analyzer.models import Fingerprint, PersonaDraft
+from analyzer.models import Fingerprint, PersonaDraft, VirtualMachine
 from analyzer.models.fleet import DraftState
 from analyzer.services.candidates import personas_of
 from analyzer.services.machines import size_of
+from analyzer.services.scans import facts_understood
 from analyzer.services.usage import usage_summary
 from personas.errors import Refused
 from personas.models import Department, DriverSet, Persona, Role, Script
@@ -43,15 +44,23 @@ def drafts_refresh(*, department: Department | None) -> int:
     homeless = Fingerprint.objects.homeless().filter(vm__department=department)
     rows = homeless.values_list("vm_id", "evidence", "names", "unexplained")
     found = kinds([Print(str(vm), evidence, names, tuple(rest)) for vm, evidence, names, rest in rows])
-    known = {each.key: each for each in PersonaDraft.objects.filter(department=department)}
+    rows = PersonaDraft.objects.select_for_update().filter(department=department).order_by("key")
+    known = {each.key: each for each in rows}
     personas, choices = personas_of(department), _choices(department)
     for kind in found:
-        draft = known.pop(kind.key, None) or PersonaDraft(department=department, key=kind.key, document={})
+        draft = known.pop(kind.key, None) or _begun(department, kind)
         if draft.state == DraftState.OPEN:
             _fill(draft, kind, personas, choices)
     gone = [each.pk for each in known.values() if each.state == DraftState.OPEN]
     PersonaDraft.objects.filter(pk__in=gone).delete()
     return PersonaDraft.objects.filter(department=department, state=DraftState.OPEN).count()
+
+
+def _begun(department: Department | None, kind: Kind) -> PersonaDraft:
+    """New, or just begun by another worker."""
+    named = {"department": department, "key": kind.key}
+    draft, _ = PersonaDraft.objects.get_or_create(**named, defaults={"document": {}})
+    return draft
 
 
 def _fill(draft: PersonaDraft, kind: Kind, personas: list[Persona], choices: dict) -> None:
@@ -69,14 +78,12 @@ def _members(kind: Kind) -> list[Member]:
         .select_related("vm", "scan")
         .order_by("vm_id")
     )
-    return [_member(each) for each in rows]
+    read = ((each.vm, facts_understood(each.scan)) for each in rows)
+    return [_member(vm, facts) for vm, facts in read if facts]
 
 
-def _member(row: Fingerprint) -> Member:
-    facts = Facts.model_validate(row.scan.facts)
-    settings = persona_draft(facts, name=row.vm.name, size=size_of(row.vm), usage=usage_summary(row.vm))[
-        "settings"
-    ]
+def _member(vm: VirtualMachine, facts: Facts) -> Member:
+    settings = persona_draft(facts, name=vm.name, size=size_of(vm), usage=usage_summary(vm))["settings"]
     checks = settings.get("acceptance_checks") or []
     return Member(settings, frozenset(check["unit"] for check in checks if check["kind"] == "systemd_unit"))
 

@@ -1,6 +1,7 @@
 """All machines at once: what their software says in short, and which persona each suits by what is known today."""
 
 import hashlib
+from itertools import islice
 
 import numpy as np
 from django.db import connection, transaction
@@ -15,7 +16,7 @@ from analyzer.models.recommendation import RecommendationState
 from analyzer.services.candidates import Candidates, candidates_of, candidates_stamp
 from analyzer.services.learning import learned_at, recommender_of, scorer_of
 from analyzer.services.recommendations import recommendation_make
-from analyzer.services.scans import facts_of
+from analyzer.services.scans import facts_understood
 from personas.models import Department
 
 CHUNK = 5000  # machines scored at once: 5,000 x 200 chances are 8 MB
@@ -104,14 +105,18 @@ def _scored_as(department: Department | None) -> str:
 
 def _suggest_anew() -> int:
     """Where nobody has answered, and the answer of today differs from the one that stands open."""
-    count = 0
-    for vm_id in _differing()[:ANEW]:
-        with transaction.atomic():
-            vm = VirtualMachine.objects.select_related("department").get(pk=vm_id)
-            scan = vm.fingerprint.scan
-            recommendation_make(scan=scan, facts=facts_of(scan))
-            count += 1
-    return count
+    made = filter(_suggested_anew, _differing())
+    return sum(1 for _ in islice(made, ANEW))
+
+
+@transaction.atomic
+def _suggested_anew(vm_id) -> bool:
+    vm = VirtualMachine.objects.select_related("department").get(pk=vm_id)
+    scan = vm.fingerprint.scan
+    facts = facts_understood(scan)
+    if facts:
+        recommendation_make(scan=scan, facts=facts)
+    return facts is not None
 
 
 def _differing() -> list:

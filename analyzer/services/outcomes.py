@@ -8,15 +8,14 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
-from pydantic import ValidationError
 
-from analyzer.domain.facts import Facts
 from analyzer.domain.outcomes import LESSONS, RESIZED_WITHIN_DAYS, OutcomeKind, went_well
 from analyzer.models import Fingerprint, Recommendation, SuggestionOutcome, VirtualMachine
 from analyzer.models.recommendation import RecommendationState, Verdict
 from analyzer.services.candidates import candidates_of
 from analyzer.services.learning import outcome_learn
 from analyzer.services.name_mapping import named_facts
+from analyzer.services.scans import facts_understood
 
 FOLLOWED = (RecommendationState.CLAIMED, RecommendationState.SUCCEEDED, RecommendationState.FAILED)
 
@@ -101,7 +100,7 @@ def _teach(pk) -> bool:
     if not claimed.update(taught_at=timezone.now()):  # another worker got there first
         return False
     row = SuggestionOutcome.objects.select_related("recommendation__scan", "vm__department").get(pk=pk)
-    facts = _facts(row)
+    facts = facts_understood(row.recommendation.scan)
     if facts is None:
         return False
     outcome_learn(
@@ -113,11 +112,3 @@ def _teach(pk) -> bool:
         lesson=LESSONS[OutcomeKind(row.kind)],
     )
     return True
-
-
-def _facts(row: SuggestionOutcome) -> Facts | None:
-    """None where the scan of that day was not kept, or is of an older form."""
-    try:
-        return Facts.model_validate(row.recommendation.scan.facts) if row.recommendation.scan.facts else None
-    except ValidationError:
-        return None

@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from pydantic import ValidationError
 
 from analyzer.domain.facts import Facts
 from analyzer.models import Scan, VirtualMachine
@@ -233,3 +234,11 @@ def newest_readable(vm: VirtualMachine) -> Scan:
 
 def facts_of(scan: Scan | None) -> Facts | None:
     return Facts.model_validate(scan.facts) if scan and scan.facts else None
+
+
+def facts_understood(scan: Scan) -> Facts | None:
+    """For tasks that go on with the next machine: None where the scan has none, or they are of an older form."""
+    try:
+        return facts_of(scan)
+    except ValidationError:
+        return None

@@ -8,7 +8,7 @@ from analyzer.domain.software import head, meaning
 from analyzer.models import Fingerprint, Package, Service, SoftwareName
 from analyzer.services.candidates import personas_of
 from analyzer.services.recommendations import recommendation_make
-from analyzer.services.scans import facts_of
+from analyzer.services.scans import facts_understood
 from personas.errors import BadInput
 from personas.models import Department
 from personas.services.rows import row_create, row_delete, row_update
@@ -81,5 +81,9 @@ def _refresh(pk) -> bool:
     row = Fingerprint.objects.select_related("scan__vm__department").filter(pk=pk, stale=True).first()
     if row is None:
         return False
-    recommendation_make(scan=row.scan, facts=facts_of(row.scan))
+    facts = facts_understood(row.scan)
+    if facts is None:
+        Fingerprint.objects.filter(pk=pk).update(stale=False)  # until the next scan tells more
+        return False
+    recommendation_make(scan=row.scan, facts=facts)
     return True

@@ -7,12 +7,14 @@ from analyzer.models.fleet import DraftState
 from analyzer.services.drafts import draft_approve, draft_dismiss, drafts_refresh, drafts_refresh_asked
 from analyzer.services.fleet import fleet_rescore
 from analyzer.services.recommendations import recommendation_choose_other
+from analyzer.services.software_names import fingerprints_refresh
 from analyzer.services.vm_personas import vm_persona_assign
 from analyzer.tasks import fleet
 from personas.errors import NotAllowed, Refused
 from personas.models import AuditEntry
 from tests.factories import (
     make_department,
+    make_draft,
     make_facts,
     make_member,
     make_package,
@@ -102,6 +104,35 @@ def test_machines_whose_software_says_another_persona_have_outgrown_theirs(team,
     assert [row.vm for row in Fingerprint.objects.outgrown()] == [grown]
     vm_persona_assign(vm=grown, persona=data, by=boss, use_case="reports")
     assert not Fingerprint.objects.outgrown().exists()
+
+
+def of_an_older_form(vm):
+    scan = vm.fingerprint.scan
+    scan.facts = scan.facts | {"forgotten": []}
+    scan.save()
+
+
+def test_facts_of_an_older_form_stop_no_other_machine(team, observatory, monkeypatch):
+    monkeypatch.setattr("analyzer.services.fleet.ANEW", 1)
+    vms = sorted((scanned(team, "nginx"), scanned(team, "nginx")), key=lambda vm: vm.pk)
+    Recommendation.objects.filter(vm__in=vms).update(persona=make_persona("Mail", department=team))
+    for vm in (vms[0], observatory[0]):
+        of_an_older_form(vm)
+    Fingerprint.objects.filter(vm=vms[0]).update(stale=True)
+    assert fleet_rescore()["suggested"] == 1
+    assert vms[1].recommendations.first().persona.name == "WebDev"
+    assert drafts_refresh(department=team) == 1
+    assert fingerprints_refresh() == 0 and not Fingerprint.objects.filter(stale=True).exists()
+
+
+def test_a_draft_that_another_worker_just_began_is_taken_over(team, observatory, monkeypatch):
+    def faster(department):
+        make_draft(team)
+        return {}
+
+    monkeypatch.setattr("analyzer.services.drafts._choices", faster)
+    assert drafts_refresh(department=team) == 1
+    assert PersonaDraft.objects.get().member_count == 4
 
 
 def test_what_fits_nothing_becomes_one_draft(team, observatory):
