@@ -10,6 +10,7 @@ from django.utils import timezone
 from analyzer.domain.inventory import MAX_DISK_BYTES
 from analyzer.models import Disk, Nic, SourceEndpoint, SshHost, VirtualMachine
 from analyzer.services.hypervisors import hypervisor_of
+from analyzer.services.machines import resize_record, size_owned
 from analyzer.services.messages import EXPIRES_S, send_on_commit
 from analyzer.services.ssh_access import contacted
 from analyzer.sources.base import Machine, Skipped, SourceError
@@ -128,7 +129,7 @@ def _store(source: SourceEndpoint, machines: Sequence[Machine], skipped: Sequenc
     known = {vm.external_id: vm for vm in source.machines.prefetch_related("disks")}
     report = {"found": len(machines), "added": 0, "moved": 0, "kept": 0, "missing": 0}
     for machine in machines:
-        report[_upsert(source, known.get(machine.external_id), machine)] += 1
+        report[_upsert(source, known.get(machine.external_id), machine, by)] += 1
     gone = source.machines.exclude(external_id__in=[each.external_id for each in machines])
     report["missing"] = gone.count()
     gone.filter(missing_since__isnull=True).update(missing_since=timezone.now())
@@ -139,7 +140,7 @@ def _store(source: SourceEndpoint, machines: Sequence[Machine], skipped: Sequenc
     return report
 
 
-def _upsert(source: SourceEndpoint, vm: VirtualMachine | None, found: Machine) -> str:
+def _upsert(source: SourceEndpoint, vm: VirtualMachine | None, found: Machine, by) -> str:
     """Says "added", "moved" or "kept". What a scan or a person told stays where the source tells nothing."""
     place = str(found.disks[0].path) if found.disks else ""
     if vm is None:
@@ -148,12 +149,14 @@ def _upsert(source: SourceEndpoint, vm: VirtualMachine | None, found: Machine) -
     else:
         before = [disk.path for disk in vm.disks.all()]
         outcome = "kept" if not place or before[:1] == [place] else "moved"
+    size = size_owned(vm)
     vm.name, vm.power_state, vm.missing_since = found.name, found.power_state, None
     vm.firmware = vm.firmware or found.firmware
     vm.vcpus = found.vcpus or vm.vcpus
     vm.memory_mib = found.memory_mib or vm.memory_mib
     vm.full_clean()
     vm.save()
+    resize_record(vm=vm, before=size, by=by)
     _store_disks(vm, found)
     _store_nics(vm, found)
     return outcome

@@ -2,9 +2,9 @@
 
 from analyzer.domain.facts import Facts, Running
 from analyzer.models import Package, Scan, Service, VirtualMachine
+from analyzer.services.machines import resize_record, size_owned
 from analyzer.services.recommendations import recommendation_make
 from analyzer.services.usage import usage_store_found
-from personas.services.audit import record
 
 BATCH = 2000  # rows of one INSERT; SQLite allows 32,766 variables in a statement
 
@@ -45,12 +45,9 @@ def _store_columns(vm: VirtualMachine, facts: Facts) -> None:
 
 
 def _store_running(vm: VirtualMachine, running: Running) -> None:
-    """A running machine knows its size; a resize is written into the trail, because right-sizing reads it there."""
-    told = {"vcpus": running.vcpus or vm.vcpus, "memory_mib": running.memory_mib or vm.memory_mib}
-    before = {
-        name: getattr(vm, name) for name, value in told.items() if getattr(vm, name) not in (None, value)
-    }
-    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="on", **told)
-    if before:
-        after = {name: told[name] for name in before}
-        record(by=None, action="virtualmachine.update", obj=vm, before=before, after=after)
+    """A running machine knows its size."""
+    before = size_owned(vm)
+    vm.power_state = "on"
+    vm.vcpus, vm.memory_mib = running.vcpus or vm.vcpus, running.memory_mib or vm.memory_mib
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state=vm.power_state, **size_owned(vm))
+    resize_record(vm=vm, before=before)

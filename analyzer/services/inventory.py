@@ -22,6 +22,7 @@ from analyzer.domain.printable import printable
 from analyzer.importers.read import read_inventory
 from analyzer.models import Disk, InventoryUpload, Nic, SourceEndpoint, VirtualMachine
 from analyzer.scanner.sandbox import SandboxUnavailable
+from analyzer.services.machines import resize_record, size_owned
 from personas.errors import BadInput, Refused
 from personas.models import Role
 from personas.services.access import require
@@ -45,6 +46,7 @@ class Change:
     machine: ImportedMachine
     vm: VirtualMachine  # with the new values, not saved
     fields: tuple[str, ...]
+    size_before: dict[str, int | None]
 
     @property
     def disk_gib(self) -> float:
@@ -137,13 +139,14 @@ def _change(source: SourceEndpoint, vm: VirtualMachine | None, found: ImportedMa
         "tags": vm.tags | found.tags,
         "missing_since": None,
     }
+    size = size_owned(vm)
     fields = [name for name, value in told.items() if getattr(vm, name) != value]
     for name, value in told.items():
         setattr(vm, name, value)
     if known:
         fields += _parts_changed(vm, found)
     outcome: Outcome = "added" if not known else "changed" if fields else "kept"
-    return Change(outcome, found, vm, tuple(fields) if known else ())
+    return Change(outcome, found, vm, tuple(fields) if known else (), size)
 
 
 def _parts_changed(vm: VirtualMachine, found: ImportedMachine) -> list[str]:
@@ -160,7 +163,7 @@ def _store(source: SourceEndpoint, content: Inventory, by, complete: bool) -> di
     source = SourceEndpoint.objects.select_for_update().get(pk=source.pk)
     changes = changes_of(source, content)
     _refuse_unfit(changes)
-    _write(changes)
+    _write(changes, by)
     absent = _absent(source, content) if complete else []
     for start in range(0, len(absent), BATCH):
         gone = source.machines.filter(pk__in=absent[start : start + BATCH], missing_since__isnull=True)
@@ -182,7 +185,7 @@ def _refuse_unfit(changes: Iterable[Change]) -> None:
             raise BadInput({"file": [f"Row {each.machine.row}: {' '.join(error.messages)}"]}) from None
 
 
-def _write(changes: list[Change]) -> None:
+def _write(changes: list[Change], by) -> None:
     added = [each for each in changes if each.outcome == "added"]
     changed = [each for each in changes if each.outcome == "changed"]
     now = timezone.now()
@@ -192,6 +195,8 @@ def _write(changes: list[Change]) -> None:
     VirtualMachine.objects.bulk_update(
         [each.vm for each in changed], [*COLUMNS, "updated_at"], batch_size=BATCH
     )
+    for each in changed:
+        resize_record(vm=each.vm, before=each.size_before, by=by)
     _write_disks([each for each in added if each.machine.disks] + [e for e in changed if "disks" in e.fields])
     _write_nics([each for each in added if each.machine.nics] + [e for e in changed if "nics" in e.fields])
 

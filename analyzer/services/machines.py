@@ -17,7 +17,8 @@ from personas.services.audit import record
 from personas.services.persona_document import persona_import
 from personas.services.rows import refuse_in_use, row_update
 
-TOLD_BY_PEOPLE = ("vcpus", "memory_mib", "tags")  # a disk image does not know its own vCPUs
+SIZES = ("vcpus", "memory_mib")
+TOLD_BY_PEOPLE = (*SIZES, "tags")  # a disk image does not know its own vCPUs
 
 
 def vm_update(*, vm: VirtualMachine, by, **values: Any) -> VirtualMachine:
@@ -44,6 +45,20 @@ def vm_forget(*, vm: VirtualMachine, by) -> None:
 def size_of(vm: VirtualMachine) -> Size:
     disk_bytes = vm.disks.aggregate(total=Sum("virtual_size_bytes"))["total"]
     return Size(vcpus=vm.vcpus, memory_mib=vm.memory_mib, disk_bytes=disk_bytes)
+
+
+def size_owned(vm: VirtualMachine) -> dict[str, int | None]:
+    return {name: getattr(vm, name) for name in SIZES}
+
+
+def resize_record(*, vm: VirtualMachine, before: dict[str, int | None], by=None) -> None:
+    """Into the trail, because right-sizing reads there how much the machine had until when. `before`: its size_owned
+    then; a size that was not known is no resize."""
+    now = size_owned(vm)
+    before = {name: value for name, value in before.items() if value not in (None, now[name])}
+    if before:
+        after = {name: now[name] for name in before}
+        record(by=by, action="virtualmachine.update", obj=vm, before=before, after=after)
 
 
 def persona_from_vm(vm: VirtualMachine, facts: Facts) -> dict[str, Any]:

@@ -8,11 +8,16 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from analyzer.domain.sizing import Unsized
+from analyzer.services import discovery
+from analyzer.services.discovery import source_discover
+from analyzer.services.inventory import inventory_import
 from analyzer.services.machines import vm_update
 from analyzer.services.sizing import sizing_of
 from analyzer.services.usage import usage_store
+from analyzer.sources.base import Machine
 from personas.errors import BadInput
-from tests.factories import make_department, make_member, make_vm
+from personas.models import AuditEntry
+from tests.factories import make_department, make_member, make_source, make_vm
 
 pytestmark = pytest.mark.django_db
 
@@ -97,6 +102,31 @@ def test_usage_from_before_a_resize_is_left_out(vm, operator):
     vm_update(vm=vm, by=operator, vcpus=16)
     assert sizing_of(vm_again(vm))["vcpus"] == Unsized("nothing was measured since its last resize")
     assert sizing_of(vm_again(vm))["memory_mib"].size == 5120  # its memory is what it was
+
+
+def test_a_resize_that_its_source_tells_counts_as_well(department, operator):
+    header = "external_id,name,vcpus,memory_mib"
+    source = make_source(department, kind="inventory", location="")
+    inventory_import(source=source, by=operator, data=f"{header}\n1,web01,,8192".encode())
+    inventory_import(source=source, by=operator, data=f"{header}\n1,web01,8,8192".encode())
+    vm = source.machines.get()
+    store(vm, days=30, cpu=90)
+    inventory_import(source=source, by=operator, data=f"{header}\n1,web01,16,8192".encode())
+    assert sizing_of(vm_again(vm))["vcpus"] == Unsized("nothing was measured since its last resize")
+    assert sizing_of(vm_again(vm))["memory_mib"].size == 5120
+    told = AuditEntry.objects.get(action="virtualmachine.update")
+    assert (told.before, told.after, told.actor) == ({"vcpus": 8}, {"vcpus": 16}, operator)
+
+
+@pytest.mark.parametrize("before", [8, None])
+def test_a_resize_that_is_discovered_counts_as_well(department, monkeypatch, before):
+    vm = make_vm(department, vcpus=before, memory_mib=8192)
+    store(vm, days=30, cpu=40)
+    seen = Machine(vm.external_id, vm.name, (), vcpus=16)
+    monkeypatch.setattr(discovery, "_shown", lambda source: [seen])
+    source_discover(source=vm.source, by=make_member(department, "operator"))
+    found = sizing_of(vm_again(vm))["vcpus"]
+    assert (found == Unsized("nothing was measured since its last resize")) == (before is not None)
 
 
 def test_the_first_telling_of_a_size_is_no_resize(department, operator):
