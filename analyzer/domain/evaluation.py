@@ -27,18 +27,22 @@ def judge(all_of: Sequence[Judged]) -> dict:
     return {
         "machines": len(all_of),
         "none_fits": len(all_of) - len(known),
-        "top1": _share([each.ranked[0] in each.right for each in known]),
-        "top3": _share([bool(each.right & set(each.ranked[:3])) for each in known]),
+        "top1": _share([_among(each, 1) for each in known]),
+        "top3": _share([_among(each, 3) for each in known]),
         "no_good_fit_auroc": auroc([each.no_fit for each in all_of], [not each.right for each in all_of]),
         "no_good_fit_f1": f1([not each.answer for each in all_of], [not each.right for each in all_of]),
         "ece": ece([each.confidence for each in all_of], [_is_right(each) for each in all_of]),
         "answers_right": _share([_is_right(each) for each in all_of]),
         "pairs_exact": _share([set(each.ranked[:2]) == each.right for each in known if len(each.right) == 2]),
         "recall": {
-            label: _share([each.ranked[0] in each.right for each in known if each.label == label])
+            label: _share([_among(each, 1) for each in known if each.label == label])
             for label in sorted({each.label for each in known})
         },
     }
+
+
+def _among(each: Judged, first: int) -> bool:
+    return not each.right.isdisjoint(each.ranked[:first])
 
 
 def _is_right(each: Judged) -> bool:

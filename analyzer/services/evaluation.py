@@ -13,10 +13,11 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from analyzer.domain.evaluation import Judged, judge
 from analyzer.domain.facts import Facts, Listening, OperatingSystem, Package, ScanInfo, Service
+from analyzer.domain.printable import printable
 from analyzer.models import Scan, SourceEndpoint, VirtualMachine
 from analyzer.models.scan import ScanState
 from analyzer.services.learning import model_of, recommender_of, recommender_set
@@ -35,10 +36,19 @@ RPM = frozenset("fedora rhel centos rocky almalinux ol amzn opensuse opensuse-le
 MANAGERS = {"alpine": "apk", "arch": "pacman", "manjaro": "pacman", "windows": "windows"}
 
 
-class Line(BaseModel):
-    """One VM. `label`: the persona that is right, two of them for two roles, null when none fits."""
+class _Told(BaseModel):
+    """Written by other programs: null is not told, a number may stand for a word, what is not known is left."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, told: Any) -> Any:
+        return {key: value for key, value in told.items() if value is not None} if isinstance(told, dict) else told
+
+
+class Line(_Told):
+    """One VM. `label`: the persona that is right, two of them for two roles, null when none fits."""
 
     id: str = ""
     label: str | list[str] | None = None
@@ -55,27 +65,32 @@ class Line(BaseModel):
         return self.label if isinstance(self.label, list) else [self.label] if self.label else []
 
 
-class PersonaLine(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class PersonaLine(_Told):
     name: str
     description: str = ""
     hints: list[str] = Field(default_factory=list)
 
 
 def facts_of_line(line: Line) -> Facts:
-    os_id = str(line.os.get("id") or "")
+    """What no scan could tell either (port 0, an endless name) is left out or cut."""
+    os_id = printable(str(line.os.get("id") or ""))
     manager = "rpm" if os_id in RPM else MANAGERS.get(os_id, "dpkg")
     manual = None if line.manual is None else set(line.manual)
     names = dict.fromkeys([*line.packages, *(line.manual or ())])
+    version = printable(str(line.os.get("version") or ""))
     return Facts(
-        os=OperatingSystem(id=os_id, version=str(line.os.get("version") or "")),
+        os=OperatingSystem(id=os_id, version=version),
         packages=tuple(
-            Package(name=name, version="", manager=manager, manual=None if manual is None else name in manual)
+            Package(
+                name=printable(name),
+                version="",
+                manager=manager,
+                manual=None if manual is None else name in manual,
+            )
             for name in names
         ),
-        services=tuple(Service(name=name, enabled=True) for name in line.services),
-        listening=tuple(Listening(port=port, service="unknown") for port in line.ports),
+        services=tuple(Service(name=printable(name), enabled=True) for name in line.services),
+        listening=tuple(Listening(port=port, service="unknown") for port in line.ports if 0 < port < 2**16),
         coverage=(),
         scan=ScanInfo(duration_ms=0, image_format="raw", virtual_size_bytes=0, allocated_bytes=0),
     )

@@ -120,6 +120,29 @@ def test_persona_s_name_is_printed_as_it_is():
     assert "Web[/b] [red]" in screen.file.getvalue()
 
 
+@pytest.mark.django_db
+def test_what_other_programs_write_is_understood(written, capsys):
+    fields = "id accept department os packages manual services ports usage".split()
+    rows = [
+        {"label": 7, "packages": ["nginx"], "id": 12, "department": 3, "colour": "red", "os": {"version": 12}},
+        {"label": None} | dict.fromkeys(fields),
+        {"label": "web", "packages": ["a\0b", "x" * 300], "ports": [0, 80, 70000], "services": [5]},
+    ]
+    told = evaluated(capsys, "--test", written("b", rows), "--personas", written("c", [
+        {"name": 7, "description": None, "hints": None, "owner": "it"}]))  # fmt: skip
+    assert told["machines"] == 3 and told["top1"] == 0.5
+    told = evaluated(capsys, "--train", written("a", rows), "--test", written("b", rows))
+    assert told["train"] == 3
+
+
+@pytest.mark.django_db
+def test_without_any_persona_nothing_is_right(written, capsys):
+    told = evaluated(
+        capsys, "--train", written("a", [line(None, "stellarium")]), "--test", written("b", TEST)
+    )
+    assert (told["top1"], told["top3"], told["recall"]["web"]) == (0, 0, 0)
+
+
 def test_auroc_is_the_chance_to_be_ranked_above():
     assert auroc([0.9, 0.8, 0.1], [True, False, False]) == 1
     assert auroc([0.5, 0.5], [True, False]) == 0.5

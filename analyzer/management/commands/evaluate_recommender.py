@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
 def _read(path: Path, kind: type[Row]) -> Iterator[Row]:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, text in enumerate(file, 1):
                 if text.strip():
                     yield _parsed(text, kind, f"{path}:{number}")
