@@ -13,7 +13,7 @@ from analyzer.models import (
     VMPersona,
 )
 from analyzer.models.source import IMAGES, LIBVIRT
-from analyzer.services.sizing_settings import SETTINGS, standard_values
+from analyzer.services.sizing_settings import SETTINGS, longest_window_days, standard_values
 from personas.forms.fields import LinesField, YamlField
 from personas.models import Department, Persona
 
@@ -90,11 +90,12 @@ class SizingSettingsForm(forms.ModelForm):
             "cpu_percentile": "50 to 99.9: so much of the time the use is below the size.",
             "cpu_headroom": "1 to 5: the percentile times this.",
             "memory_percentile": "Too little memory for a minute ends a process: look at rarer peaks.",
-            "window_days": "So many days back, since the last resize.",
         }
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        window = f"7 to {longest_window_days()}: so many days back, since the last resize."
+        self.fields["window_days"].help_text = window
         for name, value in standard_values().items():
             field = self.fields[name]
             field.help_text = f"{field.help_text} Empty: {value:g}.".strip()

@@ -5,6 +5,8 @@ from django.db import models
 
 from personas.models.owned import OwnedQuerySet
 
+LEAST_WINDOW_DAYS = 7  # a week has its rhythm
+
 
 def between(low, high) -> list:
     return [MinValueValidator(low), MaxValueValidator(high)]
@@ -21,7 +23,7 @@ class SizingSettings(models.Model):
     memory_percentile = models.FloatField(null=True, blank=True, validators=between(50, 99.9))
     memory_headroom = models.FloatField(null=True, blank=True, validators=between(1, 5))
     window_days = models.PositiveSmallIntegerField(
-        "window (days)", null=True, blank=True, validators=between(7, 400)
+        "window (days)", null=True, blank=True, validators=between(LEAST_WINDOW_DAYS, 400)
     )
     minimum_vcpus = models.PositiveIntegerField(
         "minimum vCPUs", null=True, blank=True, validators=between(1, 1024)

@@ -10,7 +10,7 @@ from analyzer.domain.sizing import Policy, Sized, Trace, Unsized, chosen_size
 from analyzer.domain.usage import DAY_S, Day, stretched
 from analyzer.models import VirtualMachine
 from analyzer.models.usage import Metric
-from analyzer.services.sizing_settings import policies_of
+from analyzer.services.sizing_settings import policies_of, require_window
 from analyzer.services.usage import usage_chart, usage_days
 from personas.errors import BadInput
 from personas.models import AuditEntry
@@ -46,6 +46,7 @@ TOLD = ("size", "capacity", "saving", "above_share", "decided_by", "because", "s
 def sizing_of(vm: VirtualMachine, **wanted: float) -> dict[str, Sized | Unsized]:
     """Column (`vcpus`, `memory_mib`) → its size, in the column's unit, or why there is none. `wanted` changes
     the department's policy of both: percentile, headroom, window_days, deepest_cut. Raises BadInput."""
+    require_window(wanted.get("window_days"))
     policies = {column: _policy(each, wanted) for column, each in policies_of(vm.department).items()}
     days = usage_days(vm, days=max(policy.window_days for policy in policies.values()))
     return {

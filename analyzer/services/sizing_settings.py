@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from analyzer.domain.sizing import CPU, MEMORY, Policy
-from analyzer.models.sizing import SizingSettings
+from analyzer.models.sizing import LEAST_WINDOW_DAYS, SizingSettings
 from personas.errors import BadInput
 from personas.models import Department, Role
 from personas.services.access import require
@@ -28,6 +29,18 @@ MEANS = {
 SETTINGS = (*MEANS, "window_days")
 
 
+def longest_window_days() -> int:
+    """What is older is kept as means of hours, which hide its peaks (usage_retention)."""
+    return max(LEAST_WINDOW_DAYS, settings.USAGE_RAW_DAYS)
+
+
+def require_window(days: float | None) -> None:
+    """Raises BadInput."""
+    most = longest_window_days()
+    if days is not None and days > most:
+        raise BadInput({"window_days": [f"At most {most}: what is older is kept by the hour, without its peaks."]})
+
+
 def policies_of(department: Department | None) -> dict[str, Policy]:
     """Column of the machine → policy; a machine without a department is sized by the standard."""
     row = SizingSettings.objects.filter(department=department).first() if department else None
@@ -41,13 +54,14 @@ def policies_from(values: dict[str, Any]) -> dict[str, Policy]:
             found[column] = replace(found[column], **{field: values[name]})
     if values.get("window_days") is not None:
         found = {column: replace(each, window_days=values["window_days"]) for column, each in found.items()}
-    return found
+    most = longest_window_days()
+    return {column: replace(each, window_days=min(each.window_days, most)) for column, each in found.items()}
 
 
 def standard_values() -> dict[str, float]:
     """Setting → what it is where nobody has said otherwise."""
     told = {name: getattr(STANDARD[column], field) for name, (column, field) in MEANS.items()}
-    return told | {"window_days": STANDARD["vcpus"].window_days}
+    return told | {"window_days": min(STANDARD["vcpus"].window_days, longest_window_days())}
 
 
 @transaction.atomic
@@ -56,6 +70,7 @@ def sizing_settings_set(*, department: Department, by, **values: float | None) -
     require(by=by, department=department, role=Role.ADMIN)
     if unknown := sorted(set(values) - set(SETTINGS)):
         raise BadInput({name: ["is no setting of sizes"] for name in unknown})
+    require_window(values.get("window_days"))
     row = SizingSettings.objects.select_for_update().filter(department=department).first()
     row = row or SizingSettings(department=department)
     before = {name: getattr(row, name) for name in SETTINGS}

@@ -63,6 +63,24 @@ def test_what_makes_no_sense_is_told_beside_its_field(department, admin, name, v
         sizing_settings_set(department=department, by=admin, colour="red")
 
 
+def test_a_window_ends_where_peaks_are_no_longer_kept(client, department, admin, vm, settings):
+    settings.USAGE_RAW_DAYS = 60
+    sizing_settings_set(department=department, by=admin, window_days=60)
+    settings.USAGE_RAW_DAYS = 30
+    assert {each.window_days for each in policies_of(department).values()} == {30}  # of a row from before
+    assert {each.window_days for each in policies_of(None).values()} == {30}
+    client.force_login(admin)
+    page = client.post(f"/departments/{department.pk}/sizing/", {"window_days": "31"})
+    assert "by the hour" in str(page.context["form"].errors["window_days"])
+    api = APIClient()
+    api.force_authenticate(admin)
+    for answer in (
+        api.patch(f"/api/v1/departments/{department.pk}/sizing/", {"window_days": 31}),
+        api.get(f"/api/v1/machines/{vm.pk}/sizing/", {"window_days": 31}),
+    ):
+        assert answer.status_code == 400 and "by the hour" in str(answer.json())
+
+
 def test_only_an_admin_decides(department):
     with pytest.raises(NotAllowed):
         sizing_settings_set(department=department, by=make_member(department, "operator"), cpu_headroom=2)
