@@ -1,17 +1,17 @@
 """The ranking by what was learned: the learner's chances, with the reasons of the rules and of the software.
 
 The score of a persona is its calibrated chance; after the first comes who explains the rest (second_role). Three signs
-at most speak for it in the words of the trades, beside what the rules found; against the first one speaks its
-runner-up, and the smallest change that would turn the two.
+at most speak for it in the words of the trades, beside what the rules found; against the first one speaks a runner-up
+that is near, and the smallest change that would make it another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from analyzer.domain.facts import Facts
-from analyzer.domain.learner import NAME, TRADE_AT, Profile, Scorer, profile
+from analyzer.domain.learner import NAME, NONE, TRADE_AT, Profile, Scorer, profile
 from analyzer.domain.recommend import Candidate, Ranked, Ranking, distribution_fit
 from analyzer.domain.second_role import in_order
 from analyzer.domain.software import Sign, Workload, without
@@ -42,8 +42,8 @@ def learned_ranking(
     place = {scorer.ids[at]: place for place, at in enumerate(in_order(scorer, found, chances))}
     ranked = [_with_reasons(each, by_id[each.persona], found, scorer) for each in rules.ranked]
     ranked.sort(key=lambda each: place[each.persona])
-    if len(ranked) > 1:
-        ranked[0] = _with_runner_up(ranked, found, scorer, factors)
+    if ranked:
+        ranked[0] = _with_doubts(ranked, found, scorer, factors)
     no_fit = round(float(chances[-1]), 3)
     reason = _why_none(rules, ranked, no_fit, found)
     return Ranking(tuple(ranked), reason, f"{NAME}.{scorer.model.version}", no_fit)
@@ -80,11 +80,9 @@ def _sentence(sign: Sign, trade: str) -> str:
     return f"{sign.name} ({trades()[trade].title}): {sign.told}."
 
 
-def _with_runner_up(ranked: list[Ranked], found: Workload, scorer: Scorer, factors: np.ndarray) -> Ranked:
-    first, second = ranked[:2]
-    if second.score < 0.05:
-        return first
-    told = [f"{second.name} fits too ({second.score:.0%})."]
+def _with_doubts(ranked: list[Ranked], found: Workload, scorer: Scorer, factors: np.ndarray) -> Ranked:
+    first = ranked[0]
+    told = [f"{each.name} fits too ({each.score:.0%})." for each in ranked[1:2] if each.score >= 0.05]
     removed = smallest_change(first.persona, found, scorer, factors)
     if removed:
         gone, turned = removed
@@ -96,17 +94,39 @@ def _with_runner_up(ranked: list[Ranked], found: Workload, scorer: Scorer, facto
 def smallest_change(
     persona: str, found: Workload, scorer: Scorer, factors: np.ndarray
 ) -> tuple[tuple[str, ...], str] | None:
-    """(what would have to go, who would be first then), the loudest signs taken first; None when it takes too much."""
+    """(what would have to go, which persona or NONE is the answer then): the loudest signs, without those that need
+    not go. None when it takes too much, or when the persona is not the answer as it is."""
+
+    def answer(gone: Sequence[str]) -> str:
+        return _answer(scorer, _chances(scorer, without(found, gone), factors))
+
+    if answer(()) != persona:
+        return None
     gone: list[str] = []
     for sign, _, weight in _speaking_for(persona, found, scorer)[:MOST_REMOVED]:
         if weight <= 0:
             return None
         gone.append(sign.name)
-        chances = _chances(scorer, without(found, gone), factors)
-        turned = scorer.ids[int(chances.argmax())]
-        if turned != persona:
-            return tuple(gone), turned
+        if (turned := answer(gone)) != persona:
+            return _needed(gone, turned, persona, answer)
     return None
+
+
+def _needed(
+    gone: list[str], turned: str, persona: str, answer: Callable[[Sequence[str]], str]
+) -> tuple[tuple[str, ...], str]:
+    """The last one turned it; each before it may stay where it turns all the same."""
+    for name in gone[:-1]:
+        fewer = [each for each in gone if each != name]
+        if (instead := answer(fewer)) != persona:
+            gone, turned = fewer, instead
+    return tuple(gone), turned
+
+
+def _answer(scorer: Scorer, chances: np.ndarray) -> str:
+    best = int(chances[:-1].argmax())
+    fits = chances[best] >= LEAST_CHANCE and chances[best] > chances[-1]
+    return scorer.ids[best] if fits else NONE
 
 
 def _why_none(rules: Ranking, ranked: Sequence[Ranked], no_fit: float, found: Workload) -> str:

@@ -208,6 +208,9 @@ def test_the_smallest_change_is_told(team):
     against = " ".join(made.ranking[0]["against"])
     assert "fits too" in against
     assert "without" in against
+    sure = suggestion(team, "nginx", "php8.2-fpm", "apache2").ranking
+    assert sure[0]["score"] > 0.9 and sure[1]["score"] < 0.05
+    assert "without" in " ".join(sure[0]["against"])
 
 
 def test_none_fits_is_answered_over_the_api(client, team, boss):
