@@ -5,7 +5,12 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.response import Response
 
-from analyzer.api.serializers import PackageSerializer, RecommendationSerializer, ServiceSerializer
+from analyzer.api.serializers import (
+    PackageSerializer,
+    RecommendationDetailSerializer,
+    RecommendationSerializer,
+    ServiceSerializer,
+)
 from analyzer.filters import PackageFilter, RecommendationFilter, ServiceFilter
 from analyzer.models import Package, Recommendation, Service, VirtualMachine
 from analyzer.permissions import OperatorWrites
@@ -59,11 +64,12 @@ class RecommendationsOfMachine(OfMachine):
 
     @extend_schema(
         request=None,
-        responses={201: RecommendationSerializer},
+        responses={201: RecommendationDetailSerializer},
         summary="Suggest again, e.g. after the personas have changed",
         operation_id="machines_recommendations_create",
     )
     def post(self, request, *args, **kwargs):
         scan = newest_readable(self.machine())
         made = recommendation_refresh(scan=scan, facts=facts_of(scan), by=request.user)
-        return Response(RecommendationSerializer(made).data, status=status.HTTP_201_CREATED)
+        told = RecommendationDetailSerializer(made, context=self.get_serializer_context())
+        return Response(told.data, status=status.HTTP_201_CREATED)

@@ -12,6 +12,7 @@ from analyzer.api.serializers import (
     DismissSerializer,
     FeedbackSerializer,
     PrioritySerializer,
+    RecommendationDetailSerializer,
     RecommendationSerializer,
     VMPersonaSerializer,
 )
@@ -30,37 +31,40 @@ from analyzer.services.vm_personas import vm_persona_assign, vm_persona_unassign
 
 class RecommendationViewSet(OperatorWrites, VisibleRows, viewsets.ReadOnlyModelViewSet):
     queryset = Recommendation.objects.select_related("vm", "persona").prefetch_related("outcomes")
-    serializer_class = RecommendationSerializer
     filterset_class = RecommendationFilter
     filter_backends = [DjangoFilterBackend]
 
-    @extend_schema(request=AcceptSerializer, responses=RecommendationSerializer)
+    def get_serializer_class(self):
+        return RecommendationSerializer if self.action == "list" else RecommendationDetailSerializer
+
+    @extend_schema(request=AcceptSerializer, responses=RecommendationDetailSerializer)
     @action(detail=True, methods=["post"])
     def accept(self, request, pk=None):
         return self._answer(request, AcceptSerializer, recommendation_accept)
 
-    @extend_schema(request=ChooseSerializer, responses=RecommendationSerializer)
+    @extend_schema(request=ChooseSerializer, responses=RecommendationDetailSerializer)
     @action(detail=True, methods=["post"])
     def choose(self, request, pk=None):
         return self._answer(request, ChooseSerializer, recommendation_choose_other)
 
-    @extend_schema(request=DismissSerializer, responses=RecommendationSerializer)
+    @extend_schema(request=DismissSerializer, responses=RecommendationDetailSerializer)
     @action(detail=True, methods=["post"])
     def dismiss(self, request, pk=None):
         return self._answer(request, DismissSerializer, recommendation_dismiss)
 
-    @extend_schema(request=DismissSerializer, responses=RecommendationSerializer)
+    @extend_schema(request=DismissSerializer, responses=RecommendationDetailSerializer)
     @action(detail=True, methods=["post"], url_path="none-fits")
     def none_fits(self, request, pk=None):
         """No persona is for this machine; the recommender learns it."""
         return self._answer(request, DismissSerializer, recommendation_none_fits)
 
     def _answer(self, request, serializer, service):
-        asked = serializer(data=request.data, context=self.get_serializer_context())
+        context = self.get_serializer_context()
+        asked = serializer(data=request.data, context=context)
         recommendation = self.get_object()
         asked.is_valid(raise_exception=True)
         answered = service(recommendation=recommendation, by=request.user, **asked.validated_data)
-        return Response(RecommendationSerializer(answered).data)
+        return Response(RecommendationDetailSerializer(answered, context=context).data)
 
 
 class FeedbackViewSet(VisibleRows, viewsets.ReadOnlyModelViewSet):

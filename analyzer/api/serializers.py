@@ -20,6 +20,7 @@ from analyzer.models import (
 )
 from analyzer.models.usage import Metric
 from analyzer.services.machines import vm_update
+from analyzer.services.neighbours import nearest_known
 from analyzer.services.sources import source_create, source_update
 from analyzer.services.usage import MAX_VALUES, utc
 from analyzer.services.vm_personas import vm_persona_assign
@@ -185,6 +186,7 @@ class RecommendationSerializer(serializers.ModelSerializer):
             "score",
             "ranking",
             "reason",
+            "no_fit",
             "state",
             "coverage_stars",
             "coverage_missing",
@@ -193,6 +195,28 @@ class RecommendationSerializer(serializers.ModelSerializer):
             "created_at",
         ]
         read_only_fields = fields
+
+
+class NearestSerializer(serializers.Serializer):
+    vm = serializers.UUIDField()
+    name = serializers.CharField()
+    likeness = serializers.FloatField(min_value=0, max_value=1)
+
+
+class RecommendationDetailSerializer(RecommendationSerializer):
+    """`nearest`: of the machines that the reader sees and that carry the persona, the one most like this; or null."""
+
+    nearest = serializers.SerializerMethodField()
+
+    class Meta(RecommendationSerializer.Meta):
+        fields = [*RecommendationSerializer.Meta.fields, "nearest"]
+        read_only_fields = fields
+
+    @extend_schema_field(NearestSerializer(allow_null=True))
+    def get_nearest(self, recommendation):
+        by = self.context["request"].user
+        found = nearest_known(recommendation.vm, by=by, persona=recommendation.persona)
+        return {"vm": found[0].pk, "name": found[0].name, "likeness": found[1]} if found else None
 
 
 class AcceptSerializer(serializers.Serializer):

@@ -209,3 +209,10 @@ def test_the_nearest_known_machine_is_told(client, team, boss):
     for vm in (known, far):
         vm_persona_assign(vm=vm, persona=web, by=boss)
     assert f">{known.name}</a>, which carries WebDev." in client.get(asked.get_absolute_url()).text
+    made = asked.recommendations.get()
+    told = client.get(f"/api/v1/recommendations/{made.pk}/").json()
+    assert (told["nearest"]["vm"], told["nearest"]["name"]) == (str(known.pk), known.name)
+    assert told["no_fit"] == made.no_fit and 0 < told["nearest"]["likeness"] <= 1
+    assert client.post(f"/api/v1/recommendations/{made.pk}/accept/", {}, "application/json").json()["nearest"]
+    alone = scanned(team, "stellarium").recommendations.get()
+    assert client.get(f"/api/v1/recommendations/{alone.pk}/").json()["nearest"] is None
