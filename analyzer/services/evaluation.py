@@ -44,7 +44,11 @@ class _Told(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, told: Any) -> Any:
-        return {key: value for key, value in told.items() if value is not None} if isinstance(told, dict) else told
+        if isinstance(told, list):
+            return [each for each in told if each is not None]
+        if isinstance(told, dict):
+            return {key: cls._without_nulls(value) for key, value in told.items() if value is not None}
+        return told
 
 
 class Line(_Told):

@@ -126,7 +126,7 @@ def test_what_other_programs_write_is_understood(written, capsys):
     rows = [
         {"label": 7, "packages": ["nginx"], "id": 12, "department": 3, "colour": "red", "os": {"version": 12}},
         {"label": None} | dict.fromkeys(fields),
-        {"label": "web", "packages": ["a\0b", "x" * 300], "ports": [0, 80, 70000], "services": [5]},
+        {"label": "web", "packages": ["a\0b", "x" * 300], "ports": [0, 80, 70000, None], "services": [5, None]},
     ]
     told = evaluated(capsys, "--test", written("b", rows), "--personas", written("c", [
         {"name": 7, "description": None, "hints": None, "owner": "it"}]))  # fmt: skip
