@@ -65,7 +65,7 @@ def run_decide(*, run: MigrationRun, choice: str, by) -> MigrationRun:
         run = cutover.run_decide(run=run, choice=choice, by=by)
         if choice == cutover.ABORT:
             transaction.on_commit(partial(_send, tasks.clean_up.si(str(run.pk))))
-        else:
+        elif choice != cutover.ON_ANYWAY:
             transaction.on_commit(partial(start, run.pk))
     return run
 

@@ -186,7 +186,8 @@ class WarmSerializer(serializers.ModelSerializer):
 class DecideSerializer(serializers.Serializer):
     choice = serializers.ChoiceField(
         choices=CHOICES,
-        help_text="retry: ask the guest once more; force: switch it off as it is; abort: leave it running.",
+        help_text="retry: ask the guest once more; force: switch it off as it is; abort: leave it running; "
+        "on_anyway: of a failed run, switch its source on though the target does not say that the new machine is off.",
     )
 
 

@@ -40,6 +40,9 @@ class Cutover(models.Model):
     checked_at = models.DateTimeField(null=True, help_text="When its acceptance checks had passed.")
     restored_at = models.DateTimeField(null=True, help_text="When the source was on again after a way back.")
     problem = models.TextField(blank=True, help_text="Why it is not on again yet.")
+    on_anyway = models.BooleanField(
+        default=False, help_text="A person said: switch it on without an answer of the target."
+    )
     starts_over = models.BooleanField(
         default=False, help_text="The source ran since: what was copied before is thrown away."
     )

@@ -24,7 +24,7 @@ from personas.models import Role
 from personas.services.access import require
 from personas.services.audit import record
 
-RETRY, FORCE, ABORT = CHOICES = ("retry", "force", "abort")
+RETRY, FORCE, ABORT, ON_ANYWAY = CHOICES = ("retry", "force", "abort", "on_anyway")
 RUNS = (
     "The machine runs: what it writes during a copy would be lost. Choose Cutover, which shuts it down, or Test "
     "migration; or shut it down and discover its source again."
@@ -93,6 +93,7 @@ def may_decide(run: MigrationRun) -> bool:
 
 def run_decide(*, run: MigrationRun, choice: str, by) -> MigrationRun:
     """What becomes of a run whose source does not go off: ask it again, switch it off as it is, or leave it running.
+    And of a failed one whose target does not say that its machine is off: the source comes on all the same.
 
     Raises Refused where nobody waits for it (any more).
     """
@@ -101,6 +102,8 @@ def run_decide(*, run: MigrationRun, choice: str, by) -> MigrationRun:
         raise Refused(f"Decide on one of {', '.join(CHOICES)}.")
     with transaction.atomic():
         run = MigrationRun.objects.select_for_update().get(pk=run.pk)
+        if choice == ON_ANYWAY:
+            return _switched_on_anyway(run, by)
         if run.state != RunState.DECIDING:
             raise Refused(f"Nobody waits for a decision; the run is {str(run.state).replace('_', ' ')}.")
         told = {
@@ -119,6 +122,24 @@ def _decided(run: MigrationRun, choice: str, told: str) -> None:
     columns = {} if choice == ABORT else {"asked_at": timezone.now(), "force": choice == FORCE}
     cutover_write(run.pk, decide_by=None, **columns)
     tell(run.pk, told, step=StepName.MIGRATE, level="warning")
+
+
+def may_switch_on(run: MigrationRun) -> bool:
+    """Its target's answer is what its source waits for."""
+    owed = Cutover.objects.owed().filter(run=run, on_anyway=False).exclude(problem="").exists()
+    return owed and run.state == RunState.FAILED and ledger.has_machine(run)
+
+
+def _switched_on_anyway(run: MigrationRun, by) -> MigrationRun:
+    """By the sweeper, within seconds."""
+    if not may_switch_on(run):
+        raise Refused("Its source does not wait for an answer of the target.")
+    cutover_write(run.pk, on_anyway=True)
+    MigratedVM.objects.filter(run=run, removed_at__isnull=True).update(wanted_power="off")
+    told = f"{by.get_username()} made sure that the new machine is off, and said to switch the source on."
+    tell(run.pk, told, level="warning")
+    record(by=by, action="migration.decide", obj=run, after={"choice": ON_ANYWAY, "state": run.state})
+    return run
 
 
 def abort_overdue(*, run_id: uuid.UUID, now: datetime) -> bool:
@@ -141,7 +162,7 @@ def source_restore(*, run_id: uuid.UUID) -> bool:
     if row is None:
         return False
     try:
-        if row.run.state == RunState.FAILED and ledger.has_machine(row.run):
+        if row.run.state == RunState.FAILED and not row.on_anyway and ledger.has_machine(row.run):
             _put_aside(row.run)
         if not _is_on_for_good(row):
             return False
@@ -220,7 +241,7 @@ def begin_again(run: MigrationRun) -> bool:
     if row is None or row.asked_at is None:
         return False
     moments = dict.fromkeys(("asked_at", "off_at", "up_at", "checked_at", "restored_at", "decide_by"))
-    cutover_write(run.pk, **moments, force=False, starts_over=True)
+    cutover_write(run.pk, **moments, force=False, on_anyway=False, starts_over=True)
     StepRun.objects.filter(run=run, name=StepName.MIGRATE, state=StepState.SUCCEEDED).update(
         state=StepState.WAITING, attempt=0, result=None, percent=0, message="", started_at=None, finished_at=None
     )

@@ -14,7 +14,7 @@ from migrations_engine import pipeline
 from migrations_engine.domain.terms import OnRollback
 from migrations_engine.models import MigrationRun
 from migrations_engine.services import commitment, orphans
-from migrations_engine.services.cutover import ABORT, CHOICES, FORCE, RETRY
+from migrations_engine.services.cutover import ABORT, CHOICES, FORCE, ON_ANYWAY, RETRY
 from migrations_engine.views.refusals import refusals_as_messages, require_operator
 from migrations_engine.views.runs import visible_run
 
@@ -112,6 +112,11 @@ def _power(run, choice: str) -> Decision:
             f"Leave {name} running?",
             "The run is cancelled and what it has made is removed. The source goes on.",
             "Leave it running",
+        ),
+        ON_ANYWAY: (
+            f"Switch {name} on without an answer of {run.target.name}?",
+            "Look there first: were the new machine on, two of a machine would run at once.",
+            "It is off there, switch the source on",
         ),
     }[choice]
     return Decision(partial(pipeline.run_decide, choice=choice), question, consequences, label, choice != RETRY)

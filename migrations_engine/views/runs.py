@@ -17,7 +17,7 @@ from migrations_engine.domain.terms import Mode
 from migrations_engine.filters import RunFilter
 from migrations_engine.models import MigrationRun
 from migrations_engine.services.commitment import decisions
-from migrations_engine.services.cutover import forecast_s, may_decide
+from migrations_engine.services.cutover import forecast_s, may_decide, may_switch_on
 from migrations_engine.services.orphans import may_clean_up
 from migrations_engine.services.progress import (
     run_elapsed_s,
@@ -124,6 +124,7 @@ def live_context(request, run) -> dict:
         "warm": getattr(run, "warm", None),
         "forecast_s": forecast_s(run.vm) if run.mode == Mode.CUTOVER and not run.has_ended else None,
         "may_decide": operates and may_decide(run),
+        "may_switch_on": operates and may_switch_on(run),
         "may_cancel": operates and run.state in CANCELLABLE,
         "may_retry": operates and run.state == RunState.FAILED and failed is not None,
         "may_clean_up": operates and may_clean_up(run),

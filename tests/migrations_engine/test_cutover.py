@@ -299,6 +299,34 @@ def test_page_of_a_failed_cutover_tells_what_became_of_the_source(launched, host
     assert "only read" not in page and "machine is unchanged" not in page
 
 
+@pytest.mark.parametrize("edge", ["page", "api"])
+def test_a_person_may_answer_for_a_target_that_does_not(launched, host, world, estate, client, edge):
+    target_dies(world, "wait_ready")
+    run = launched()
+    client.force_login(estate.operator)
+    page, url = (reverse(f"migrations_engine:{name}", args=args) for name, args in
+                 [("run_detail", [run.pk]), ("run_decide", [run.pk, "on_anyway"])])  # fmt: skip
+    assert url in client.get(page).content.decode()
+    assert "two of a machine" in client.get(url).content.decode()
+    if edge == "page":
+        client.post(url)
+    else:
+        api = APIClient()
+        api.force_authenticate(estate.operator)
+        answer = api.post(f"/api/v1/migrations/{run.pk}/decide/", {"choice": "on_anyway"}, format="json")
+        assert answer.status_code == 202
+    assert url not in client.get(page).content.decode()
+    pipeline.sweep()
+    assert host.power == "on"
+    decided = receipt_of(run)["decisions"][-1]
+    assert (decided["by"], decided["choice"]) == (estate.operator.username, "on_anyway")
+
+
+def test_nobody_answers_for_a_target_that_is_not_waited_for(launched, estate):
+    with pytest.raises(Refused, match="does not wait"):
+        pipeline.run_decide(run=launched(), choice="on_anyway", by=estate.operator)
+
+
 def test_a_rollback_does_not_say_that_a_source_is_on_before_it_is(launched, run_all, estate, monkeypatch):
     run = launched(commit=Commit.BY_HAND)
     monkeypatch.setattr("migrations_engine.services.cutover._is_on_for_good", lambda row: False)
