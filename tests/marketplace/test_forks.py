@@ -197,7 +197,8 @@ def test_forking_and_merging_by_page_and_by_api(client, release, publish, bob, b
 def test_what_a_fork_says_nothing_of_and_upstream_says_is_asked(client, fork, publish, bob):
     persona_update(persona=own(fork), by=bob, unset=["firmware", "kernel"])
     newer = publish("1.1.0", default_kernel_version=">=6.1")
-    page, api = f"/marketplace/installed/{fork.pk}/merge/", f"/api/v1/installations/{fork.pk}/"
+    api = f"/api/v1/installations/{fork.pk}/"
+    page = f"/marketplace/installed/{fork.pk}/merge/?release={newer.pk}"
     told = client_of(bob).post(f"{api}merge/", {"release": str(newer.pk)}).json()
     (asked,) = told["conflicts"]
     assert asked == {

@@ -173,7 +173,7 @@ def test_terminal_shows_each_step_while_it_is_done_and_the_table_at_the_end(esta
     def watch():
         """Until the screen shows where the run stands now: it is drawn four times a second, by a thread."""
         seen.append(f"{run_percent(migrate_vm.load(run)):.0f} %")
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while seen[-1] not in screen.file.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)
 
