@@ -112,6 +112,12 @@ class BuyForm(Refusable, forms.Form):
         if price.kind != PriceKind.SUBSCRIPTION:
             del self.fields["renews"]
 
+    def told_stale(self) -> None:
+        """The page shows the price as it is now; what is sent next is for that."""
+        self.data = self.data.copy()
+        self.data["price"] = self.initial["price"]
+        self.add_error(None, "The price has changed since you saw it: look at it again, then order.")
+
     def order(self) -> dict:
         said = dict(self.cleaned_data)
         said["idempotency_key"] = str(said.pop("key"))

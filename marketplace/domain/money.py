@@ -1,6 +1,6 @@
 """Amounts: integers in the smallest unit of a currency (ISO 4217), or in the organisation's own credits."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 
 CREDITS = "credits"
 EXPONENTS = {
@@ -33,7 +33,7 @@ def money_of(words: str, unit: str) -> int:
     digits = EXPONENTS[unit]
     try:
         minor = Decimal(words.strip()).scaleb(digits)
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise WrongAmount("Give a number, as in 12.50.") from None
     if not minor.is_finite() or not 0 <= minor <= MOST:
         raise WrongAmount("Give an amount from 0 up.")

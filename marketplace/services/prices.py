@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from marketplace.domain.money import MOST
 from marketplace.domain.orders import PriceKind
 from marketplace.models import Entitlement, FeeRate, Listing, Price
 from marketplace.services.keys import require_ours
@@ -14,6 +15,10 @@ from personas.models import Persona, Role
 from personas.services.access import require
 from personas.services.audit import record
 from personas.services.rows import checked_save, snapshot
+
+LIMITS = {
+    "unit_amount": MOST, "seats": 1_000_000, "trial_runs": 100, "refund_days": 365, "promised_runs": 100
+}  # fmt: skip
 
 
 def price_of(listing: Listing) -> Price | None:
@@ -58,7 +63,9 @@ def _freed(listing: Listing) -> None:
 
 
 def _wrong(price: Price) -> dict[str, list[str]]:
-    wrong: dict[str, list[str]] = {}
+    wrong = {
+        field: [f"At most {most:,}."] for field, most in LIMITS.items() if (getattr(price, field) or 0) > most
+    }
     if price.kind == PriceKind.FREE:
         price.unit_amount, price.promised_runs, price.promised_percent, price.trial_runs = 0, 0, 0, 0
     elif (persona := price.listing.persona) and persona.department_id is None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import transaction
 
+from personas.errors import BadInput
 from personas.models import Persona
 from personas.services.notices import notice_set
 from personas.services.revisions import revision_ensure
@@ -30,7 +31,9 @@ def persona_update(*, persona: Persona, by, expected: str | None = None, **field
 def persona_clone(*, persona: Persona, by, department=None, name: str = "") -> Persona:
     """A copy in `department` (None: of the organisation). Its parts must be usable there: the organisation's, or the
     department's own; else ValidationError beside the part. It shares the run allowance, and is of the same origin: what
-    is told of that holds for it too."""
+    is told of that holds for it too. What was bought stays in its department: else BadInput."""
+    if persona.allowance_id and department != persona.department:
+        raise BadInput({"department": [f"It was bought for {persona.department}: buy it for this one too."]})
     clone = clone_of(persona, department=department, name=name)
     clone.allowance = persona.allowance  # what was bought is not multiplied by copying it
     clone.origin, is_changed = persona.origin, persona.origin_revision != persona.revision

@@ -32,7 +32,8 @@ def test_money_is_counted_in_the_smallest_unit(words, unit, amount):
 
 
 @pytest.mark.parametrize(
-    ("words", "unit"), [("1.005", "EUR"), ("1.5", "JPY"), ("-1", "EUR"), ("NaN", "EUR"), ("x", "EUR")]
+    ("words", "unit"),
+    [("1.005", "EUR"), ("1.5", "JPY"), ("-1", "EUR"), ("NaN", "EUR"), ("x", "EUR"), ("1e999999", "EUR")],
 )
 def test_what_the_currency_does_not_have_is_refused(words, unit):
     with pytest.raises(WrongAmount):

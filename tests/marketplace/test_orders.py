@@ -26,7 +26,8 @@ from marketplace.services.refunds import order_refund, orders_settle, refund_don
 from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
 from personas.models import AuditEntry, Persona, RunAllowance, RunOutcome
 from personas.services.allowances import refusal_of
-from tests.factories import make_member
+from personas.services.personas import persona_clone
+from tests.factories import make_department, make_member
 from tests.marketplace.shop import (
     APPROVED,
     buy,
@@ -114,6 +115,8 @@ def test_a_price_holds_for_new_orders_only(listing, buyer, bob, alice):
             "promised_percent",
         ),
         ({"kind": "one_off", "unit_amount": 5, "seats": 0}, "seats"),
+        *[({"kind": "one_off", "unit_amount": 5} | {field: 9 * 10**17}, field)
+          for field in ("unit_amount", "seats", "trial_runs", "refund_days")],
     ],
 )
 def test_a_price_that_says_nothing_is_told_by_field(listing, alice, terms, field):
@@ -154,6 +157,11 @@ def test_bought_with_credits_it_is_installed_and_the_money_is_where_it_belongs(
     assert own.origin == str(release.pk)
     assert own.allowance == order.entitlement.allowance
     assert ledger_is_balanced()
+    other = make_department()
+    other.memberships.create(user=bob, role="admin")
+    with pytest.raises(BadInput, match="bought for"):
+        persona_clone(persona=own, by=bob, department=other)
+    assert persona_clone(persona=own, by=bob, department=buyer).allowance == own.allowance
 
 
 def test_the_own_department_pays_nothing(release, listing, seller, alice):

@@ -64,6 +64,20 @@ def test_a_price_is_typed_as_people_write_it(sells, listing, release):
     assert price_of(listing) is None
 
 
+def test_a_price_that_changes_while_it_is_looked_at_is_shown_anew(buys, listing, alice, buyer):
+    old = make_price(listing, alice, unit_amount=100)
+    grant(buyer, 500)
+    form = buys.get(url("order_create", listing)).context["form"]
+    sent = {"department": buyer.pk, "provider": "credits", "key": form["key"].value(), "price": old.pk}
+    price_set(listing=listing, by=alice, kind="one_off", unit="credits", unit_amount=200)
+    told = buys.post(url("order_create", listing), sent)
+    assert "The price has changed since you saw it" in text(told) and "200 credits" in text(told)
+    assert not Order.objects.exists()
+    shown = told.context["form"]["price"].value()
+    assert buys.post(url("order_create", listing), {**sent, "price": shown}).status_code == 302
+    assert (Order.objects.get().unit_amount, held("wallet", buyer)) == (200, 300)
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
