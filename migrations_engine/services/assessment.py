@@ -127,16 +127,22 @@ def _ask(target: Target, spec: MachineSpec, facts: Facts | None, kernel: str | N
     brought and the packages that are added."""
     try:
         free_bytes = target.probe().free_bytes
-        if facts is None:
-            return Told(free_bytes=free_bytes)
+    except (TargetError, OSError) as error:
+        return _unasked("unavailable", f"The target does not answer: {error}")
+    if facts is None:
+        return Told(free_bytes=free_bytes)
+    try:
         access = target.access(facts)
         software = target.software(facts, packages, access)
         then = _then(facts, access, software)
         enforcement = tuple(target.enforcement(spec, then))
         return Told(access, software, enforcement, tuple(target.check(spec, then, kernel)), free_bytes)
-    except (TargetError, OSError) as error:
-        text = f"The target does not answer: {error}"
-        return Told(concerns=(TargetConcern("critical", "unavailable", text),))
+    except (TargetError, OSError) as error:  # it answers, but nothing of this machine
+        return _unasked("unanswered", f"The target can't tell of this machine: {error}")
+
+
+def _unasked(subject: str, text: str) -> Told:
+    return Told(concerns=(TargetConcern("critical", subject, text),))
 
 
 def _then(facts: Facts, access: Access, software: Software) -> Facts:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 
 import structlog
 from django.conf import settings
@@ -145,13 +146,19 @@ class Board:
                     return 0
                 try:
                     started = start(member, now=now, then=then)
-                except runs.TargetAway:  # for the others too, and each would wait as long to hear it
-                    standing.waiting.clear()
+                except runs.TargetAway:
+                    self._pass_by(standing.target_id)
                     continue
                 if started:
                     self._took_place(standing, member)
                     return 1
         return 0
+
+    def _pass_by(self, target_id) -> None:
+        """It is away for all of this round, and each machine would wait as long to hear it."""
+        for standing in chain.from_iterable(self.by_department.values()):
+            if standing.target_id == target_id:
+                standing.waiting.clear()
 
     def why_not(self, standing: Standing, member: WaveMember, now: datetime) -> str:
         """Why this machine does not start now; empty where it may."""
@@ -209,7 +216,9 @@ def start(member: WaveMember, *, now: datetime, then: Then) -> bool:
     Raises TargetAway, where its turn comes again.
     """
     free = Q(state=MemberState.WAITING) | Q(state=MemberState.STARTING, claimed_at__lt=now - LEASE)
-    claimed = WaveMember.objects.filter(free, pk=member.pk).update(state=MemberState.STARTING, claimed_at=now)
+    claimed = WaveMember.objects.filter(free, pk=member.pk).update(
+        state=MemberState.STARTING, claimed_at=max(now, timezone.now())
+    )
     if not claimed:
         return False
     try:

@@ -40,11 +40,11 @@ def disk(path, kind="file", source="file") -> str:
     return f'<disk type="{kind}" device="disk"><source {source}="{path}"/><target dev="vda"/></disk>'
 
 
-def test_a_file_of_this_machine_must_be_ours_to_read(monkeypatch, tmp_path):
+def test_a_file_of_this_machine_must_be_there(monkeypatch, tmp_path):
     there, gone = tmp_path / "a.qcow2", tmp_path / "b.qcow2"
     there.touch()
     assert refusal(monkeypatch, Hypervisor(disk(there), is_remote=False)) == ""
-    assert "may not be read" in refusal(monkeypatch, Hypervisor(disk(gone), is_remote=False))
+    assert "not to be found" in refusal(monkeypatch, Hypervisor(disk(gone), is_remote=False))
 
 
 def test_a_file_of_another_machine_must_be_in_a_pool(monkeypatch):

@@ -10,9 +10,11 @@ from migrations_engine.models import TargetEndpoint
 from migrations_engine.services.plan import merge_again, plan_make
 from migrations_engine.services.runs import Blocked, run_create
 from migrations_engine.services.targets import default_target, target_ensure_local
+from migrations_engine.targets.base import TargetError
 from personas.errors import BadInput, Missing, NotAllowed
 from personas.models import NetworkProfile, ResourceProfile
 from tests import factories
+from tests.migrations_engine.fake_target import FakeTarget
 
 
 def plan(estate, **changes):
@@ -176,6 +178,15 @@ def test_target_that_does_not_answer_blocks(estate, world):
 
     world.on["probe"] = away
     assert [c["id"] for c in plan(estate).blockers] == ["target.unavailable"]
+
+
+def test_target_that_can_not_tell_of_one_machine_is_not_away(estate, monkeypatch):
+    def fail(*arguments):
+        raise TargetError("a disk of it is odd")
+
+    monkeypatch.setattr(FakeTarget, "check", fail)
+    (told,) = plan(estate).blockers
+    assert told["id"] == "target.unanswered" and "a disk of it is odd" in told["text"]
 
 
 def test_machine_that_was_never_scanned_can_be_planned_with_a_warning(estate):

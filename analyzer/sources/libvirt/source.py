@@ -286,7 +286,8 @@ def _unread(hypervisor: Hypervisor, disk: DomainDisk) -> str:
         return f"its disk {printable(disk.target)} is no file"
     path = printable(disk.path)
     if not hypervisor.is_remote:
-        return "" if os.access(disk.path, os.R_OK) else f"its disk {path} may not be read by this service"
+        # whether we may read it is seen when it is off: libvirt has taken it from its owner, and gives it back
+        return "" if os.path.exists(disk.path) else f"its disk {path} is not to be found by this service"
     try:
         hypervisor.ask("vol-info", disk.path)
     except Failed as error:
