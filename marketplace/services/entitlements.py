@@ -153,6 +153,12 @@ def paid_until(mine: Entitlement) -> datetime | None:
     return _subscribed_until(_live(mine))
 
 
+def months_until(order: Order) -> datetime | None:
+    """The end of what `order` itself pays for by the month."""
+    earlier = [each for each in _live(order.entitlement) if each.begins_at <= order.begins_at]
+    return _subscribed_until(earlier)
+
+
 def _live(mine: Entitlement) -> list[Order]:
     return list(mine.orders.live())
 

@@ -12,13 +12,13 @@ from marketplace.models import Order
 from marketplace.models.ledger import MovementKind
 from marketplace.payments.base import PaymentError, RefundFailed
 from marketplace.payments.registry import provider_of
-from marketplace.services.entitlements import entitlement_revoke
+from marketplace.services.entitlements import entitlement_revoke, months_until
 from marketplace.services.ledger import balance_of, movement_book
 from marketplace.services.orders import accounts_of, order_capture, order_locked, state_set
 from marketplace.services.origins import origins_of
 from marketplace.services.subscriptions import subscription_refunded
 from personas.errors import NotAllowed, Refused
-from personas.models import Role, RunOutcome
+from personas.models import Persona, Role, RunOutcome
 from personas.models.track_record import Outcome
 from personas.services.access import allows, require
 from personas.services.audit import record
@@ -29,10 +29,21 @@ def refund_until(order: Order):
     return order.paid_at + timedelta(days=order.refund_days) if order.paid_at else None
 
 
+def refund_for_the_asking(order: Order) -> bool:
+    """Whether the buyer's own right lasts: what is taken down can't be run, so it has no end then, except that of the
+    months that are over."""
+    until, now = refund_until(order), timezone.now()
+    if until is None or now <= until:
+        return True
+    if order.listing.takedown is None:
+        return False
+    return order.kind != PriceKind.SUBSCRIPTION or months_until(order) > now
+
+
 def order_refund(*, order: Order, by, reason: str = "") -> Order:
-    """The buyer within the window; the seller and a superuser at any time. Of runs bought one by one, those that are
-    left. Asked again: the same answer, and what the bank did not take is sent once more. Raises NotAllowed, Refused
-    (window over, nothing left, not paid, disputed)."""
+    """The buyer within the window, or while it is taken down; the seller and a superuser at any time. Of runs bought
+    one by one, those that are left. Asked again: the same answer, and what the bank did not take is sent once more.
+    Raises NotAllowed, Refused (window over, nothing left, not paid, disputed)."""
     _require_may(order, by)
     if order.disputed_at and order.state in ORDER_LIVE:
         raise Refused(
@@ -46,9 +57,8 @@ def _require_may(order: Order, by) -> None:
         return
     if not allows(by=by, department=order.department, role=Role.ADMIN):
         raise NotAllowed("Only an admin of the buyer or of the seller gives an order back.")
-    until = refund_until(order)
-    if until and timezone.now() > until and order.state in ORDER_LIVE:
-        raise Refused(f"The time for a refund ended on {until:%Y-%m-%d}; ask the publisher.")
+    if order.state in ORDER_LIVE and not refund_for_the_asking(order):
+        raise Refused(f"The time for a refund ended on {refund_until(order):%Y-%m-%d}; ask the publisher.")
 
 
 def _on_its_way(order: Order) -> Order:
@@ -267,8 +277,8 @@ def _broken(order: Order, reason: str) -> Order:
 
 
 def escrow_end(*, order: Order) -> Order:
-    """At its end the money is the publisher's where nobody has run it, and the buyer's where no run has succeeded. The
-    promise goes on."""
+    """At its end the money is the publisher's where nobody has run it, and the buyer's where no run has succeeded, or
+    it could not be run. The promise goes on."""
     if not _is_over(order):
         return order
     with transaction.atomic():
@@ -284,10 +294,24 @@ def _is_over(order: Order) -> bool:
 
 def _escrow_ended(order: Order) -> Order:
     ended = _ended(order)
-    if any(ended) or not ended:
+    if any(ended):
+        return order_capture(order=order, by=None)
+    if reason := _out_of_reach(order):
+        return _broken(order, reason)
+    if not ended:
         return order_capture(order=order, by=None)
     runs = f"{len(ended)} migration{'s' * (len(ended) > 1)}"
     return _broken(order, f"None of {runs} succeeded in {order.escrow_days} days.")
+
+
+def _out_of_reach(order: Order) -> str:
+    """Why the buyer can't run it, through no fault of theirs; empty: they can."""
+    if order.listing.takedown:
+        return "It was taken down."
+    installed = Persona.objects.filter(department=order.department, origin__in=origins_of(order.listing))
+    if order.listing.newest is None and not installed.exists():
+        return "Every version was withdrawn before it was installed."
+    return ""
 
 
 def _ended(order: Order) -> list[bool]:

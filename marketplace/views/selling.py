@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
 from django.views.generic import DetailView
 
 from marketplace.domain.money import money_words
@@ -16,7 +15,7 @@ from marketplace.services.entitlements import trial_start
 from marketplace.services.ledger import balances
 from marketplace.services.orders import order_cancel, order_confirm, order_create
 from marketplace.services.prices import fee_rate, price_of, price_set
-from marketplace.services.refunds import order_refund, refund_done, refund_until
+from marketplace.services.refunds import order_refund, refund_done, refund_for_the_asking, refund_until
 from marketplace.views.listings import Market
 from personas.models import Department, Role
 from personas.services.access import allows
@@ -159,12 +158,12 @@ class OrderDetail(Orders, DetailView):
         order, user = self.object, self.request.user
         buys = allows(by=user, department=order.department, role=Role.ADMIN)
         sells = allows(by=user, department=order.seller, role=Role.ADMIN)
-        until = refund_until(order)
-        in_time = until is not None and timezone.now() <= until
         return super().get_context_data(
             movements=order.movements.select_related("source__department", "destination__department"),
-            refund_until=until,
-            may_refund=order.state in ORDER_LIVE and not order.disputed_at and (sells or (buys and in_time)),
+            refund_until=refund_until(order),
+            may_refund=order.state in ORDER_LIVE
+            and not order.disputed_at
+            and (sells or (buys and refund_for_the_asking(order))),
             may_refund_again=order.refund_problem and (sells or buys),
             may_cancel=buys and order.state == OrderState.PENDING,
             may_confirm=user.is_superuser

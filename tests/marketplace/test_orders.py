@@ -115,8 +115,10 @@ def test_a_price_holds_for_new_orders_only(listing, buyer, bob, alice):
             "promised_percent",
         ),
         ({"kind": "one_off", "unit_amount": 5, "seats": 0}, "seats"),
-        *[({"kind": "one_off", "unit_amount": 5} | {field: 9 * 10**17}, field)
-          for field in ("unit_amount", "seats", "trial_runs", "refund_days")],
+        *[
+            ({"kind": "one_off", "unit_amount": 5} | {field: 9 * 10**17}, field)
+            for field in ("unit_amount", "seats", "trial_runs", "refund_days")
+        ],
     ],
 )
 def test_a_price_that_says_nothing_is_told_by_field(listing, alice, terms, field):
@@ -423,6 +425,33 @@ def test_after_the_window_only_the_seller_gives_back(listing, buyer, bob, alice)
     assert order_refund(order=order, by=alice).state == "refunded"
 
 
+def test_no_window_applies_while_it_is_taken_down(client, listing, buyer, bob, alice):
+    make_price(listing, alice, refund_days=0)
+    grant(buyer)
+    order = buy(listing, buyer, bob)
+    client.force_login(bob)
+    asked = f"/marketplace/orders/{order.pk}/refund/"
+    assert asked not in client.get(order.get_absolute_url()).content.decode()
+    takedown_create(listing=listing, by=superuser(), reason="It opens a back door")
+    assert asked in client.get(order.get_absolute_url()).content.decode()
+    assert order_refund(order=Order.objects.get(), by=bob).state == "refunded"
+    assert held("wallet", buyer) == 1000
+
+
+def test_months_that_are_over_stay_paid_though_it_is_taken_down(listing, buyer, bob, alice):
+    make_price(listing, alice, kind="subscription", unit_amount=10, refund_days=0)
+    grant(buyer)
+    first = buy(listing, buyer, bob)
+    second = buy(listing, buyer, bob)
+    began = timezone.now() - timedelta(days=40)  # in the second month
+    Order.objects.filter(pk=first.pk).update(paid_at=began)
+    Order.objects.filter(pk=second.pk).update(paid_at=began + timedelta(days=1))
+    takedown_create(listing=listing, by=superuser(), reason="It opens a back door")
+    with pytest.raises(Refused, match="ended on"):
+        order_refund(order=Order.objects.get(pk=first.pk), by=bob)
+    assert order_refund(order=Order.objects.get(pk=second.pk), by=bob).state == "refunded"
+
+
 def test_of_runs_only_the_unused_ones_are_given_back(release, listing, buyer, bob, seller, alice):
     make_price(listing, alice, kind="per_run", unit_amount=10)
     grant(buyer, 50)
@@ -578,6 +607,34 @@ def test_what_is_all_used_at_the_end_of_the_escrow_is_earned(release, listing, b
     RunAllowance.objects.update(runs_left=0)  # nothing is left to give back, and the clock goes on
     assert days_pass(order, 31).state == "paid"
     assert ledger_is_balanced()
+
+
+def test_what_is_taken_down_is_not_earned_at_the_end_of_the_escrow(promised, listing, buyer, seller):
+    order, _ = promised
+    takedown_create(listing=listing, by=superuser(), reason="It opens a back door")
+    order = days_pass(order, 31)
+    assert (order.state, order.refund_reason) == ("refunded", "It was taken down.")
+    assert (held("wallet", buyer), held("earnings", seller), ledger_is_balanced()) == (100, 0, True)
+
+
+def test_what_succeeded_before_it_was_taken_down_is_earned(promised, listing):
+    order, own = promised
+    run_ended(own)
+    takedown_create(listing=listing, by=superuser(), reason="It opens a back door")
+    assert days_pass(order, 31).state == "paid"
+
+
+@pytest.mark.parametrize(("is_installed", "state"), [(False, "refunded"), (True, "paid")])
+def test_what_is_yanked_is_earned_only_where_it_was_installed(
+    release, listing, buyer, bob, alice, is_installed, state
+):
+    make_price(listing, alice, promised_runs=4, promised_percent=75)
+    grant(buyer)
+    order = buy(listing, buyer, bob)
+    if is_installed:
+        install(release, buyer, bob)
+    release_yank(release=release, by=alice, reason="Broken")
+    assert days_pass(order, 31).state == state
 
 
 def test_a_cancelled_run_does_not_count_at_the_end_of_the_escrow(promised):
