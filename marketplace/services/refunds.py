@@ -18,7 +18,7 @@ from marketplace.services.orders import accounts_of, order_capture, order_locked
 from marketplace.services.origins import origins_of
 from marketplace.services.subscriptions import subscription_refunded
 from personas.errors import NotAllowed, Refused
-from personas.models import Persona, Role, RunOutcome
+from personas.models import Persona, Role, RunAllowance, RunOutcome
 from personas.models.track_record import Outcome
 from personas.services.access import allows, require
 from personas.services.audit import record
@@ -77,7 +77,8 @@ def _taken_back(order: Order, by, reason: str, gone: int | None = None) -> Order
         return order
     if order.state not in ORDER_LIVE:
         raise Refused(f"The order is {order.state}: there is nothing to give back.")
-    amount = _amount_back(order) if gone is None else gone
+    allowance = RunAllowance.objects.select_for_update().get(pk=order.entitlement.allowance_id)
+    amount = _amount_back(order, allowance) if gone is None else gone
     told = f"Order {order.number} was refunded on {timezone.now():%Y-%m-%d}: {reason}"
     entitlement_revoke(order=order, reason=told)
     if order.state == OrderState.HELD and amount < order.amount:  # the runs that were used are paid
@@ -98,10 +99,10 @@ def _taken_back(order: Order, by, reason: str, gone: int | None = None) -> Order
     return order
 
 
-def _amount_back(order: Order) -> int:
+def _amount_back(order: Order, allowance: RunAllowance) -> int:
     if order.kind != PriceKind.PER_RUN:
         return order.amount
-    left = order.entitlement.allowance.runs_left
+    left = allowance.runs_left
     unused = order.quantity if left is None else min(order.quantity, left)
     if not unused:
         raise Refused("Every run of it is used.")

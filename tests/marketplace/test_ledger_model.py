@@ -332,7 +332,7 @@ def twice_as_many(allowance, order, mine):
     allowance.runs_left = allowance.runs_left and allowance.runs_left + order.quantity
 
 
-def all_of_it(order):
+def all_of_it(order, allowance):
     return order.amount
 
 

@@ -1,12 +1,14 @@
 """Many at once, each with a connection of its own: one charge for one wish, and no wallet below zero."""
 
 import threading
+import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 
 from marketplace.domain.orders import months_later
 from marketplace.domain.subscriptions import LEAD
@@ -17,8 +19,9 @@ from marketplace.services.payment_events import event_take
 from marketplace.services.refunds import order_refund
 from marketplace.services.renewals import subscriptions_renew
 from personas.errors import Refused
-from personas.models import RunAllowance
-from tests.factories import make_department, make_member
+from personas.models import Persona, RunAllowance
+from personas.services.allowances import runs_spend
+from tests.factories import make_department, make_member, make_persona
 from tests.marketplace.shop import buy, grant, held, ledger_is_balanced, make_price, superuser, total_moved
 from tests.marketplace.test_stripe import event_of, played, signed  # noqa: F401
 
@@ -89,6 +92,36 @@ def test_refunds_and_confirmations_at_once_count_once(listing, alice, bob, buyer
     assert together([lambda: order_refund(order=order, by=bob) for _ in range(8)]) == {"done": 8}
     assert total_moved("reversal") == 1250
     assert ledger_is_balanced()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite writes one after the other")
+def test_a_run_that_begins_during_a_refund_is_not_given_back_too(listing, alice, bob, buyer):
+    make_price(listing, alice, kind="per_run", unit_amount=10)
+    grant(buyer)
+    order = buy(listing, buyer, bob, quantity=5)
+    persona = make_persona(department=buyer)
+    Persona.objects.filter(pk=persona.pk).update(allowance=order.entitlement.allowance)
+    run = {"personas": [Persona.objects.get(pk=persona.pk)], "now": timezone.now()}
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            runs_spend(run_id=uuid.uuid4(), machine_id=uuid.uuid4(), **run)
+            asked = pool.submit(together, [lambda: order_refund(order=order, by=bob)])
+            wait_until_one_waits()
+        assert asked.result() == {"done": 1}
+    order.refresh_from_db()
+    assert (order.refunded_amount, held("wallet", buyer)) == (40, 990)
+    assert ledger_is_balanced()
+
+
+def wait_until_one_waits():
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    until = time.monotonic() + 30
+    with connection.cursor() as cursor:
+        cursor.execute(waiting)
+        while cursor.fetchone() is None:
+            assert time.monotonic() < until, "nobody waits for the run's transaction"
+            time.sleep(0.02)
+            cursor.execute(waiting)
 
 
 def test_a_webhook_that_comes_many_times_at_once_counts_once(played, listing, alice, bob, buyer):  # noqa: F811
