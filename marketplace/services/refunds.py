@@ -317,8 +317,8 @@ def _out_of_reach(order: Order) -> str:
 
 def _ended(order: Order) -> list[bool]:
     bought = Q(persona__allowance=order.entitlement.allowance_id)
-    gone = Q(persona=None, department=order.department, origin__in=origins_of(order.listing))
-    outcomes = RunOutcome.objects.filter(bought | gone, ended_at__gte=order.paid_at).exclude(
+    theirs = Q(department=order.department, origin__in=origins_of(order.listing))  # gone, or free by now
+    outcomes = RunOutcome.objects.filter(bought | theirs, ended_at__gte=order.paid_at).exclude(
         outcome=Outcome.CANCELLED
     )
     first = outcomes.order_by("ended_at", "pk").values_list("outcome", flat=True)[: order.promised_runs]

@@ -637,6 +637,26 @@ def test_what_is_yanked_is_earned_only_where_it_was_installed(
     assert days_pass(order, 31).state == state
 
 
+def test_a_promise_holds_though_the_price_becomes_free(promised, listing, alice, buyer, seller):
+    order, own = promised
+    run_ended(own, "failed")
+    make_price(listing, alice, kind="free", unit_amount=0)
+    assert Persona.objects.get(pk=own.pk).allowance_id is None
+    assert settled(order).state == "held"  # one failed run is one
+    run_ended(own, "failed")
+    assert (settled(order).state, held("wallet", buyer), held("earnings", seller)) == ("refunded", 100, 0)
+
+
+def test_what_another_department_runs_counts_for_its_own_promise_only(promised, release, listing, alice):
+    order, _ = promised
+    other = make_department()
+    bought = make_member(other)
+    grant(other)
+    buy(listing, other, bought)
+    run_ended(install(release, other, bought).persona)
+    assert settled(order).state == "held"
+
+
 def test_a_cancelled_run_does_not_count_at_the_end_of_the_escrow(promised):
     order, own = promised
     run_ended(own, "cancelled")
