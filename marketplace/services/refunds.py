@@ -318,9 +318,9 @@ def _out_of_reach(order: Order) -> str:
 def _ended(order: Order) -> list[bool]:
     bought = Q(persona__allowance=order.entitlement.allowance_id)
     theirs = Q(department=order.department, origin__in=origins_of(order.listing))  # gone, or free by now
-    outcomes = RunOutcome.objects.filter(bought | theirs, ended_at__gte=order.paid_at).exclude(
-        outcome=Outcome.CANCELLED
-    )
+    spoilt = Q(is_changed=True, outcome=Outcome.FAILED)  # not what was sold has failed
+    outcomes = RunOutcome.objects.filter(bought | theirs, ended_at__gte=order.paid_at)
+    outcomes = outcomes.exclude(Q(outcome=Outcome.CANCELLED) | spoilt)
     first = outcomes.order_by("ended_at", "pk").values_list("outcome", flat=True)[: order.promised_runs]
     return [outcome == Outcome.SUCCEEDED for outcome in first]
 

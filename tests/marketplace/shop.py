@@ -73,14 +73,14 @@ def escrow_of(order: Order) -> int:
     return balances(Account.objects.filter(pk=account.pk))[account.pk]
 
 
-def run_ended(persona, outcome="succeeded", **columns) -> None:
+def run_ended(persona, outcome="succeeded", is_changed=False, **columns) -> None:
     """As the engine tells it at the end of a run."""
     import uuid
 
     from django.utils import timezone
 
+    told = {"id": str(persona.pk), "origin": persona.origin, "is_changed": is_changed}
     outcomes_write(
         run_id=uuid.uuid4(), machine_id=uuid.uuid4(), department=persona.department,
-        personas=[{"id": str(persona.pk), "origin": persona.origin}], outcome=outcome, ended_at=timezone.now(),
-        **columns,
+        personas=[told], outcome=outcome, ended_at=timezone.now(), **columns,
     )  # fmt: skip

@@ -657,6 +657,15 @@ def test_what_another_department_runs_counts_for_its_own_promise_only(promised, 
     assert settled(order).state == "held"
 
 
+def test_what_the_buyer_has_changed_breaks_no_promise_by_failing(promised):
+    order, own = promised
+    run_ended(own, "failed", is_changed=True)
+    run_ended(own, "failed", is_changed=True)
+    assert settled(order).state == "held"
+    run_ended(own, is_changed=True)
+    assert settled(order).state == "paid"
+
+
 def test_a_cancelled_run_does_not_count_at_the_end_of_the_escrow(promised):
     order, own = promised
     run_ended(own, "cancelled")
