@@ -114,6 +114,13 @@ def entitlement_grant(*, order: Order) -> Entitlement:
 
 
 def _extend(allowance: RunAllowance, order: Order, mine: Entitlement) -> None:
+    live = _live(mine)
+    unlimited = _unlimited_by(live)
+    if unlimited and order.kind == PriceKind.PER_RUN:
+        order.replaced_runs = order.quantity  # paid late: they wait, as those that were left
+        return
+    if unlimited and unlimited.kind == PriceKind.ONE_OFF:
+        return
     allowance.seats = order.seats
     if order.kind == PriceKind.PER_RUN:
         allowance.expires_at = None
@@ -123,7 +130,7 @@ def _extend(allowance: RunAllowance, order: Order, mine: Entitlement) -> None:
     allowance.runs_left = None
     allowance.expires_at = None
     if order.kind == PriceKind.SUBSCRIPTION:
-        allowance.expires_at = _subscribed_until([*_live(mine), order])
+        allowance.expires_at = _subscribed_until([*live, order])
 
 
 def entitlement_revoke(*, order: Order, reason: str) -> None:
@@ -145,12 +152,20 @@ def entitlement_revoke(*, order: Order, reason: str) -> None:
 def _runs_without(order: Order, allowance: RunAllowance) -> int:
     if order.kind == PriceKind.PER_RUN:
         return max(0, (allowance.runs_left or 0) - order.quantity)
-    return order.replaced_runs
+    return sum(each.replaced_runs for each in _live(order.entitlement))
 
 
 def paid_until(mine: Entitlement) -> datetime | None:
     """The end of what is paid for by the month; None where nothing is."""
     return _subscribed_until(_live(mine))
+
+
+def _unlimited_by(orders: list[Order]) -> Order | None:
+    """The one of them by which runs are not counted now."""
+    until = _subscribed_until(orders)
+    kinds = {PriceKind.ONE_OFF} | ({PriceKind.SUBSCRIPTION} if until and until > timezone.now() else set())
+    giving = [each for each in orders if each.kind in kinds]
+    return max(giving, key=lambda each: (each.kind == PriceKind.ONE_OFF, each.paid_at), default=None)
 
 
 def months_until(order: Order) -> datetime | None:

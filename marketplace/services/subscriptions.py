@@ -111,6 +111,9 @@ def subscription_refunded(*, order: Order, by) -> None:
 
 
 def allowance_until(subscription: Subscription, until) -> None:
+    """What was bought once has no end."""
+    if subscription.entitlement.orders.live().filter(kind=PriceKind.ONE_OFF).exists():
+        return
     RunAllowance.objects.filter(pk=subscription.entitlement.allowance_id).update(expires_at=until)
 
 

@@ -13,7 +13,7 @@ from marketplace.domain.orders import (
     promise_verdict,
     subscribed_until,
 )
-from marketplace.models import Entitlement, Listing, Order
+from marketplace.models import Entitlement, Listing, Order, Subscription
 from marketplace.services.accounts import budget_set
 from marketplace.services.entitlements import PaymentRequired, may_read, trial_start
 from marketplace.services.installing import installation_remove, installation_update
@@ -23,6 +23,7 @@ from marketplace.services.orders import KeyReused, NotPaid, order_cancel, order_
 from marketplace.services.prices import price_of
 from marketplace.services.publishing import listing_create, publisher_create, release_publish, release_yank
 from marketplace.services.refunds import order_refund, orders_settle, refund_done
+from marketplace.services.subscriptions import subscription_cancel
 from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
 from personas.models import AuditEntry, Persona, RunAllowance, RunOutcome
 from personas.services.allowances import refusal_of
@@ -475,6 +476,46 @@ def test_what_another_order_gives_stays(release, listing, buyer, bob, alice):
     assert RunAllowance.objects.get().runs_left is None
     order_refund(order=once, by=bob)
     assert (RunAllowance.objects.get().runs_left, refusal(own)) == (3, "")
+
+
+@pytest.mark.parametrize("kind", ["per_run", "subscription"])
+def test_an_invoice_that_is_paid_late_takes_nothing_away(listing, buyer, bob, alice, kind):
+    make_price(listing, alice, unit="EUR", kind=kind, unit_amount=10, seats=1)
+    late = buy(listing, buyer, bob, quantity=3)
+    make_price(listing, alice, unit_amount=100)
+    grant(buyer)
+    once = buy(listing, buyer, bob)
+    order_confirm(order=late, by=superuser())
+    allowance = RunAllowance.objects.get()
+    assert (allowance.runs_left, allowance.expires_at, allowance.seats) == (None, None, None)
+    order_refund(order=once, by=bob)
+    allowance = RunAllowance.objects.get()
+    assert (allowance.runs_left, bool(allowance.expires_at), allowance.refusal) == (
+        (3, False, "") if kind == "per_run" else (None, True, "")
+    )
+
+
+def test_runs_that_are_paid_late_wait_while_a_subscription_lasts(listing, buyer, bob, alice):
+    make_price(listing, alice, unit="EUR", kind="per_run", unit_amount=10)
+    late = buy(listing, buyer, bob, quantity=3)
+    make_price(listing, alice, kind="subscription", unit_amount=100)
+    grant(buyer)
+    month = buy(listing, buyer, bob)
+    order_confirm(order=late, by=superuser())
+    allowance = RunAllowance.objects.get()
+    assert (allowance.runs_left, allowance.expires_at) == (None, months_later(month.paid_at, 1))
+    order_refund(order=month, by=bob)
+    assert RunAllowance.objects.get().runs_left == 3
+
+
+def test_a_cancelled_subscription_does_not_end_what_was_bought_once(listing, buyer, bob, alice):
+    make_price(listing, alice, kind="subscription", unit_amount=10)
+    grant(buyer)
+    buy(listing, buyer, bob)
+    make_price(listing, alice, unit_amount=100)
+    buy(listing, buyer, bob)
+    subscription_cancel(subscription=Subscription.objects.get(), by=bob)
+    assert RunAllowance.objects.get().expires_at is None
 
 
 def test_a_refund_after_the_payout_leaves_the_publisher_owing(listing, buyer, bob, seller, alice):
