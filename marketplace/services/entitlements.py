@@ -124,7 +124,8 @@ def _extend(allowance: RunAllowance, order: Order, mine: Entitlement) -> None:
     allowance.seats = order.seats
     if order.kind == PriceKind.PER_RUN:
         allowance.expires_at = None
-        allowance.runs_left = (allowance.runs_left or 0) + order.quantity
+        allowance.runs_left = _counted(allowance, live) + order.quantity
+        _wait(live, 0)
         return
     order.replaced_runs = allowance.runs_left or 0
     allowance.runs_left = None
@@ -134,25 +135,46 @@ def _extend(allowance: RunAllowance, order: Order, mine: Entitlement) -> None:
 
 
 def entitlement_revoke(*, order: Order, reason: str) -> None:
-    """Takes back what the refunded `order` gave; what other orders in force give stays."""
+    """Takes back what the refunded `order` gave and was not used; what other orders in force give stays."""
     mine = order.entitlement
     allowance = RunAllowance.objects.select_for_update().get(pk=mine.allowance_id)
-    others = [each for each in _live(mine) if each != order]
-    kinds, until = {each.kind for each in others}, _subscribed_until(others)
-    if PriceKind.ONE_OFF in kinds:
-        return
-    if until and until > timezone.now():
-        allowance.runs_left, allowance.expires_at = None, until
+    live = _live(mine)
+    others = [each for each in live if each != order]
+    runs = _counted(allowance, live) - runs_unused(order=order, allowance=allowance)
+    unlimited = _unlimited_by(others)
+    _wait(others, runs if unlimited else 0)
+    if unlimited:
+        is_once = unlimited.kind == PriceKind.ONE_OFF
+        allowance.runs_left, allowance.expires_at = None, None if is_once else _subscribed_until(others)
     else:
-        allowance.runs_left, allowance.expires_at = _runs_without(order, allowance), None
-        allowance.refusal = "" if PriceKind.PER_RUN in kinds else reason[:300]
+        allowance.runs_left, allowance.expires_at = runs, None
+        is_counted = any(each.kind == PriceKind.PER_RUN for each in others)
+        allowance.refusal = "" if is_counted else reason[:300]
     allowance.save()
 
 
-def _runs_without(order: Order, allowance: RunAllowance) -> int:
-    if order.kind == PriceKind.PER_RUN:
-        return max(0, (allowance.runs_left or 0) - order.quantity)
-    return sum(each.replaced_runs for each in _live(order.entitlement))
+def runs_unused(*, order: Order, allowance: RunAllowance) -> int:
+    """Of the runs bought one by one that `order` gave: those that were bought first are used first."""
+    if order.kind != PriceKind.PER_RUN:
+        return 0
+    live = _live(order.entitlement)
+    runs = [each for each in live if each.kind == PriceKind.PER_RUN and each != order]
+    later = sum(each.quantity for each in runs if each.paid_at > order.paid_at)
+    return min(order.quantity, max(0, _counted(allowance, live) - later))
+
+
+def _counted(allowance: RunAllowance, live: list[Order]) -> int:
+    """The runs bought one by one that are left, or wait in the rows of `live` orders while runs are not counted."""
+    if allowance.runs_left is None:
+        return sum(each.replaced_runs for each in live)
+    return allowance.runs_left
+
+
+def _wait(orders: list[Order], runs: int) -> None:
+    """So many runs wait, in the row of the first."""
+    for each, here in zip(orders, [runs, *[0] * len(orders)], strict=False):
+        if each.replaced_runs != here:
+            Order.objects.filter(pk=each.pk).update(replaced_runs=here)
 
 
 def paid_until(mine: Entitlement) -> datetime | None:

@@ -12,7 +12,7 @@ from marketplace.models import Order
 from marketplace.models.ledger import MovementKind
 from marketplace.payments.base import PaymentError, RefundFailed
 from marketplace.payments.registry import provider_of
-from marketplace.services.entitlements import entitlement_revoke, months_until
+from marketplace.services.entitlements import entitlement_revoke, months_until, runs_unused
 from marketplace.services.ledger import balance_of, movement_book
 from marketplace.services.orders import accounts_of, order_capture, order_locked, state_set
 from marketplace.services.origins import origins_of
@@ -102,8 +102,7 @@ def _taken_back(order: Order, by, reason: str, gone: int | None = None) -> Order
 def _amount_back(order: Order, allowance: RunAllowance) -> int:
     if order.kind != PriceKind.PER_RUN:
         return order.amount
-    left = allowance.runs_left
-    unused = order.quantity if left is None else min(order.quantity, left)
+    unused = runs_unused(order=order, allowance=allowance)
     if not unused:
         raise Refused("Every run of it is used.")
     return order.unit_amount * unused

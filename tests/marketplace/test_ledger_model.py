@@ -58,12 +58,9 @@ class Market(RuleBasedStateMachine):
         self.personas = [make_persona(department=each) for each in self.buyers]
         self.wallet, self.earned, self.fee, self.escrow = [0, 0], 0, 0, 0
         self.sellers_wallet = 0
-        self.runs: list = [0, 0]
+        self.counted = [0, 0]  # runs bought one by one that are left, while runs are unlimited too
         self.entitled = [False, False]
-        self.before: list[list] = [
-            [],
-            [],
-        ]  # (kind, quantity, what an unlimited order replaced) of live orders
+        self.before: list[list] = [[], []]  # (kind, id, quantity) of live orders, in the order of payment
         self.ended: dict = {}  # outcomes of the runs that each promise is held against
         self.fee_is(rate=3333)
         self.price_is(kind="per_run", amount=10, promised=False)
@@ -144,13 +141,23 @@ class Market(RuleBasedStateMachine):
             self.escrow += cost
         else:
             self._earn(order)
-        had = self.runs[who]
-        self.runs[who] = had + quantity if self.price.kind == "per_run" else UNLIMITED
-        self.before[who].append((self.price.kind, order.pk, had))
+        self.counted[who] += quantity if self.price.kind == "per_run" else 0
+        self.before[who].append((self.price.kind, order.pk, quantity))
         self.entitled[who] = True
         persona = self.personas[who]
         Persona.objects.filter(pk=persona.pk).update(allowance=order.entitlement.allowance)
         persona.allowance = order.entitlement.allowance
+
+    def runs(self, who):
+        return UNLIMITED if any(kind == "one_off" for kind, *_ in self.before[who]) else self.counted[who]
+
+    def _unused(self, who, row):
+        """Of the runs of one order: those that were bought first are used first."""
+        rows = [each for each in self.before[who] if each[0] == "per_run"]
+        if row not in rows:
+            return 0
+        later = sum(quantity for *_, quantity in rows[rows.index(row) + 1 :])
+        return min(row[2], max(0, self.counted[who] - later))
 
     def _earn(self, order):
         fee = fee_of(order.amount, order.fee_basis_points)
@@ -162,17 +169,16 @@ class Market(RuleBasedStateMachine):
     def given_back(self, who, newest):
         who = who if self.before[who] else 1 - who
         index = -1 if newest else 0
-        kind, pk, had = self.before[who][index]
+        row = kind, pk, _ = self.before[who][index]
         order = Order.objects.get(pk=pk)
         state = order.state
-        unused = order.quantity if self.runs[who] is UNLIMITED else min(order.quantity, self.runs[who])
+        unused = self._unused(who, row)
         amount = order.amount if kind == "one_off" else order.unit_amount * unused
         if not amount:
             with pytest.raises(Refused, match="used"):
                 order_refund(order=order, by=self.people[who])
             return
         order_refund(order=order, by=self.people[who])
-        self.before[who].pop(index)
         if state == "held" and amount < order.amount:
             self.escrow -= order.amount
             self._earn(order)
@@ -184,13 +190,12 @@ class Market(RuleBasedStateMachine):
             self.earned -= amount - fee
             self.fee -= fee
         self.wallet[who] += amount
-        self._without(who, kind, order.quantity, had)
+        self._without(who, row)
 
-    def _without(self, who, kind, quantity, had):
-        left = {each for each, *_ in self.before[who]}
-        if "one_off" not in left:
-            self.runs[who] = had if kind == "one_off" else max(0, (self.runs[who] or 0) - quantity)
-        self.entitled[who] = bool(left)
+    def _without(self, who, row):
+        self.counted[who] -= self._unused(who, row)
+        self.before[who].remove(row)
+        self.entitled[who] = bool(self.before[who])
 
     @precondition(lambda self: any(persona.allowance_id for persona in self.personas))
     @rule(who=who, outcome=st.sampled_from(["succeeded", "failed"]))
@@ -199,15 +204,15 @@ class Market(RuleBasedStateMachine):
         who = who if self.personas[who].allowance_id else 1 - who
         persona, run_id = self.personas[who], uuid.uuid4()
         spend = {"personas": [persona], "run_id": run_id, "machine_id": uuid.uuid4(), "now": timezone.now()}
-        if not self.entitled[who] or self.runs[who] == 0:
+        if not self.entitled[who] or self.runs(who) == 0:
             with pytest.raises(NotAllowedToRun), transaction.atomic():
                 runs_spend(**spend)
             return
         runs_spend(**spend)
         if outcome == "failed":
             runs_return(run_id=run_id, now=timezone.now())
-        elif self.runs[who] is not UNLIMITED:
-            self.runs[who] -= 1
+        elif self.runs(who) is not UNLIMITED:
+            self.counted[who] -= 1
         run_ended(persona, outcome)
         watched = list(Order.objects.live().filter(promised_runs__gt=0, promise_settled_at__isnull=True))
         for order in watched:
@@ -227,7 +232,6 @@ class Market(RuleBasedStateMachine):
             self._earn(order)
         if order.state == "refunded":
             row = next(row for row in self.before[who] if row[1] == order.pk)
-            self.before[who].remove(row)
             if was == "held" and order.refunded_amount == order.amount:
                 self.escrow -= order.amount
             else:
@@ -238,12 +242,13 @@ class Market(RuleBasedStateMachine):
                 self.earned -= order.refunded_amount - fee
                 self.fee -= fee
             self.wallet[who] += order.refunded_amount
-            self._without(who, row[0], order.quantity, row[2])
+            self._without(who, row)
 
     def _as_promised(self, order, who):
         """Both of the first two runs were to succeed; of runs that are all used nothing is left to give back."""
         is_broken = "failed" in self.ended.get(order.pk, [])[:2]
-        is_used_up = order.kind == "per_run" and self.runs[who] == 0
+        row = next(row for row in self.before[who] if row[1] == order.pk)
+        is_used_up = order.kind == "per_run" and not self._unused(who, row)
         assert (order.state == "refunded") == (is_broken and not is_used_up)
 
     @rule(amount=st.integers(1, 200))
@@ -272,7 +277,7 @@ class Market(RuleBasedStateMachine):
             mine = Entitlement.objects.filter(department=department, listing=self.listing).first()
             if mine is not None:
                 allowance = RunAllowance.objects.get(pk=mine.allowance_id)
-                assert (allowance.runs_left, allowance.refusal == "") == (self.runs[who], self.entitled[who])
+                assert (allowance.runs_left, allowance.refusal == "") == (self.runs(who), self.entitled[who])
             if self.entitled[who]:
                 assert entitled(listing=self.listing, department=department) is not None
             else:

@@ -518,6 +518,48 @@ def test_a_cancelled_subscription_does_not_end_what_was_bought_once(listing, buy
     assert RunAllowance.objects.get().expires_at is None
 
 
+@pytest.mark.parametrize("kind", ["one_off", "subscription"])
+def test_used_runs_are_not_given_back_when_runs_have_become_unlimited(listing, buyer, bob, alice, kind):
+    make_price(listing, alice, kind="per_run", unit_amount=10)
+    grant(buyer)
+    runs = buy(listing, buyer, bob, quantity=10)
+    RunAllowance.objects.update(runs_left=1)
+    make_price(listing, alice, kind=kind, unit_amount=100)
+    unlimited = buy(listing, buyer, bob)
+    assert order_refund(order=runs, by=bob).refunded_amount == 10
+    assert RunAllowance.objects.get().runs_left is None
+    order_refund(order=unlimited, by=bob)
+    allowance = RunAllowance.objects.get()
+    assert (allowance.runs_left, bool(allowance.refusal)) == (0, True)
+
+
+def test_runs_wait_until_the_last_that_made_them_unlimited_is_given_back(listing, buyer, bob, alice):
+    make_price(listing, alice, kind="per_run", unit_amount=10)
+    grant(buyer)
+    runs = buy(listing, buyer, bob, quantity=4)
+    make_price(listing, alice, kind="subscription", unit_amount=10)
+    month = buy(listing, buyer, bob)
+    make_price(listing, alice, unit_amount=10)
+    once = buy(listing, buyer, bob)
+    order_refund(order=month, by=bob)
+    order_refund(order=once, by=bob)
+    assert RunAllowance.objects.get().runs_left == 4
+    assert order_refund(order=runs, by=bob).refunded_amount == 40
+
+
+def test_runs_that_were_bought_first_are_used_first(listing, buyer, bob, alice):
+    make_price(listing, alice, kind="per_run", unit_amount=100)
+    grant(buyer)
+    dear = buy(listing, buyer, bob, quantity=5)
+    RunAllowance.objects.update(runs_left=1)
+    make_price(listing, alice, kind="per_run", unit_amount=10)
+    cheap = buy(listing, buyer, bob, quantity=5)
+    assert order_refund(order=dear, by=bob).refunded_amount == 100
+    assert RunAllowance.objects.get().runs_left == 5
+    RunAllowance.objects.update(runs_left=4)
+    assert order_refund(order=cheap, by=bob).refunded_amount == 40
+
+
 def test_a_refund_after_the_payout_leaves_the_publisher_owing(listing, buyer, bob, seller, alice):
     from marketplace.services.accounts import payout_request
 
