@@ -150,6 +150,9 @@ def entitlement_revoke(*, order: Order, reason: str) -> None:
         allowance.runs_left, allowance.expires_at = runs, None
         is_counted = any(each.kind == PriceKind.PER_RUN for each in others)
         allowance.refusal = "" if is_counted else reason[:300]
+    if others:
+        holds = unlimited or max(others, key=lambda each: each.paid_at)
+        allowance.seats = holds.seats
     allowance.save()
 
 

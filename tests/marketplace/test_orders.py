@@ -560,6 +560,28 @@ def test_runs_that_were_bought_first_are_used_first(listing, buyer, bob, alice):
     assert order_refund(order=cheap, by=bob).refunded_amount == 40
 
 
+@pytest.mark.parametrize("kind", ["per_run", "one_off"])
+def test_the_seats_of_what_is_given_back_go_with_it(listing, buyer, bob, alice, kind):
+    make_price(listing, alice, kind="per_run", unit_amount=10, seats=2)
+    grant(buyer)
+    buy(listing, buyer, bob, quantity=3)
+    make_price(listing, alice, kind=kind, unit_amount=10, seats=50)
+    wide = buy(listing, buyer, bob)
+    assert RunAllowance.objects.get().seats == 50
+    order_refund(order=wide, by=bob)
+    assert RunAllowance.objects.get().seats == 2
+
+
+def test_what_was_bought_once_keeps_its_seats_when_another_order_is_given_back(listing, buyer, bob, alice):
+    make_price(listing, alice, kind="per_run", unit_amount=10, seats=2)
+    grant(buyer)
+    narrow = buy(listing, buyer, bob, quantity=3)
+    make_price(listing, alice, unit_amount=10, seats=50)
+    buy(listing, buyer, bob)
+    order_refund(order=narrow, by=bob)
+    assert RunAllowance.objects.get().seats == 50
+
+
 def test_a_refund_after_the_payout_leaves_the_publisher_owing(listing, buyer, bob, seller, alice):
     from marketplace.services.accounts import payout_request
 
