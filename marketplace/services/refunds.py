@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import structlog
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -22,6 +23,12 @@ from personas.models import Persona, Role, RunAllowance, RunOutcome
 from personas.models.track_record import Outcome
 from personas.services.access import allows, require
 from personas.services.audit import record
+
+log = structlog.get_logger(__name__)
+
+
+class NotSettled(Exception):
+    """Something that nobody foresaw went wrong with some orders; the others are settled."""
 
 
 def refund_until(order: Order):
@@ -326,12 +333,23 @@ def _ended(order: Order) -> list[bool]:
 
 def orders_settle() -> int:
     """What time and runs have brought about: promises, ends of escrows, refunds that a provider has not taken yet. The
-    number looked at; safe to say at any moment, by any number of clocks."""
+    number looked at; safe to say at any moment, by any number of clocks. Raises NotSettled after the last."""
     watched = Order.objects.live().filter(
         promised_runs__gt=0, promise_settled_at__isnull=True, disputed_at__isnull=True
     )
     sending = Order.objects.filter(state=OrderState.REFUNDING, provider="stripe", refund_problem="")
     orders = [*watched.select_related("entitlement"), *sending]
-    for order in orders:
-        refund_send(order=order) if order.state == OrderState.REFUNDING else promise_settle(order=order)
+    failed = [order for order in orders if not _is_settled(order)]
+    if failed:
+        raise NotSettled(f"{len(failed)} of {len(orders)} orders could not be settled; the log says why.")
     return len(orders)
+
+
+def _is_settled(order: Order) -> bool:
+    """Whatever is wrong with one order, the clock goes on to those after it."""
+    try:
+        refund_send(order=order) if order.state == OrderState.REFUNDING else promise_settle(order=order)
+    except Exception:
+        log.exception("order_was_not_settled", order=str(order.pk), number=order.number)
+        return False
+    return True

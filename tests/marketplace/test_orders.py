@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 from django.utils import timezone
 
 from marketplace.domain.orders import (
@@ -14,6 +15,7 @@ from marketplace.domain.orders import (
     subscribed_until,
 )
 from marketplace.models import Entitlement, Listing, Order, Subscription
+from marketplace.services import refunds
 from marketplace.services.accounts import budget_set
 from marketplace.services.entitlements import PaymentRequired, may_read, trial_start
 from marketplace.services.installing import installation_remove, installation_update
@@ -22,8 +24,9 @@ from marketplace.services.moderation import takedown_create
 from marketplace.services.orders import KeyReused, NotPaid, order_cancel, order_confirm, state_set
 from marketplace.services.prices import price_of
 from marketplace.services.publishing import listing_create, publisher_create, release_publish, release_yank
-from marketplace.services.refunds import order_refund, orders_settle, refund_done
+from marketplace.services.refunds import NotSettled, order_refund, orders_settle, refund_done
 from marketplace.services.subscriptions import subscription_cancel
+from marketplace.tasks import settle
 from personas.errors import BadInput, Missing, NotAllowed, Refused, Stale
 from personas.models import AuditEntry, Persona, RunAllowance, RunOutcome
 from personas.services.allowances import refusal_of
@@ -805,3 +808,32 @@ def test_an_escrow_waits_for_the_bank_where_the_payment_is_disputed(promised):
     assert days_pass(order, 31).state == "held"
     Order.objects.filter(pk=order.pk).update(disputed_at=None)
     assert settled(order).state == "paid"
+
+
+def test_an_order_that_can_not_be_settled_does_not_hold_up_the_others(
+    promised, release, listing, alice, monkeypatch
+):
+    order, own = promised
+    other = make_department()
+    admin = make_member(other)
+    grant(other)
+    wrong = buy(listing, other, admin)  # the newest is looked at first
+    run_ended(own)
+    run_ended(install(release, other, admin).persona)
+    capture = refunds.order_capture
+
+    def capture_fails_for_one(*, order, by):
+        if order == wrong:
+            raise RuntimeError("Its account is gone")
+        return capture(order=order, by=by)
+
+    monkeypatch.setattr(refunds, "order_capture", capture_fails_for_one)
+    with structlog.testing.capture_logs() as told, pytest.raises(NotSettled, match="1 of 2 orders"):
+        settle()
+    assert [(each["event"], each["number"]) for each in told if each.get("exc_info")] == [
+        ("order_was_not_settled", wrong.number)
+    ]
+    assert set(Order.objects.values_list("number", "state")) == {
+        (order.number, "paid"),
+        (wrong.number, "held"),
+    }
