@@ -94,7 +94,6 @@ def test_refunds_and_confirmations_at_once_count_once(listing, alice, bob, buyer
     assert ledger_is_balanced()
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite writes one after the other")
 def test_a_run_that_begins_during_a_refund_is_not_given_back_too(listing, alice, bob, buyer):
     make_price(listing, alice, kind="per_run", unit_amount=10)
     grant(buyer)
@@ -114,6 +113,9 @@ def test_a_run_that_begins_during_a_refund_is_not_given_back_too(listing, alice,
 
 
 def wait_until_one_waits():
+    if connection.vendor != "postgresql":
+        time.sleep(0.5)  # SQLite lets one write after the other, and does not tell who waits
+        return
     waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
     until = time.monotonic() + 30
     with connection.cursor() as cursor:
