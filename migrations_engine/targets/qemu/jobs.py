@@ -90,13 +90,11 @@ cut() {  # the script stands still meanwhile, then goes on where it was: behind 
     kill -CONT "-$pid"
 }
 (
-    pause=0.2 sizes=
-    while sleep "$pause" 2>/dev/null || sleep 1; do
-        set -- $(du -k "$job/stdout" "$job/stderr")
-        [ "${1:-0}" -gt "$most" ] && cut "$job/stdout"
-        [ "${3:-0}" -gt "$most" ] && cut "$job/stderr"
-        [ "$*" = "$sizes" ] && pause=1 || pause=0.2  # each look costs the guest two processes
-        sizes=$*
+    while sleep 0.2 2>/dev/null || sleep 1; do
+        for output in "$job/stdout" "$job/stderr"; do
+            set -- $(du -k "$output")
+            [ "${1:-0}" -gt "$most" ] && cut "$output"
+        done
     done
 ) 2>/dev/null &
 cutter=$!
