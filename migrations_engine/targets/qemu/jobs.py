@@ -51,6 +51,10 @@ end_all() {
     kill -KILL "-$pid"
     if [ -e "$group/cgroup.procs" ]; then
         echo 1 > "$group/cgroup.kill" || kill -KILL $(cat "$group/cgroup.procs")
+        for round in 1 2 3 4 5 6 7 8 9 10; do  # until they are gone, or the group could not be removed
+            [ "$(cat "$group/cgroup.procs")" ] || return
+            sleep 0.2 || sleep 1
+        done
         return
     fi
     for round in 1 2 3 4 5; do  # it may go on forking meanwhile
