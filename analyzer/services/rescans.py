@@ -30,7 +30,8 @@ def rescans_queue() -> list[VirtualMachine]:
         .exclude(scans__state__in=ACTIVE)
         .order_by(F("last_asked_at").asc(nulls_first=True), "pk")
     )
-    written = (vm for vm in idle.select_related("source").iterator() if not _unchanged(vm))
+    with_disks = idle.select_related("source").prefetch_related("disks").iterator(chunk_size=MOST_AT_ONCE)
+    written = (vm for vm in with_disks if not _unchanged(vm))
     stale = list(islice(written, MOST_AT_ONCE))
     for vm in stale:
         scan_queue(vm=vm)
@@ -38,5 +39,5 @@ def rescans_queue() -> list[VirtualMachine]:
 
 
 def _unchanged(vm: VirtualMachine) -> bool:
-    known = Scan.objects.readable().filter(vm=vm).first()
-    return bool(known and known.disk_fingerprint and known.disk_fingerprint == disk_fingerprint(vm))
+    known = Scan.objects.readable().filter(vm=vm).values_list("disk_fingerprint", flat=True).first()
+    return bool(known and known == disk_fingerprint(vm))
