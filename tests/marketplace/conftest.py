@@ -1,10 +1,12 @@
 import pytest
 
+from marketplace.models import Listing
 from marketplace.services.publishing import listing_create, publisher_create, release_publish
-from personas.models import DriverSet, NetworkProfile, ResourceProfile
+from personas.models import DriverSet, NetworkProfile, Persona, ResourceProfile
 from personas.services.parts import part_create
-from personas.services.personas import persona_create
+from personas.services.personas import persona_create, persona_update
 from personas.services.scripts import script_create
+from personas.services.secrets import secret_create
 from tests.factories import make_department, make_member
 
 SCRIPT = "#!/bin/sh\necho tuned\n"
@@ -67,3 +69,21 @@ def release(listing, alice):
     return release_publish(
         listing=listing, by=alice, version="1.0.0", licence="apache-2.0", changelog=changes
     )
+
+
+@pytest.fixture
+def publish(listing, alice):
+    """Another version, after changes to the persona that it is made from."""
+
+    def published(version, **changes):
+        if changes:
+            persona_update(persona=Persona.objects.get(pk=listing.persona_id), by=alice, **changes)
+        fresh = Listing.objects.get(pk=listing.pk)
+        return release_publish(listing=fresh, by=alice, version=version, licence="Apache-2.0")
+
+    return published
+
+
+@pytest.fixture
+def secret(bob, buyer):
+    return secret_create(by=bob, department=buyer, name="Ours", slug="our-password", value="x8Kq02mzPw")

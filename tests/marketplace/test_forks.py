@@ -69,16 +69,6 @@ def fork(release, bob, buyer):
     return fork_create(release=release, department=buyer, by=bob, approved_script_sha256=APPROVED)
 
 
-@pytest.fixture
-def publish(listing, alice):
-    def published(version, **changes):
-        persona_update(persona=Persona.objects.get(pk=listing.persona_id), by=alice, **changes)
-        fresh = Listing.objects.get(pk=listing.pk)
-        return release_publish(listing=fresh, by=alice, version=version, licence="Apache-2.0")
-
-    return published
-
-
 def own(fork) -> Persona:
     return Persona.objects.get(pk=fork.persona_id)
 

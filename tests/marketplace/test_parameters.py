@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from marketplace.domain.script_entries import given, left_open
-from marketplace.models import Installation, Listing
+from marketplace.models import Installation
 from marketplace.services.forks import fork_create, fork_merge, fork_update
 from marketplace.services.installing import bundle_in, installation_create, installation_update
 from marketplace.services.publishing import listing_create, publisher_create, release_publish
@@ -38,24 +38,13 @@ def serve(alice, seller):
 
 
 @pytest.fixture
-def publish(persona, listing, serve, alice):
-    def published(version, **changes):
-        if changes:
-            persona_update(persona=Persona.objects.get(pk=persona.pk), by=alice, **changes)
-        fresh = Listing.objects.get(pk=listing.pk)
-        return release_publish(listing=fresh, by=alice, version=version, licence="Apache-2.0")
-
-    return published
+def publish(serve, publish):
+    return publish
 
 
 @pytest.fixture
 def release(publish):
     return publish("1.0.0", script_entries=[{"name": "serve", "secrets": SECRET}])
-
-
-@pytest.fixture
-def secret(bob, buyer):
-    return secret_create(by=bob, department=buyer, name="Ours", slug="our-password", value="x8Kq02mzPw")
 
 
 def root_of(release) -> str:

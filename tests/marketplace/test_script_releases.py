@@ -66,24 +66,13 @@ def full(persona, scripts, entries, alice):
 
 
 @pytest.fixture
-def publish(full, listing, alice):
-    def published(version, **changes):
-        if changes:
-            persona_update(persona=Persona.objects.get(pk=full.pk), by=alice, **changes)
-        fresh = Listing.objects.get(pk=listing.pk)
-        return release_publish(listing=fresh, by=alice, version=version, licence="Apache-2.0")
-
-    return published
+def publish(full, publish):
+    return publish
 
 
 @pytest.fixture
 def release(publish):
     return publish("1.0.0")
-
-
-@pytest.fixture
-def secret(bob, buyer):
-    return secret_create(by=bob, department=buyer, name="Ours", slug="our-password", value="x8Kq02mzPw")
 
 
 def root_of(release) -> str:
